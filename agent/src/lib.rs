@@ -1,0 +1,1 @@
+//! What runs on a node: identity, roles, rendered configuration, status, and `/init`.

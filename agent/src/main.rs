@@ -1,0 +1,3 @@
+//! `computatom-agent`: gives a board its name, its roles and its configuration.
+
+fn main() {}

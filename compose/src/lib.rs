@@ -1,0 +1,17 @@
+//! Debian packages to a root file system, without executing anything.
+//!
+//! Packages are unpacked into a [`tree::Tree`] in dpkg's order; their maintainer scripts are interpreted
+//! over it by a small POSIX shell whose every command is ours. Nothing here touches the host or knows of
+//! boards, Nomad or images.
+
+/// The root file system in memory.
+pub mod tree;
+
+/// What maintainer scripts act on: the tree and the state dpkg and debconf keep beside it.
+pub mod system;
+
+/// The POSIX shell that interprets maintainer scripts.
+pub mod shell;
+
+/// The commands scripts can call, one file per family.
+pub mod commands;

@@ -1,0 +1,68 @@
+//! Files that appear whole or not at all: written beside their final name, synced, renamed.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tempfile::NamedTempFile;
+
+/// A file under construction; dropped without [`Pending::commit`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct Pending {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Pending {
+    /// Begins `path`, whose folder is created if need be.
+    pub fn create(path: &Path) -> Result<Self> {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).with_context(|| format!("creating folder {}", folder.display()))?;
+        let file = tempfile::Builder::new()
+            .prefix(".computatom-")
+            .tempfile_in(folder)
+            .with_context(|| format!("creating a file in {} (is it writable?)", folder.display()))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The file itself.
+    pub fn file(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Where it lies until it is committed.
+    pub fn temporary(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Gives the file its name, readable by all as umask would have it.
+    pub fn commit(self) -> Result<PathBuf> {
+        use std::os::unix::fs::PermissionsExt;
+        let Self { file, path } = self;
+        let name = || format!("writing {}", path.display());
+        file.as_file()
+            .set_permissions(std::fs::Permissions::from_mode(0o644))
+            .with_context(name)?;
+        file.as_file().sync_all().with_context(name)?;
+        file.persist(&path).map_err(|error| error.error).with_context(name)?;
+        Ok(path)
+    }
+}
+
+/// Writes a whole file under its name, or fails leaving the old one.
+pub fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let mut pending = Pending::create(path)?;
+    pending
+        .file()
+        .write_all(content)
+        .with_context(|| format!("writing {}", path.display()))?;
+    pending.commit()?;
+    Ok(())
+}

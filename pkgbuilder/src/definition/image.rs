@@ -1,0 +1,212 @@
+//! The image definition, validated: what every later stage reads.
+
+use computatom_spec::arch::Arch;
+use computatom_spec::site::Site;
+use serde::{Deserialize, Serialize};
+
+/// A validated image definition. Only the definition stage makes one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// Name, also of the output files (`home`).
+    pub name: String,
+    /// One sentence.
+    pub description: String,
+    /// What is built by `build` when nothing else is asked for (`raspberrypi-arm64`).
+    pub targets: Vec<Target>,
+    /// The Debian side.
+    pub debian: Debian,
+    /// Programs that we package ourselves, or take from Debian, in the order named.
+    pub components: Vec<Component>,
+    /// Paths (globs) removed from the root file system after composition; dpkg's `path-exclude`.
+    pub exclude: Vec<String>,
+    /// Files written into the root after composition.
+    pub files: Vec<ImageFile>,
+    /// systemd units enabled, disabled or masked whatever their packages wanted.
+    pub units: Units,
+    /// Sizes of the partitions.
+    pub partitions: Partitions,
+    /// Appended to the kernel command line of every slot.
+    pub cmdline: Vec<String>,
+    /// The site settings baked in (public).
+    pub site: Site,
+}
+
+/// A board family and architecture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// `raspberrypi-arm64`: a name of the board table in `assemble/boards/`.
+    pub name: String,
+    /// Debian architecture.
+    pub arch: Arch,
+    /// Debian packages this target adds: kernel, firmware.
+    pub packages: Vec<String>,
+}
+
+/// What is taken from the Debian archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Debian {
+    /// Suites, most preferred last: `trixie`, `trixie-updates`, `trixie-security`.
+    pub suites: Vec<String>,
+    /// Archive components: `main`, `non-free-firmware`.
+    pub components: Vec<String>,
+    /// Packages asked for by name; all essential ones come in addition.
+    pub packages: Vec<String>,
+    /// Which package to take where several provide what is needed.
+    pub prefer: Vec<String>,
+    /// Packages that must not be installed.
+    pub avoid: Vec<String>,
+    /// Whether Recommends are followed.
+    pub recommends: bool,
+}
+
+/// A program from outside Debian (or from it, by its `debian` source).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// Name of the component and of its package (`nomad`).
+    pub name: String,
+    /// Upstream version (`1.10.5`); `*` where the source decides (Debian, this checkout).
+    pub version: String,
+    /// SPDX licence expression.
+    pub license: String,
+    /// Upstream's page.
+    pub homepage: String,
+    /// One line for the package description.
+    pub summary: String,
+    /// Where it may come from, tried in this order.
+    pub sources: Vec<Source>,
+    /// How its .deb is made; unused by the sources `debian` and `file`.
+    pub recipe: Option<Recipe>,
+}
+
+/// A place a component may come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Source {
+    /// The publisher's archive.
+    Release {
+        /// URL with `{version}` and `{arch}` (in the publisher's spelling).
+        url: String,
+        /// Which spelling of the architecture the URL has: `hashicorp`, `goreleaser`.
+        arch_names: String,
+        /// `sha256` by Debian architecture, as the publisher signed it.
+        sha256: std::collections::BTreeMap<Arch, String>,
+    },
+    /// The publisher's Go module, built here.
+    GoModule {
+        /// Module path.
+        module: String,
+        /// Package inside the module to build (`.`).
+        package: String,
+        /// Build tags.
+        tags: Vec<String>,
+        /// Whether it needs a C compiler.
+        cgo: bool,
+        /// `replace` directives of upstream's go.mod that point into its repository: dropped …
+        drop_replace: Vec<String>,
+        /// … or replaced by the tagged or pseudo-version of the same module (module -> version).
+        replace: std::collections::BTreeMap<String, String>,
+        /// Module path patterns the checksum database need not know; their sums are in the lock.
+        no_sum_db: Vec<String>,
+        /// Name of the binary.
+        binary: String,
+    },
+    /// A package of the Debian archive.
+    Debian {
+        /// Package name.
+        package: String,
+    },
+    /// A local .deb, such as the agent's from this checkout.
+    File {
+        /// Path with `{version}` and `{arch}`, relative to the definition's repository.
+        path: String,
+        /// `sha256` by Debian architecture; empty for what this checkout builds itself.
+        sha256: std::collections::BTreeMap<Arch, String>,
+    },
+}
+
+/// How a .deb is made, in nfpm's vocabulary (nfpm.goreleaser.com/docs/configuration).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Debian section.
+    pub section: String,
+    /// `Depends`.
+    pub depends: Vec<String>,
+    /// `Recommends`.
+    pub recommends: Vec<String>,
+    /// Files of the package.
+    pub contents: Vec<Content>,
+    /// systemd units the package enables and starts where it is installed by dpkg.
+    pub services: Vec<String>,
+    /// Lintian tags overridden, each with its reason.
+    pub lintian_overrides: Vec<LintianOverride>,
+}
+
+/// One file of a package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// File in the upstream archive or build (`nomad`); exclusive with `text`.
+    pub src: Option<String>,
+    /// Literal content; exclusive with `src`.
+    pub text: Option<String>,
+    /// Absolute path on the target.
+    pub dst: String,
+    /// `file` (default), `config`, `dir`, `symlink` (then `src` is the target).
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Octal mode (`0644`).
+    pub mode: String,
+}
+
+/// A lintian tag that is not a mistake here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LintianOverride {
+    /// Tag.
+    pub tag: String,
+    /// Why it does not apply.
+    pub reason: String,
+}
+
+/// A file written into the root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageFile {
+    /// Absolute path.
+    pub path: String,
+    /// Content; exclusive with `symlink`.
+    pub text: Option<String>,
+    /// Link target.
+    pub symlink: Option<String>,
+    /// Octal mode.
+    pub mode: String,
+}
+
+/// systemd units set by the definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Units {
+    /// Enabled.
+    pub enable: Vec<String>,
+    /// Disabled.
+    pub disable: Vec<String>,
+    /// Masked.
+    pub mask: Vec<String>,
+}
+
+/// Partition sizes in MiB, each rounded up to the alignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partitions {
+    /// BOOTSEL.
+    pub bootsel_mib: u64,
+    /// BOOT_A and BOOT_B, each.
+    pub boot_mib: u64,
+    /// ROOT_A and ROOT_B, each.
+    pub root_mib: u64,
+}

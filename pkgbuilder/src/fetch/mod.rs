@@ -1,0 +1,1 @@
+//! Stage 3: bytes from mirrors and release hosts into the content-addressed cache.

@@ -1,0 +1,40 @@
+//! From an image definition to packages and a disk image.
+//!
+//! The modules are the stages, in the order data flows through them:
+//! `RawImage -> Image -> Lock -> Fetched -> Verified -> Deb -> Tree -> DiskImage`.
+
+/// Jsonnet to a validated [`definition::Image`].
+pub mod definition;
+
+/// Which version of what from where: the [`resolve::Lock`].
+pub mod resolve;
+
+/// Bytes from mirrors and release hosts into the content-addressed cache.
+pub mod fetch;
+
+/// Nothing is used before its digest and signature are right.
+pub mod verify;
+
+/// Upstream binaries to reproducible .debs.
+pub mod package;
+
+/// A composed tree to a disk image.
+pub mod assemble;
+
+/// The command line: one file per subcommand.
+pub mod cli;
+
+/// Errors by whose fault they are: the exit codes.
+pub mod failure;
+
+/// Ctrl-C, seen by long loops.
+pub mod interrupt;
+
+/// Progress and remarks for the person who waits.
+pub mod reporter;
+
+/// Files that appear whole or not at all.
+pub mod atomic;
+
+/// External programs, their output kept for the error message.
+pub mod command;

@@ -1,0 +1,1 @@
+//! Stage 4: nothing is used before its digest and signature are right.

@@ -1,0 +1,38 @@
+//! The kernel command line contract between the image and `/init`.
+//!
+//! ```text
+//! root=PARTUUID=<disk signature, 8 hex digits>-<partition, 2 hex digits>   squashfs to boot from (kernel's own notation)
+//! computatom.data=<partition number>                                      DATA on the same disk, decimal
+//! computatom.roothash=<64 hex digits>                                     dm-verity root hash (reserved)
+//! ```
+
+/// Root device: `PARTUUID=` as the kernel writes it for MBR disks (`Documentation/admin-guide/kernel-parameters`).
+pub const ROOT: &str = "root";
+/// Number of the DATA partition on the disk of the root.
+pub const DATA: &str = "computatom.data";
+/// dm-verity root hash of the slot.
+pub const ROOT_HASH: &str = "computatom.roothash";
+
+/// MBR partition numbers of the Raspberry Pi layout (ARCHITECTURE.md, "The image").
+pub mod mbr {
+    /// `autoboot.txt` and `bootcode.bin`.
+    pub const BOOTSEL: u8 = 1;
+    /// Firmware, kernel and initramfs of slot A.
+    pub const BOOT_A: u8 = 2;
+    /// The same for slot B.
+    pub const BOOT_B: u8 = 3;
+    /// The extended partition around the roots and DATA.
+    pub const EXTENDED: u8 = 4;
+    /// Root of slot A.
+    pub const ROOT_A: u8 = 5;
+    /// Root of slot B.
+    pub const ROOT_B: u8 = 6;
+    /// The node's own data, made on first boot.
+    pub const DATA: u8 = 7;
+}
+
+/// File-system label of DATA.
+pub const DATA_LABEL: &str = "DATA";
+
+/// Partitions begin at multiples of this many bytes: the erase block of common SD cards.
+pub const ALIGNMENT: u64 = 4 << 20;

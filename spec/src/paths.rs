@@ -1,0 +1,26 @@
+//! Where things live on a node.
+
+/// Site settings, JSON ([`crate::site::Site`]); part of the verified root.
+pub const SITE: &str = "/usr/share/computatom/site.json";
+/// Manifest of the running image, JSON ([`crate::manifest::Manifest`]).
+pub const MANIFEST: &str = "/usr/share/computatom/manifest.json";
+/// The static `/init` that the builder puts into the initramfs.
+pub const INIT: &str = "/usr/lib/computatom/init";
+/// What the agent derived at this boot.
+pub const RUN: &str = "/run/computatom";
+/// Who this node is, JSON.
+pub const IDENTITY: &str = "/run/computatom/identity.json";
+/// Which roles it has and why, JSON.
+pub const ASSIGNMENT: &str = "/run/computatom/assignment.json";
+/// Rendered Consul configuration directory.
+pub const CONSUL_CONFIG: &str = "/run/computatom/consul.d";
+/// Rendered Nomad configuration directory.
+pub const NOMAD_CONFIG: &str = "/run/computatom/nomad.d";
+/// Rendered Prometheus configuration directory.
+pub const PROMETHEUS_CONFIG: &str = "/run/computatom/prometheus";
+/// The agent's state on DATA: last known name and the like.
+pub const STATE: &str = "/var/lib/computatom";
+/// dpkg's database: part of the image, so /var/lib/dpkg is a link to it.
+pub const DPKG: &str = "/usr/lib/sysimage/dpkg";
+/// Port of the agent's page and metrics.
+pub const AGENT_PORT: u16 = 4690;

@@ -1,0 +1,143 @@
+//! Site settings: what the owner of a cluster says about it. Never secret: the image is public.
+//!
+//! Written by the builder from `site.jsonnet` to [`crate::paths::SITE`] as JSON; every field has a default
+//! that works in a flat home LAN.
+
+use serde::{Deserialize, Serialize};
+
+use crate::role::Role;
+
+/// The site settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Site {
+    /// Name of the cluster, shown to people.
+    pub cluster: String,
+    /// Consul and Nomad datacenter.
+    pub datacenter: String,
+    /// Nomad region.
+    pub region: String,
+    /// Host names of the servers; their number is `bootstrap_expect`.
+    pub servers: Vec<String>,
+    /// Addresses of servers to join, where names do not resolve (IP addresses or DNS names).
+    pub server_addresses: Vec<String>,
+    /// The LAN in CIDR notation; unset: the network of the interface with the default route.
+    pub lan: Option<String>,
+    /// Prefix of the name of a board that DHCP does not name: `<prefix>-<serial>`.
+    pub hostname_prefix: String,
+    /// Ordered rules, first match wins; empty: the defaults of the design (servers by name, clients by memory).
+    pub roles: Vec<RoleRule>,
+    /// NTP servers; empty: Debian's pool.
+    pub ntp: Vec<String>,
+    /// Time zone, as in `/usr/share/zoneinfo`.
+    pub timezone: String,
+    /// SSH public keys for root; no sshd starts without one.
+    pub ssh_keys: Vec<String>,
+    /// Nomad client settings.
+    pub nomad: NomadSettings,
+    /// Prometheus settings.
+    pub prometheus: PrometheusSettings,
+}
+
+/// One role rule: all given conditions must hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoleRule {
+    /// Glob over the host name.
+    pub hostname: Option<String>,
+    /// CIDR networks or addresses, one of which must hold one of the node's addresses.
+    pub address: Vec<String>,
+    /// Glob over the board model (`Raspberry Pi 4*`).
+    pub board: Option<String>,
+    /// Debian architecture.
+    pub arch: Option<String>,
+    /// Least memory in MiB.
+    pub memory_mib: Option<u64>,
+    /// The roles of a node that matches.
+    pub roles: Vec<Role>,
+}
+
+/// Nomad client settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NomadSettings {
+    /// Least memory in MiB for a board to be a client by default.
+    pub client_memory_mib: u64,
+    /// Whether jobs may use `raw_exec` (as root, without isolation).
+    pub raw_exec: bool,
+    /// CPU in MHz kept from jobs.
+    pub reserved_cpu: u64,
+    /// Memory in MiB kept from jobs.
+    pub reserved_memory_mib: u64,
+    /// Disk in MiB kept from jobs.
+    pub reserved_disk_mib: u64,
+}
+
+/// Prometheus settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrometheusSettings {
+    /// `--storage.tsdb.retention.time`.
+    pub retention: String,
+    /// `--storage.tsdb.retention.size`.
+    pub retention_size: String,
+    /// Scrape interval.
+    pub scrape_interval: String,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self {
+            cluster: "home".to_owned(),
+            datacenter: "home".to_owned(),
+            region: "global".to_owned(),
+            servers: vec!["core-1".to_owned()],
+            server_addresses: Vec::new(),
+            lan: None,
+            hostname_prefix: "node".to_owned(),
+            roles: Vec::new(),
+            ntp: Vec::new(),
+            timezone: "Etc/UTC".to_owned(),
+            ssh_keys: Vec::new(),
+            nomad: NomadSettings::default(),
+            prometheus: PrometheusSettings::default(),
+        }
+    }
+}
+
+impl Default for NomadSettings {
+    fn default() -> Self {
+        Self {
+            client_memory_mib: 700,
+            raw_exec: false,
+            reserved_cpu: 300,
+            reserved_memory_mib: 256,
+            reserved_disk_mib: 1024,
+        }
+    }
+}
+
+impl Default for PrometheusSettings {
+    fn default() -> Self {
+        Self {
+            retention: "15d".to_owned(),
+            retention_size: "1GB".to_owned(),
+            scrape_interval: "15s".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_object_is_the_default_site() {
+        assert_eq!(serde_json::from_str::<Site>("{}").unwrap(), Site::default());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(serde_json::from_str::<Site>(r#"{"sever": []}"#).is_err());
+    }
+}
