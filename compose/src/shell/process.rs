@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::session::Session;
 use crate::system::System;
 
 /// Exit status of a command, 0 to 255.
@@ -48,7 +49,8 @@ pub struct Process<'a> {
     pub cwd: String,
     /// File mode creation mask.
     pub umask: u32,
-    /// Everything on standard input (pipeline stages run one after another).
+    /// What is left on standard input (pipeline stages run one after another). A command that reads takes what it
+    /// read ([`Process::read_stdin`]): what is left here afterwards is what the next command in a loop will read.
     pub stdin: Bytes,
     /// Collected standard output; the shell routes it when the command ends.
     pub stdout: Vec<u8>,
@@ -59,6 +61,10 @@ pub struct Process<'a> {
     /// Starts another program with the given environment and input (for `xargs`, `find -exec`, `env`, `sh -c`,
     /// `run-parts`): a command of the table or a shell script of the tree.
     pub spawner: Spawner,
+    /// Variables the shell shall set when the command has ended, in order (debconf's `RET`).
+    pub assigns: Vec<(String, String)>,
+    /// Options and remaining budget of the interpretation; handed on to whatever the command spawns.
+    pub session: Session,
 }
 
 /// The script that is being interpreted.
@@ -73,7 +79,35 @@ pub struct Origin {
 /// How a command starts another one: its own system, environment, directory and umask, given arguments and input.
 pub type Spawner = fn(parent: &mut Process<'_>, args: &[String], stdin: Bytes) -> Outcome;
 
-impl Process<'_> {
+impl<'a> Process<'a> {
+    /// A process with arguments `args`, in `/`, with umask 022, the usual `PATH`, no input and a fresh session.
+    pub fn new(system: &'a mut System, args: &[&str]) -> Self {
+        Self {
+            system,
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            env: BTreeMap::from([("PATH".to_owned(), super::PATH.to_owned())]),
+            cwd: "/".to_owned(),
+            umask: 0o022,
+            stdin: Bytes::new(),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            origin: Origin::default(),
+            spawner: super::spawn,
+            assigns: Vec::new(),
+            session: Session::default(),
+        }
+    }
+
+    /// Takes all that is left on standard input.
+    pub fn read_stdin(&mut self) -> Bytes {
+        std::mem::take(&mut self.stdin)
+    }
+
+    /// Sets `name` in the shell that started this command, as debconf's `db_get` sets `RET`.
+    pub fn assign(&mut self, name: &str, value: impl Into<String>) {
+        self.assigns.push((name.to_owned(), value.into()));
+    }
+
     /// Runs `args` as a child; its output is added to this process's output.
     pub fn spawn(&mut self, args: &[String], stdin: Bytes) -> Outcome {
         let spawner = self.spawner;
