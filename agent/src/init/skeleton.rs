@@ -1,0 +1,81 @@
+//! What the image's `/var` has and DATA lacks is copied at every boot, so that an older DATA fits a newer image.
+//!
+//! What is there is left alone, whatever it is: `/var` belongs to the node.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// Copies each entry below `image` that `data` lacks, with owner and mode. A file appears whole or not at all.
+pub fn complete(image: &Path, data: &Path) -> Result<()> {
+    for entry in fs::read_dir(image).with_context(|| format!("listing {}", image.display()))? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), data.join(entry.file_name()));
+        copy(&source, &target).with_context(|| format!("copying {}", source.display()))?;
+    }
+    Ok(())
+}
+
+fn copy(source: &Path, target: &Path) -> Result<()> {
+    let wanted = fs::symlink_metadata(source)?;
+    let kind = wanted.file_type();
+    let present = fs::symlink_metadata(target).ok();
+    if kind.is_dir() {
+        if present.is_none() {
+            fs::create_dir(target)?;
+            lchown(target, Some(wanted.uid()), Some(wanted.gid()))?;
+            fs::set_permissions(target, wanted.permissions())?;
+        } else if present.is_some_and(|present| !present.is_dir()) {
+            return Ok(());
+        }
+        return complete(source, target);
+    }
+    if present.is_some() {
+        return Ok(());
+    }
+    if kind.is_symlink() {
+        symlink(fs::read_link(source)?, target)?;
+        lchown(target, Some(wanted.uid()), Some(wanted.gid()))?;
+    } else if kind.is_file() {
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(".computatom-new");
+        let temporary = target.with_file_name(name);
+        fs::copy(source, &temporary)?;
+        lchown(&temporary, Some(wanted.uid()), Some(wanted.gid()))?;
+        fs::set_permissions(&temporary, fs::Permissions::from_mode(wanted.mode()))?;
+        fs::File::open(&temporary)?.sync_all()?;
+        fs::rename(&temporary, target)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_copied_and_what_is_there_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, data) = (folder.path().join("image"), folder.path().join("data"));
+        fs::create_dir_all(image.join("lib/consul")).unwrap();
+        fs::set_permissions(image.join("lib/consul"), fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(image.join("lib/state"), "new").unwrap();
+        fs::write(image.join("lib/other"), "other").unwrap();
+        symlink("../../usr/lib/sysimage/dpkg", image.join("lib/dpkg")).unwrap();
+        fs::create_dir_all(data.join("lib")).unwrap();
+        fs::write(data.join("lib/state"), "the node's").unwrap();
+        for _ in 0..2 {
+            complete(&image, &data).unwrap();
+            assert_eq!(fs::read_to_string(data.join("lib/state")).unwrap(), "the node's");
+            assert_eq!(fs::read_to_string(data.join("lib/other")).unwrap(), "other");
+            assert_eq!(fs::metadata(data.join("lib/consul")).unwrap().mode() & 0o7777, 0o700);
+            assert_eq!(
+                fs::read_link(data.join("lib/dpkg")).unwrap(),
+                Path::new("../../usr/lib/sysimage/dpkg")
+            );
+            assert_eq!(fs::read_dir(data.join("lib")).unwrap().count(), 4);
+        }
+    }
+}
