@@ -10,6 +10,12 @@ pub mod tree;
 /// What maintainer scripts act on: the tree and the state dpkg and debconf keep beside it.
 pub mod system;
 
+/// Users and groups of the tree, and the numbers they get.
+pub mod accounts;
+
+/// The files dpkg keeps its state in.
+pub mod dpkg;
+
 /// The POSIX shell that interprets maintainer scripts.
 pub mod shell;
 

@@ -1,12 +1,36 @@
 //! Every command a maintainer script can call, one file per family, one visible table.
 
+/// adduser, useradd, update-passwd, …
+mod accounts;
+
+/// Options and operands of a command line.
+mod arguments;
+
+/// dpkg-query, dpkg-divert, dpkg-statoverride, …
+mod dpkg;
+
+/// How a command ends early.
+mod ending;
+
+/// Shell patterns over whole strings.
+mod pattern;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crate::shell::process::Command;
 
 /// Families of commands, each a slice of name and implementation.
-const FAMILIES: &[&[(&str, Command)]] = &[];
+const FAMILIES: &[&[(&str, Command)]] = &[
+    accounts::adduser::COMMANDS,
+    accounts::conversion::COMMANDS,
+    accounts::groups::COMMANDS,
+    accounts::users::COMMANDS,
+    dpkg::divert::COMMANDS,
+    dpkg::query::COMMANDS,
+    dpkg::statoverride::COMMANDS,
+    dpkg::tools::COMMANDS,
+];
 
 /// The command called `name`: a bare name, or an absolute path for programs outside of `PATH`
 /// (`/usr/lib/systemd/systemd-sysctl`).

@@ -1,0 +1,423 @@
+//! The user commands of Debian's `passwd` package (shadow-utils).
+
+use super::{Accounts, NewUser, make_home, number, system_id};
+use crate::accounts;
+use crate::commands::arguments::Arguments;
+use crate::commands::ending::{Done, Ending, settle};
+use crate::shell::process::{Command, Process};
+use crate::tree::Tree;
+
+/// useradd and its siblings.
+pub(crate) const COMMANDS: &[(&str, Command)] = &[
+    ("useradd", |process| settle(process, useradd)),
+    ("usermod", |process| settle(process, usermod)),
+    ("userdel", |process| settle(process, userdel)),
+    ("passwd", |process| settle(process, passwd)),
+    ("chpasswd", |process| settle(process, chpasswd)),
+    ("chage", |process| settle(process, chage)),
+    ("chsh", |process| settle(process, chsh)),
+    ("chfn", |process| settle(process, chfn)),
+];
+
+/// Fields of a shadow record, `shadow(5)`.
+const PASSWORD: usize = 1;
+const LAST_CHANGE: usize = 2;
+const MINIMUM: usize = 3;
+const MAXIMUM: usize = 4;
+const WARNING: usize = 5;
+const INACTIVE: usize = 6;
+const EXPIRY: usize = 7;
+
+fn one(given: &Arguments) -> Done<String> {
+    match given.operands.as_slice() {
+        [name] => Ok(name.clone()),
+        _ => Err(Ending::with(2, "exactly one name is needed")),
+    }
+}
+
+fn missing(user: &str) -> Ending {
+    Ending::with(6, format!("user '{user}' does not exist"))
+}
+
+fn group(accounts: &Accounts, name: &str) -> Done<u32> {
+    accounts
+        .gid(name)
+        .ok_or_else(|| Ending::with(6, format!("group '{name}' does not exist")))
+}
+
+const USERADD: &[&str] = &[
+    "-r --system",
+    "-u --uid =",
+    "-g --gid =",
+    "-G --groups =",
+    "-d --home-dir --home =",
+    "-b --base-dir =",
+    "-s --shell =",
+    "-c --comment =",
+    "-m --create-home",
+    "-M --no-create-home",
+    "-N --no-user-group",
+    "-U --user-group",
+    "-l --no-log-init",
+    "-o --non-unique",
+    "-p --password =",
+];
+
+fn useradd(process: &mut Process<'_>) -> Done {
+    let given = Arguments::of(process, USERADD)?;
+    let name = one(&given)?;
+    let system = given.has("-r");
+    let mut accounts = Accounts::load(&process.system.tree)?;
+    if accounts.passwd.get(&name).is_some() {
+        return Err(Ending::with(9, format!("user '{name}' already exists")));
+    }
+    let uid = match number(given.value("-u"))? {
+        Some(uid) if given.has("-o") || accounts.passwd.name(uid).is_none() => uid,
+        Some(uid) => return Err(Ending::with(4, format!("UID {uid} is not unique"))),
+        None if system => system_id(process, &accounts.passwd, &name),
+        None => accounts::first_free(&[&accounts.passwd, &accounts.group], 1000),
+    };
+    let gid = match given.value("-g") {
+        Some(name) => group(&accounts, name)?,
+        None if given.has("-N") => 100,
+        None if accounts.group.get(&name).is_some() => {
+            return Err(Ending::with(
+                9,
+                format!("group {name} exists - use -g to add this user to it"),
+            ));
+        }
+        None => {
+            let gid = match accounts.group.name(uid) {
+                None => uid,
+                Some(_) if system => system_id(process, &accounts.group, &name),
+                Some(_) => accounts::first_free(&[&accounts.group], 1000),
+            };
+            accounts.add_group(&name, gid);
+            gid
+        }
+    };
+    let home = match given.value("-d") {
+        Some(home) => home.to_owned(),
+        None => format!("{}/{name}", given.value("-b").unwrap_or("/home")),
+    };
+    let user = NewUser {
+        name: &name,
+        uid,
+        gid,
+        gecos: given.value("-c").unwrap_or(""),
+        home: &home,
+        shell: given.value("-s").unwrap_or("/bin/sh"),
+        password: given.value("-p").unwrap_or("!"),
+        ages: !system,
+    };
+    for group in given
+        .value("-G")
+        .unwrap_or("")
+        .split(',')
+        .filter(|group| !group.is_empty())
+    {
+        if accounts.group.get(group).is_none() {
+            return Err(Ending::with(6, format!("group '{group}' does not exist")));
+        }
+        accounts.join(&name, group);
+    }
+    let tree = &mut process.system.tree;
+    accounts.add_user(tree, &user);
+    accounts.store(tree)?;
+    if !system {
+        subordinate_ids(tree, "/etc/subuid", &name)?;
+        subordinate_ids(tree, "/etc/subgid", &name)?;
+    }
+    if given.has("-m") && !tree.lexists(&home) {
+        make_home(tree, &home, 0o700, (uid, gid), true)?;
+    }
+    Ok(0)
+}
+
+/// The first free range of 65536 ids from 100000 on, where `/etc/subuid` exists (login.defs: SUB_UID_MIN, _COUNT).
+fn subordinate_ids(tree: &mut Tree, path: &str, name: &str) -> Done<()> {
+    if !tree.exists(path) {
+        return Ok(());
+    }
+    let text = tree.read_text(path)?;
+    let end = text
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':').skip(1).map(|field| field.parse::<u64>().ok());
+            Some(fields.next()?? + fields.next()??)
+        })
+        .max()
+        .unwrap_or(0)
+        .max(100_000);
+    tree.append(path, format!("{name}:{end}:65536\n").as_bytes(), 0o644)?;
+    Ok(())
+}
+
+const USERMOD: &[&str] = &[
+    "-a --append",
+    "-G --groups =",
+    "-g --gid =",
+    "-d --home =",
+    "-m --move-home",
+    "-s --shell =",
+    "-c --comment =",
+    "-u --uid =",
+    "-o --non-unique",
+    "-l --login =",
+    "-L --lock",
+    "-U --unlock",
+    "-e --expiredate =",
+    "-p --password =",
+];
+
+fn usermod(process: &mut Process<'_>) -> Done {
+    let given = Arguments::of(process, USERMOD)?;
+    let name = one(&given)?;
+    let mut accounts = Accounts::load(&process.system.tree)?;
+    let old = accounts.passwd.get(&name).ok_or_else(|| missing(&name))?.to_vec();
+    if old.len() < 7 {
+        return Err(Ending::failed(format!("the entry of {name} in /etc/passwd is broken")));
+    }
+    let mut new = old.clone();
+    if let Some(uid) = number(given.value("-u"))? {
+        new[2] = uid.to_string();
+    }
+    if let Some(name) = given.value("-g") {
+        new[3] = group(&accounts, name)?.to_string();
+    }
+    for (option, field) in [("-c", 4), ("-d", 5), ("-s", 6), ("-l", 0)] {
+        if let Some(value) = given.value(option) {
+            value.clone_into(&mut new[field]);
+        }
+    }
+    if let Some(record) = accounts.passwd.get_mut(&name) {
+        record.clone_from(&new);
+    }
+    if let Some(list) = given.value("-G") {
+        set_groups(&mut accounts, &name, list, given.has("-a"))?;
+    }
+    if let Some(expiry) = given.value("-e") {
+        set_shadow(process, &mut accounts, &name, EXPIRY, expiry)?;
+    }
+    if let Some(hash) = given.value("-p") {
+        change_password(&mut accounts, &name, |_| hash.to_owned())?;
+    }
+    if given.has("-L") {
+        change_password(&mut accounts, &name, lock)?;
+    }
+    if given.has("-U") {
+        change_password(&mut accounts, &name, unlock)?;
+    }
+    if new[0] != name {
+        rename(&mut accounts, &name, &new[0]);
+    }
+    let tree = &mut process.system.tree;
+    accounts.store(tree)?;
+    if given.has("-m") && old[5] != new[5] && tree.is_dir(&old[5]) {
+        tree.rename(&old[5], &new[5])?;
+    }
+    Ok(0)
+}
+
+fn set_groups(accounts: &mut Accounts, user: &str, list: &str, append: bool) -> Done<()> {
+    let wanted: Vec<&str> = list.split(',').filter(|group| !group.is_empty()).collect();
+    for group in &wanted {
+        if accounts.group.get(group).is_none() {
+            return Err(Ending::with(6, format!("group '{group}' does not exist")));
+        }
+    }
+    if !append {
+        let all: Vec<String> = accounts
+            .group
+            .records()
+            .iter()
+            .map(|record| record[0].clone())
+            .collect();
+        for group in all.iter().filter(|group| !wanted.contains(&group.as_str())) {
+            accounts.leave(user, group);
+        }
+    }
+    for group in wanted {
+        accounts.join(user, group);
+    }
+    Ok(())
+}
+
+fn rename(accounts: &mut Accounts, old: &str, new: &str) {
+    if let Some(record) = accounts.shadow.as_mut().and_then(|shadow| shadow.get_mut(old)) {
+        new.clone_into(&mut record[0]);
+    }
+    let groups: Vec<String> = accounts
+        .group
+        .records()
+        .iter()
+        .map(|record| record[0].clone())
+        .collect();
+    for group in groups {
+        if accounts.leave(old, &group) {
+            accounts.join(new, &group);
+        }
+    }
+}
+
+fn userdel(process: &mut Process<'_>) -> Done {
+    let given = Arguments::of(process, &["-r --remove", "-f --force"])?;
+    let name = one(&given)?;
+    let mut accounts = Accounts::load(&process.system.tree)?;
+    let record = accounts.passwd.get(&name).ok_or_else(|| missing(&name))?.to_vec();
+    accounts.remove_user(&name);
+    // The user's private group goes with it unless others are in it (userdel(8), USERGROUPS_ENAB).
+    let private = accounts.group.get(&name).is_some_and(|group| {
+        let primary_of_others = accounts.passwd.records().iter().any(|user| user.get(3) == group.get(2));
+        group.get(2) == record.get(3) && group.get(3).is_none_or(String::is_empty) && !primary_of_others
+    });
+    if private {
+        accounts.remove_group(&name);
+    }
+    let tree = &mut process.system.tree;
+    accounts.store(tree)?;
+    if let Some(home) = record.get(5).filter(|home| given.has("-r") && tree.is_dir(home)) {
+        tree.remove_all(home)?;
+    }
+    Ok(0)
+}
+
+fn lock(password: &str) -> String {
+    if password.starts_with('!') {
+        password.to_owned()
+    } else {
+        format!("!{password}")
+    }
+}
+
+fn unlock(password: &str) -> String {
+    password.strip_prefix('!').unwrap_or(password).to_owned()
+}
+
+/// Changes a password field, in shadow where the user has a record there.
+fn change_password(accounts: &mut Accounts, user: &str, change: impl Fn(&str) -> String) -> Done<()> {
+    let in_shadow = accounts.shadow.as_mut().and_then(|shadow| shadow.get_mut(user));
+    let record = match in_shadow {
+        Some(record) => record,
+        None => accounts.passwd.get_mut(user).ok_or_else(|| missing(user))?,
+    };
+    if record.len() > PASSWORD {
+        record[PASSWORD] = change(&record[PASSWORD]);
+    }
+    Ok(())
+}
+
+fn set_shadow(process: &Process<'_>, accounts: &mut Accounts, user: &str, field: usize, value: &str) -> Done<()> {
+    let record = accounts
+        .shadow
+        .as_mut()
+        .and_then(|shadow| shadow.get_mut(user))
+        .filter(|record| record.len() > field)
+        .ok_or_else(|| Ending::failed(format!("the shadow password file has no record of {user}")))?;
+    record[field] = match value {
+        "-1" => String::new(),
+        number if number.chars().all(|c| c.is_ascii_digit()) => number.to_owned(),
+        date => return Err(process.unsupported(format!("the date {date}")).into()),
+    };
+    Ok(())
+}
+
+fn passwd(process: &mut Process<'_>) -> Done {
+    let known = &["-l --lock", "-u --unlock", "-d --delete", "-e --expire", "-q --quiet"];
+    let given = Arguments::of(process, known)?;
+    let name = one(&given)?;
+    let mut accounts = Accounts::load(&process.system.tree)?;
+    if given.has("-l") {
+        change_password(&mut accounts, &name, lock)?;
+    } else if given.has("-u") {
+        change_password(&mut accounts, &name, unlock)?;
+    } else if given.has("-d") {
+        change_password(&mut accounts, &name, |_| String::new())?;
+    } else if given.has("-e") {
+        set_shadow(process, &mut accounts, &name, LAST_CHANGE, "0")?;
+    } else {
+        return Err(process.unsupported("asking for a password").into());
+    }
+    accounts.store(&mut process.system.tree)?;
+    Ok(0)
+}
+
+fn chpasswd(process: &mut Process<'_>) -> Done {
+    let given = Arguments::of(process, &["-e --encrypted"])?;
+    if !given.has("-e") {
+        return Err(process.unsupported("hashing a password (give a hash with -e)").into());
+    }
+    let input = process.read_stdin();
+    let mut accounts = Accounts::load(&process.system.tree)?;
+    for line in String::from_utf8_lossy(&input).lines() {
+        let (user, hash) = line
+            .split_once(':')
+            .ok_or_else(|| Ending::failed("missing new password"))?;
+        change_password(&mut accounts, user, |_| hash.to_owned())?;
+        if accounts.shadow.is_some() {
+            let today = accounts::today(&process.system.tree).to_string();
+            set_shadow(process, &mut accounts, user, LAST_CHANGE, &today)?;
+        }
+    }
+    accounts.store(&mut process.system.tree)?;
+    Ok(0)
+}
+
+fn chage(process: &mut Process<'_>) -> Done {
+    let known = &[
+        "-d --lastday =",
+        "-m --mindays =",
+        "-M --maxdays =",
+        "-W --warndays =",
+        "-I --inactive =",
+        "-E --expiredate =",
+    ];
+    let given = Arguments::of(process, known)?;
+    let name = one(&given)?;
+    let mut accounts = Accounts::load(&process.system.tree)?;
+    let fields = [
+        ("-d", LAST_CHANGE),
+        ("-m", MINIMUM),
+        ("-M", MAXIMUM),
+        ("-W", WARNING),
+        ("-I", INACTIVE),
+        ("-E", EXPIRY),
+    ];
+    for (option, field) in fields {
+        if let Some(value) = given.value(option) {
+            set_shadow(process, &mut accounts, &name, field, value)?;
+        }
+    }
+    accounts.store(&mut process.system.tree)?;
+    Ok(0)
+}
+
+fn chsh(process: &mut Process<'_>) -> Done {
+    let given = Arguments::of(process, &["-s --shell ="])?;
+    let shell = given
+        .value("-s")
+        .ok_or_else(|| process.unsupported("asking for a shell"))?
+        .to_owned();
+    set_field(process, &one(&given)?, 6, &shell)
+}
+
+fn chfn(process: &mut Process<'_>) -> Done {
+    let given = Arguments::of(process, &["-f --full-name ="])?;
+    let full_name = given
+        .value("-f")
+        .ok_or_else(|| process.unsupported("asking for a name"))?
+        .to_owned();
+    set_field(process, &one(&given)?, 4, &full_name)
+}
+
+fn set_field(process: &mut Process<'_>, user: &str, field: usize, value: &str) -> Done {
+    let mut accounts = Accounts::load(&process.system.tree)?;
+    let record = accounts
+        .passwd
+        .get_mut(user)
+        .filter(|record| record.len() > field)
+        .ok_or_else(|| missing(user))?;
+    value.clone_into(&mut record[field]);
+    accounts.store(&mut process.system.tree)?;
+    Ok(0)
+}
