@@ -76,6 +76,9 @@ pub struct Component {
     pub homepage: String,
     /// One line for the package description.
     pub summary: String,
+    /// Extended package description, lines of at most 80 characters; may be empty for what we do not package.
+    #[serde(default)]
+    pub description: String,
     /// Where it may come from, tried in this order.
     pub sources: Vec<Source>,
     /// How its .deb is made; unused by the sources `debian` and `file`.
@@ -132,6 +135,12 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
+    /// `Maintainer`: name and address.
+    pub maintainer: String,
+    /// Whose work it is, for `/usr/share/doc/<package>/copyright`.
+    pub copyright: Copyright,
+    /// Debian revision: counts the recipe's own changes for one upstream version.
+    pub revision: u32,
     /// Debian section.
     pub section: String,
     /// `Depends`.
@@ -144,6 +153,16 @@ pub struct Recipe {
     pub services: Vec<String>,
     /// Lintian tags overridden, each with its reason.
     pub lintian_overrides: Vec<LintianOverride>,
+}
+
+/// Where a package's licence text comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Copyright {
+    /// Copyright holder.
+    pub holder: String,
+    /// Names the licence file may have in the upstream archive or module; the first that is there is taken.
+    pub files: Vec<String>,
 }
 
 /// One file of a package.

@@ -1,0 +1,41 @@
+// The vocabulary of image definitions:
+//
+//     local computatom = import 'computatom.libsonnet';
+//     computatom.image({
+//       name: 'home',
+//       targets: ['raspberrypi-arm64'],
+//       components: { consul: {}, nomad: { version: '1.10.5' } },
+//       debian+: { packages+: ['docker.io'] },
+//     })
+//
+// `field: …` sets a field, `field+: …` adds to what is there already. A field that nothing reads is refused, with the
+// nearest one that exists. `pkgbuilder inspect NAME` prints what a definition comes to.
+local components = import 'catalog.libsonnet';
+local defaults = import 'image.libsonnet';
+local targets = import 'targets.libsonnet';
+
+// A target by name is one of targets.libsonnet; an object is taken as it is.
+local target(given) =
+  if std.isString(given) then
+    if std.objectHas(targets, given) then targets[given] else { name: given, packages: [] }
+  else given;
+
+// What a definition says about a component is laid over what the catalog knows of it.
+local component(name, given) =
+  if std.objectHas(components, name) then components[name] + given else given;
+
+{
+  // An image: the defaults, with `definition` over them.
+  image(definition):
+    local merged = defaults + definition;
+    merged {
+      targets: std.map(target, merged.targets),
+      components: std.mapWithKey(component, merged.components),
+      // The names that messages can suggest.
+      catalog: std.objectFields(components),
+    },
+
+  // For definitions that change a part of one: `computatom.targets['raspberrypi-arm64'] { packages+: ['vim-tiny'] }`.
+  targets: targets,
+  components: components,
+}

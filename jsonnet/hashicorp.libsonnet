@@ -1,0 +1,22 @@
+// What HashiCorp's products have in common.
+{
+  // Their archive of one version, where its sums are pinned. HashiCorp has one 32-bit Arm build, for ARMv5 and up: it
+  // serves both of Debian's 32-bit Arm architectures.
+  release(product, version, pins):: if !std.objectHas(pins, version) then [] else [{
+    type: 'release',
+    url: 'https://releases.hashicorp.com/%s/{version}/%s_{version}_linux_{arch}.zip' % [product, product],
+    arch_names: 'hashicorp',
+    sha256: std.foldl(
+      function(sums, arch)
+        sums + (if arch == 'arm' then { armhf: pins[version].arm, armel: pins[version].arm } else { [arch]: pins[version][arch] }),
+      std.objectFields(pins[version]),
+      {},
+    ),
+  }],
+
+  // Since 2023 their products are under the Business Source License: production use is free unless it competes with
+  // HashiCorp's own offer. https://www.hashicorp.com/license-faq
+  license: 'BUSL-1.1',
+  copyright: { holder: 'HashiCorp, Inc.', files: ['LICENSE.txt', 'LICENSE'] },
+  maintainer: 'Computatom packagers <computatom@users.noreply.example.org>',
+}

@@ -1,0 +1,88 @@
+// What every image has unless its definition says otherwise.
+{
+  description: '',
+
+  // Programs by name of the catalog; an object lays its fields over the catalog's: `{ version: '1.10.5' }`, or
+  // `{ source: 'go-module' }` to allow one source only.
+  components: {
+    'computatom-agent': {},
+  },
+
+  debian: {
+    // The most preferred one comes last.
+    suites: ['trixie', 'trixie-updates', 'trixie-security'],
+    components: ['main', 'non-free-firmware'],
+
+    // Besides the essential packages and what the components and the target need.
+    packages: [
+      // The system: init, name resolution, time, devices, modules, messages.
+      'systemd-sysv',
+      'systemd-resolved',
+      'systemd-timesyncd',
+      'udev',
+      'kmod',
+      'dbus',
+      'libnss-myhostname',
+      'libnss-resolve',
+      'tzdata',
+      // The network: addresses, the bridge and the rules of Nomad's networks.
+      'iproute2',
+      'iptables',
+      'nftables',
+      'netbase',
+      'ca-certificates',
+      // The data partition is made and checked with the real tools.
+      'e2fsprogs',
+      // Getting in: sshd does not start unless the site settings hold a key.
+      'openssh-server',
+      // A shell session on the console should not be a punishment.
+      'busybox',
+      'iputils-ping',
+      'less',
+      'procps',
+    ],
+
+    // The kernel asks for a generator of initramfs archives. pkgbuilder makes ours, so the agent's package provides
+    // that name and no generator comes in.
+    prefer: ['computatom-agent'],
+    avoid: ['dracut', 'initramfs-tools', 'tiny-initramfs'],
+
+    // Recommends fit a desktop better than a board.
+    recommends: false,
+  },
+
+  // Globs of paths that are left out of the root; a later `!glob` keeps what an earlier one left out.
+  exclude: [
+    '/usr/share/doc/**',
+    '!/usr/share/doc/*/copyright',
+    '/usr/share/info/**',
+    '/usr/share/lintian/**',
+    '/usr/share/locale/**',
+    '!/usr/share/locale/locale.alias',
+    '/usr/share/man/**',
+  ],
+
+  // Files by path, written last: `'/etc/motd': { text: 'hello\n' }` or `{ symlink: '/run/motd' }`, and `mode: '0600'`.
+  files: {},
+
+  // systemd units switched whatever their packages wanted.
+  units: {
+    enable: ['systemd-networkd.service', 'systemd-resolved.service', 'systemd-timesyncd.service'],
+    disable: [],
+    // Updates come as images, not by apt, and a man page index nobody reads wears the card.
+    mask: ['apt-daily.timer', 'apt-daily-upgrade.timer', 'dpkg-db-backup.timer', 'man-db.timer'],
+  },
+
+  // In MiB. A 4 GB card holds 16 + 2 * 256 + 2 * 1024 and leaves a gigabyte for data.
+  partitions: {
+    bootsel_mib: 16,
+    boot_mib: 256,
+    root_mib: 1024,
+  },
+
+  // Added to the kernel's command line.
+  cmdline: [],
+
+  // Site settings that the image's author fixes; those of `site.jsonnet` or `--site FILE` lie over them.
+  site: {},
+}

@@ -1,0 +1,16 @@
+// What each board family adds to an image. The boards themselves are known to pkgbuilder (assemble/boards/).
+{
+  // Raspberry Pi 3, 4, 5, Zero 2 W and the compute modules of the same generations, 64 bit, with Debian's kernel.
+  'raspberrypi-arm64': {
+    name: 'raspberrypi-arm64',
+    arch: 'arm64',
+    packages: [
+      'linux-image-arm64',
+      // start4.elf and its kin for the boot partition.
+      'raspi-firmware',
+      // Wi-Fi and Bluetooth of all boards.
+      'firmware-brcm80211',
+      'wireless-regdb',
+    ],
+  },
+}

@@ -1,0 +1,269 @@
+use super::*;
+
+const BOARDS: [&str; 2] = ["raspberrypi-arm64", "rock64"];
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Loads a definition written beside the real vocabulary.
+fn load_text(text: &str) -> Result<Image> {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(repository().join("jsonnet"), folder.path().join("jsonnet")).unwrap();
+    std::fs::create_dir(folder.path().join("images")).unwrap();
+    let path = folder.path().join("images/x.jsonnet");
+    std::fs::write(
+        &path,
+        format!("local computatom = import 'computatom.libsonnet';\n{text}"),
+    )
+    .unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    load_with(&path, None, &BOARDS, &root)
+}
+
+fn image(fields: &str) -> String {
+    format!("computatom.image({{\n  name: 'x',\n  targets: ['raspberrypi-arm64'],\n  {fields}\n}})")
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &[&str]) {
+    let error = load_text(text).unwrap_err();
+    assert_eq!(crate::failure::exit_code(&error), 2, "{error:?}");
+    let error = format!("{error:#}");
+    for part in expected {
+        assert!(error.contains(part), "`{part}` is not in:\n{error}");
+    }
+}
+
+#[test]
+fn home_is_as_it_was() {
+    let root = repository();
+    let image = load_with(&root.join("images/home.jsonnet"), None, &BOARDS, &root).unwrap();
+    let json = serde_json::to_string_pretty(&image).unwrap() + "\n";
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/home/image.json");
+    if std::env::var_os("COMPUTATOM_WRITE_GOLDEN").is_some() {
+        crate::atomic::write(&golden, json.as_bytes()).unwrap();
+    }
+    let expected = std::fs::read_to_string(&golden).unwrap();
+    assert!(
+        json == expected,
+        "home changed; if that is meant: COMPUTATOM_WRITE_GOLDEN=1 cargo test home_is_as_it_was"
+    );
+    assert_eq!(serde_json::from_str::<Image>(&expected).unwrap(), image);
+}
+
+#[test]
+fn the_example_site_is_the_default_site() {
+    let root = repository();
+    let site = load_site(Some(&root.join("site.example.jsonnet")), &serde_json::Map::new(), &root).unwrap();
+    assert_eq!(site, computatom_spec::site::Site::default());
+}
+
+#[test]
+fn unknown_keys_are_told_with_file_line_and_neighbour() {
+    refused(
+        &image("debain+: {},"),
+        &["images/x.jsonnet:5:3: unknown key `debain` (did you mean `debian`?)"],
+    );
+    refused(
+        &image("debian+: {\n    packges+: ['vim'] },"),
+        &["images/x.jsonnet:6:5: unknown key `debian.packges` (did you mean `packages`?)"],
+    );
+    refused(
+        &image("components+: { nomad: { versoin: '1' } },"),
+        &["images/x.jsonnet:5:27: unknown key `components.nomad.versoin` (did you mean `version`?)"],
+    );
+    refused(
+        &image("['de' + 'bain']: 1,"),
+        &["images/x.jsonnet (in what it evaluates to): unknown key `debain`"],
+    );
+}
+
+#[test]
+fn replacing_defaults_by_accident_is_explained() {
+    refused(
+        &image("debian: { packages: [] },"),
+        &["images/x.jsonnet:5:3:", "has no `suites`", "`debian+:"],
+    );
+}
+
+#[test]
+fn wrong_types_are_told_with_their_line() {
+    refused(
+        &image("partitions+: { root_mib: 'big' },"),
+        &["images/x.jsonnet:5:18: `partitions.root_mib`", "big"],
+    );
+    refused(&image("description: ['x'],"), &["images/x.jsonnet:5:3: `description`"]);
+}
+
+#[test]
+fn unknown_components_targets_and_versions_name_the_way_out() {
+    refused(
+        &image("components+: { nomda: {} },"),
+        &[
+            "images/x.jsonnet:5:18",
+            "unknown component `nomda` (did you mean `nomad`?)",
+        ],
+    );
+    refused(
+        "computatom.image({ name: 'x', targets: ['raspberypi-arm64'] })",
+        &[
+            "images/x.jsonnet:2:31",
+            "unknown target `raspberypi-arm64` (did you mean `raspberrypi-arm64`?)",
+        ],
+    );
+    refused(
+        &image("components+: { nomad: { version: '1.9.2' } },"),
+        &["1.9.2 is refused", "take 1.9.3 or newer"],
+    );
+    refused(
+        &image("components+: { nomad: { version: 'v1.9.3' } },"),
+        &["without `v`"],
+    );
+    refused(
+        &image("components+: { nomad: { source: 'relase' } },"),
+        &["did you mean `release`?"],
+    );
+    refused(
+        &image("components+: { prometheus: { source: 'release' } },"),
+        &["at this version it has: debian"],
+    );
+}
+
+#[test]
+fn a_version_without_pins_keeps_the_sources_that_need_none() {
+    let image = load_text(&image("components+: { nomad: { version: '99.1.0' } },")).unwrap();
+    let nomad = image
+        .components
+        .iter()
+        .find(|component| component.name == "nomad")
+        .unwrap();
+    assert_eq!(
+        nomad.sources.iter().map(image::Source::name).collect::<Vec<_>>(),
+        ["go-module"]
+    );
+}
+
+#[test]
+fn one_source_can_be_demanded() {
+    let image = load_text(&image("components+: { nomad: { source: 'go-module' } },")).unwrap();
+    let nomad = image
+        .components
+        .iter()
+        .find(|component| component.name == "nomad")
+        .unwrap();
+    assert_eq!(
+        nomad.sources.iter().map(image::Source::name).collect::<Vec<_>>(),
+        ["go-module"]
+    );
+}
+
+#[test]
+fn values_are_checked() {
+    refused(
+        &image("exclude+: ['usr/**'],"),
+        &["images/x.jsonnet:5:3: `exclude`", "not absolute"],
+    );
+    refused(
+        &image("debian+: { packages+: ['Vim'] },"),
+        &["images/x.jsonnet:5:14: `debian.packages`", "`Vim`"],
+    );
+    refused(&image("debian+: { packages+: ['less'] },"), &["`less` is there twice"]);
+    refused(&image("debian+: { avoid+: ['less'] },"), &["`packages` as well"]);
+    refused(&image("units+: { mask+: ['ssh'] },"), &["`ssh.service`"]);
+    refused(&image("units+: { enable+: ['man-db.timer'] },"), &["already"]);
+    refused(
+        &image("partitions+: { boot_mib: 1 },"),
+        &["images/x.jsonnet:5:18", "1 MiB"],
+    );
+    refused(
+        &image("files+: { 'etc/motd': { text: '' } },"),
+        &["images/x.jsonnet:5:13", "absolute"],
+    );
+    refused(&image("files+: { '/etc/motd': {} },"), &["either `text` or `symlink`"]);
+    refused(&image("files+: { '/etc/motd': { text: '', mode: '9' } },"), &["octal"]);
+    refused(&image("cmdline+: ['a b'],"), &["one word"]);
+    refused(&image("site: { lan: 'home' },"), &["CIDR"]);
+    refused(
+        "computatom.image({ name: 'X y', targets: [] })",
+        &["images/x.jsonnet:2:20: `name`"],
+    );
+    refused("computatom.image({ name: 'x', targets: [] })", &["needs a target"]);
+}
+
+#[test]
+fn recipes_are_checked() {
+    let recipe = |fields: &str| image(&format!("components+: {{ nomad: {{ recipe+: {{ {fields} }} }} }},"));
+    refused(
+        &recipe("contents+: [{ dst: '/usr/bin/nomad', src: 'x', type: 'file', mode: '0755' }]"),
+        &["twice"],
+    );
+    refused(
+        &recipe("contents+: [{ dst: '/lib/x', src: 'x', type: 'file', mode: '0755' }]"),
+        &["below /usr"],
+    );
+    refused(
+        &recipe("contents+: [{ dst: '/usr/x', text: 'x', type: 'config', mode: '0644' }]"),
+        &["below /etc"],
+    );
+    refused(
+        &recipe("contents+: [{ dst: '/usr/x', type: 'link', mode: '0644' }]"),
+        &["file, config, dir, symlink"],
+    );
+    refused(
+        &recipe("services+: ['other.service']"),
+        &["`contents` has no `/usr/lib/systemd/system/other.service`"],
+    );
+    refused(
+        &recipe("lintian_overrides+: [{ tag: 'x', reason: ' ' }]"),
+        &["no reason"],
+    );
+    refused(&recipe("section:: 'x'"), &["has no `section`"]);
+}
+
+#[test]
+fn evaluation_errors_point_at_their_place() {
+    refused(
+        "computatom.image({ name: nmae })",
+        &["images/x.jsonnet:2:26: there is no variable `nmae`", "^^^^"],
+    );
+    refused("computatom.image({ name: 'x' ", &["images/x.jsonnet:", "expected"]);
+    refused(
+        "computatom.imgae({})",
+        &[
+            "there is no field `imgae` (did you mean `image`?)",
+            "images/x.jsonnet:2:",
+        ],
+    );
+    refused("error 'not today'", &["images/x.jsonnet:2:1: not today"]);
+    refused("local f(x) = f(x) + 1; f(1)", &["too deep"]);
+    refused(
+        "import 'nowhere.libsonnet'",
+        &["images/x.jsonnet:2:1", "there is no `nowhere.libsonnet` in images/"],
+    );
+    refused("importstr '../../../../../../etc/passwd'", &["imports stay inside"]);
+    refused("import 'x.jsonnet'", &["images/x.jsonnet"]);
+    refused("std.extVar('HOME')", &["no external variable"]);
+    refused("{ a: 01 }", &["images/x.jsonnet:2:6", "quote it"]);
+}
+
+#[test]
+fn deep_nesting_is_an_error_not_a_crash() {
+    refused(
+        &format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)),
+        &["x.jsonnet"],
+    );
+}
+
+#[test]
+fn definitions_are_found_by_name() {
+    let root = repository();
+    assert_eq!(find("home", &root).unwrap(), root.join("images/home.jsonnet"));
+    assert_eq!(
+        find("images/home.jsonnet", &root).unwrap(),
+        root.join("images/home.jsonnet")
+    );
+    let error = find("hoem", &root.join("images")).unwrap_err().to_string();
+    assert!(error.contains("did you mean `home`?"), "{error}");
+    assert!(find("/nowhere/x.jsonnet", &root).is_err());
+}

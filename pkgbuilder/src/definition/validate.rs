@@ -1,0 +1,417 @@
+//! What a definition says is checked here, once: later stages rely on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use computatom_spec::site::Site;
+
+use super::exclude::Excludes;
+use super::image::{Component, Content, Debian, Image, ImageFile, Partitions, Recipe, Source, Target, Units};
+use super::raw::{RawComponent, RawFile, RawImage, RawTarget};
+use super::sources::Sources;
+use super::{names, nearest};
+use crate::input_error;
+
+/// The largest card we reckon with: 2 TiB, where an MBR ends.
+const LARGEST_MIB: u64 = 2 << 20;
+
+/// Checks one definition; errors name the file and line that wrote the field.
+pub(super) struct Validator<'a> {
+    sources: &'a Sources,
+    boards: &'a [&'a str],
+}
+
+impl<'a> Validator<'a> {
+    pub(super) fn new(sources: &'a Sources, boards: &'a [&'a str]) -> Self {
+        Self { sources, boards }
+    }
+
+    pub(super) fn image(&self, raw: RawImage, site: Site) -> Result<Image> {
+        if !names::host(&raw.name) {
+            return Err(self.wrong(
+                "name",
+                format!("`{}` is not a name: use lower-case letters, digits, `-`", raw.name),
+            ));
+        }
+        if raw.description.lines().count() > 1 {
+            return Err(self.wrong("description", "one line, please"));
+        }
+        self.debian(&raw.debian)?;
+        self.units(&raw.units)?;
+        self.partitions(raw.partitions)?;
+        Excludes::new(&raw.exclude).map_err(|text| self.wrong("exclude", text))?;
+        for word in &raw.cmdline {
+            if word.is_empty() || word.chars().any(|c| c.is_whitespace() || c.is_control()) {
+                return Err(self.wrong("cmdline", format!("`{word}` is not one word of a command line")));
+            }
+        }
+        let catalog = &raw.catalog;
+        let components = raw
+            .components
+            .into_iter()
+            .map(|(name, component)| self.component(name, component, catalog))
+            .collect::<Result<_>>()?;
+        Ok(Image {
+            name: raw.name,
+            description: raw.description,
+            targets: self.targets(raw.targets)?,
+            debian: raw.debian,
+            components,
+            exclude: raw.exclude,
+            files: self.files(raw.files)?,
+            units: raw.units,
+            partitions: raw.partitions,
+            cmdline: raw.cmdline,
+            site,
+        })
+    }
+
+    fn targets(&self, raw: Vec<RawTarget>) -> Result<Vec<Target>> {
+        if raw.is_empty() {
+            return Err(self.wrong("targets", "an image needs a target, such as `raspberrypi-arm64`"));
+        }
+        let mut seen = BTreeSet::new();
+        raw.into_iter()
+            .map(|target| {
+                let name = target.name;
+                let boards: Vec<String> = self.boards.iter().map(|&board| board.to_owned()).collect();
+                if !boards.contains(&name) {
+                    let near = nearest(&name, &boards);
+                    let text = format!("unknown target `{name}`{near}; there are: {}", boards.join(", "));
+                    return Err(self.wrong("targets", text));
+                }
+                if !seen.insert(name.clone()) {
+                    return Err(self.wrong("targets", format!("`{name}` is there twice")));
+                }
+                let Some(arch) = target.arch else {
+                    let text =
+                        format!("`{name}` has no entry in jsonnet/targets.libsonnet: add its architecture there");
+                    return Err(self.wrong("targets", text));
+                };
+                self.packages("targets", &target.packages)?;
+                Ok(Target {
+                    name,
+                    arch,
+                    packages: target.packages,
+                })
+            })
+            .collect()
+    }
+
+    fn debian(&self, debian: &Debian) -> Result<()> {
+        for (key, list) in [
+            ("debian.suites", &debian.suites),
+            ("debian.components", &debian.components),
+        ] {
+            if list.is_empty() {
+                return Err(self.wrong(key, "at least one is needed"));
+            }
+            for name in list {
+                if !names::suite(name) {
+                    return Err(self.wrong(key, format!("`{name}` is not a name as in `trixie-updates`")));
+                }
+            }
+            self.distinct(key, list)?;
+        }
+        self.packages("debian.packages", &debian.packages)?;
+        self.packages("debian.prefer", &debian.prefer)?;
+        self.packages("debian.avoid", &debian.avoid)?;
+        if let Some(name) = debian.packages.iter().find(|name| debian.avoid.contains(name)) {
+            return Err(self.wrong("debian.avoid", format!("`{name}` is in `packages` as well: remove one")));
+        }
+        Ok(())
+    }
+
+    fn packages(&self, key: &str, packages: &[String]) -> Result<()> {
+        for name in packages {
+            if !names::package(name) {
+                let text = format!("`{name}` is not a Debian package name: lower-case letters, digits, `+`, `-`, `.`");
+                return Err(self.wrong(key, text));
+            }
+        }
+        self.distinct(key, packages)
+    }
+
+    fn units(&self, units: &Units) -> Result<()> {
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        for (key, list) in [
+            ("units.enable", &units.enable),
+            ("units.disable", &units.disable),
+            ("units.mask", &units.mask),
+        ] {
+            for unit in list {
+                if !names::unit(unit) {
+                    return Err(self.wrong(
+                        key,
+                        format!("`{unit}` is not a unit: write its type, as in `ssh.service`"),
+                    ));
+                }
+                if let Some(other) = seen.insert(unit, key) {
+                    return Err(self.wrong(key, format!("`{unit}` is in `{other}` already")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn partitions(&self, sizes: Partitions) -> Result<()> {
+        // FAT32 begins at 65 525 clusters; below 33 MiB the boot partitions become FAT16, which the firmware reads too.
+        for (key, size, least, holds) in [
+            ("partitions.bootsel_mib", sizes.bootsel_mib, 4, "the boot selector"),
+            (
+                "partitions.boot_mib",
+                sizes.boot_mib,
+                64,
+                "firmware, kernel and initramfs",
+            ),
+            ("partitions.root_mib", sizes.root_mib, 64, "the root file system"),
+        ] {
+            if size < least || size > LARGEST_MIB {
+                return Err(self.wrong(
+                    key,
+                    format!("{size} MiB for {holds}: it takes {least} to {LARGEST_MIB}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn files(&self, raw: BTreeMap<String, RawFile>) -> Result<Vec<ImageFile>> {
+        raw.into_iter()
+            .map(|(path, file)| {
+                let key = format!("files.{path}");
+                self.path(&key, &path)?;
+                if file.text.is_some() == file.symlink.is_some() {
+                    return Err(self.wrong(&key, format!("`{path}` needs either `text` or `symlink`")));
+                }
+                let mode = file.mode.unwrap_or_else(|| "0644".to_owned());
+                self.mode(&key, &mode)?;
+                Ok(ImageFile {
+                    path,
+                    text: file.text,
+                    symlink: file.symlink,
+                    mode,
+                })
+            })
+            .collect()
+    }
+
+    fn component(&self, name: String, raw: RawComponent, catalog: &[String]) -> Result<Component> {
+        let key = format!("components.{name}");
+        let Some(sources) = raw.sources else {
+            let near = nearest(&name, catalog);
+            let text = format!(
+                "unknown component `{name}`{near}; the catalog has {}, and one of your own needs `sources`",
+                catalog.join(", ")
+            );
+            return Err(self.wrong(&key, text));
+        };
+        if !names::package(&name) {
+            return Err(self.wrong(
+                &key,
+                format!("`{name}` is not a package name: lower-case letters, digits, `+-.`"),
+            ));
+        }
+        let missing = |field: &str| self.wrong(&key, format!("`{name}` has no `{field}`"));
+        let version = raw.version.ok_or_else(|| missing("version"))?;
+        let version_key = format!("{key}.version");
+        if let Some(reason) = raw.refused.get(&version) {
+            return Err(self.wrong(&version_key, format!("{name} {version} is refused: {reason}")));
+        }
+        let sources = self.sources_of(&key, &name, sources, raw.source.as_deref())?;
+        let packaged = sources
+            .iter()
+            .any(|source| matches!(source, Source::Release { .. } | Source::GoModule { .. }));
+        if version != "*" && !names::version(&version) {
+            let text = format!("`{version}` is not a version such as `1.10.5` (without `v` and without Debian's `-1`)");
+            return Err(self.wrong(&version_key, text));
+        }
+        if packaged && version == "*" {
+            return Err(self.wrong(
+                &version_key,
+                format!("{name} needs a version: its sources do not decide it"),
+            ));
+        }
+        if packaged {
+            let recipe = raw.recipe.as_ref().ok_or_else(|| missing("recipe"))?;
+            self.recipe(&format!("{key}.recipe"), recipe)?;
+        }
+        Ok(Component {
+            version,
+            license: raw.license.ok_or_else(|| missing("license"))?,
+            homepage: raw.homepage.ok_or_else(|| missing("homepage"))?,
+            summary: raw.summary.ok_or_else(|| missing("summary"))?,
+            description: raw.description,
+            sources,
+            recipe: raw.recipe.filter(|_| packaged),
+            name,
+        })
+    }
+
+    /// The sources in their order, or the only one that the definition allows.
+    fn sources_of(&self, key: &str, name: &str, sources: Vec<Source>, only: Option<&str>) -> Result<Vec<Source>> {
+        let kinds: Vec<String> = sources.iter().map(|source| source.name().to_owned()).collect();
+        let sources: Vec<Source> = sources
+            .into_iter()
+            .filter(|source| only.is_none_or(|only| source.name() == only))
+            .collect();
+        if let (true, Some(only)) = (sources.is_empty(), only) {
+            let near = nearest(only, &kinds);
+            let text = format!(
+                "{name} has no source `{only}`{near}; at this version it has: {}",
+                kinds.join(", ")
+            );
+            return Err(self.wrong(&format!("{key}.source"), text));
+        }
+        if sources.is_empty() {
+            return Err(self.wrong(
+                &format!("{key}.sources"),
+                format!("{name} comes from nowhere: name a source"),
+            ));
+        }
+        for source in &sources {
+            self.source(key, source)?;
+        }
+        Ok(sources)
+    }
+
+    fn source(&self, key: &str, source: &Source) -> Result<()> {
+        let key = format!("{key}.sources");
+        match source {
+            Source::Release { url, sha256, .. } => {
+                if !(url.starts_with("https://") || url.starts_with("http://")) {
+                    return Err(self.wrong(&key, format!("`{url}` is not an http(s) address")));
+                }
+                self.digests(&key, sha256.values())
+            }
+            Source::GoModule { module, .. } if module.contains('@') || module.contains("://") => Err(self.wrong(
+                &key,
+                format!("`{module}` is not a module path such as github.com/hashicorp/nomad"),
+            )),
+            Source::Debian { package } => self.packages(&key, std::slice::from_ref(package)),
+            Source::File { path, sha256 } => {
+                if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+                    return Err(self.wrong(&key, format!("`{path}` must stay inside the checkout")));
+                }
+                self.digests(&key, sha256.values())
+            }
+            Source::GoModule { .. } => Ok(()),
+        }
+    }
+
+    fn digests<'d>(&self, key: &str, digests: impl Iterator<Item = &'d String>) -> Result<()> {
+        for digest in digests {
+            if digest.len() != 64 || !digest.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) {
+                return Err(self.wrong(key, format!("`{digest}` is not a SHA-256 in 64 lower-case hex digits")));
+            }
+        }
+        Ok(())
+    }
+
+    fn recipe(&self, key: &str, recipe: &Recipe) -> Result<()> {
+        if !recipe.maintainer.contains('<') || !recipe.maintainer.ends_with('>') {
+            return Err(self.wrong(key, "`maintainer` is `Name <address>`"));
+        }
+        if recipe.revision == 0 {
+            return Err(self.wrong(key, "`revision` counts from 1"));
+        }
+        if recipe.copyright.files.is_empty() {
+            return Err(self.wrong(key, "`copyright.files` names where the licence text is"));
+        }
+        let mut seen = BTreeSet::new();
+        for content in &recipe.contents {
+            self.content(key, content)?;
+            if !seen.insert(content.dst.trim_end_matches('/')) {
+                return Err(self.wrong(key, format!("`{}` is there twice", content.dst)));
+            }
+        }
+        for unit in &recipe.services {
+            let path = format!("/usr/lib/systemd/system/{unit}");
+            if !names::unit(unit) || !seen.contains(path.as_str()) {
+                return Err(self.wrong(key, format!("`services` has `{unit}`, but `contents` has no `{path}`")));
+            }
+        }
+        for entry in &recipe.lintian_overrides {
+            if entry.reason.trim().is_empty() {
+                return Err(self.wrong(key, format!("the override of `{}` has no reason", entry.tag)));
+            }
+        }
+        Ok(())
+    }
+
+    fn content(&self, key: &str, content: &Content) -> Result<()> {
+        let dst = &content.dst;
+        self.path(key, dst.trim_end_matches('/'))?;
+        self.mode(key, &content.mode)?;
+        let wrong = |text: &str| Err(self.wrong(key, format!("`{dst}`: {text}")));
+        match (content.kind.as_str(), &content.src, &content.text) {
+            ("file" | "config", Some(_), None) | ("file" | "config", None, Some(_)) => {}
+            ("file" | "config", ..) => return wrong("either `src` or `text`"),
+            ("dir", None, None) => {}
+            ("dir", ..) => return wrong("a folder has neither `src` nor `text`"),
+            ("symlink", Some(_), None) => {}
+            ("symlink", ..) => return wrong("a link has its target in `src`"),
+            (kind, ..) => return wrong(&format!("`{kind}` is not one of file, config, dir, symlink")),
+        }
+        // Policy 10.7.2: what an owner may change lies in /etc.
+        if content.kind == "config" && !dst.starts_with("/etc/") {
+            return wrong("a `config` file belongs below /etc");
+        }
+        // Since trixie dpkg's root is merged: files there would collide with the links.
+        if ["/bin/", "/sbin/", "/lib/"].iter().any(|old| dst.starts_with(old)) {
+            return wrong("write the path below /usr");
+        }
+        Ok(())
+    }
+
+    fn path(&self, key: &str, path: &str) -> Result<()> {
+        let parts = path.strip_prefix('/').map(|rest| rest.split('/').collect::<Vec<_>>());
+        if parts.is_none_or(|parts| parts.iter().any(|part| ["", ".", ".."].contains(part))) {
+            return Err(self.wrong(
+                key,
+                format!("`{path}` is not an absolute path without `.`, `..` and `//`"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn mode(&self, key: &str, mode: &str) -> Result<()> {
+        match u32::from_str_radix(mode, 8) {
+            Ok(bits) if bits <= 0o7777 && (3..=4).contains(&mode.len()) => Ok(()),
+            _ => Err(self.wrong(key, format!("`{mode}` is not an octal mode such as `0644`"))),
+        }
+    }
+
+    fn distinct(&self, key: &str, list: &[String]) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        match list.iter().find(|name| !seen.insert(*name)) {
+            Some(twice) => Err(self.wrong(key, format!("`{twice}` is there twice"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The error for the field at `key`, with the place that wrote it.
+    fn wrong(&self, key: &str, text: impl std::fmt::Display) -> anyhow::Error {
+        let file = self
+            .sources
+            .files()
+            .first()
+            .map_or("the definition", |file| file.shown.as_str());
+        match self.sources.field(key) {
+            Some(place) => input_error!("{}: `{key}`: {text}", self.sources.position(place)),
+            None => input_error!("{file}: `{key}`: {text}"),
+        }
+    }
+}
+
+impl Source {
+    /// What definitions, arguments and manifests call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Release { .. } => "release",
+            Self::GoModule { .. } => "go-module",
+            Self::Debian { .. } => "debian",
+            Self::File { .. } => "file",
+        }
+    }
+}
