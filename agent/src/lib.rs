@@ -2,3 +2,26 @@
 
 /// The initramfs: from the kernel to systemd.
 pub mod init;
+/// The path prefix that makes the machine a parameter.
+pub mod root;
+
+/// Files that change as a whole or not at all.
+pub mod atomic;
+
+/// Site settings, read and checked.
+pub mod config;
+
+/// Who this node is.
+pub mod identity;
+
+/// What it does, and why.
+pub mod role;
+
+/// The native configuration of everything that runs here.
+pub mod render;
+
+/// Driving systemd: units whose configuration changed.
+pub mod supervise;
+
+/// The subcommands.
+pub mod cli;

@@ -1,3 +1,16 @@
 //! `computatom-agent`: gives a board its name, its roles and its configuration.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use computatom_agent::cli::Cli;
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            computatom_agent::cli::complain(&err);
+            ExitCode::FAILURE
+        }
+    }
+}

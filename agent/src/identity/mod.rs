@@ -1,0 +1,170 @@
+//! Who this node is: derived at every boot from the DHCP lease and the hardware, never baked in.
+
+use std::net::Ipv4Addr;
+
+use anyhow::Context;
+use computatom_spec::paths;
+use computatom_spec::site::Site;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::atomic;
+use crate::root::Root;
+
+/// Model, serial number, memory and processor.
+pub mod board;
+
+/// Valid host names and their sources.
+pub mod hostname;
+
+/// systemd-networkd's DHCP leases.
+pub mod lease;
+
+/// Addresses, and the interface of the LAN.
+pub mod network;
+
+use board::Board;
+use hostname::Source;
+use lease::Lease;
+use network::Interface;
+
+/// The name of the last lease, kept on DATA for the day when the DHCP server does not answer.
+const REMEMBERED: &str = "/var/lib/computatom/hostname";
+
+/// Who a node is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Host name, one label.
+    pub hostname: String,
+    /// Where the name came from.
+    pub hostname_source: Source,
+    /// The machine id (machine-id(5)), made by `/init` from the board's serial number.
+    pub machine_id: Option<String>,
+    /// The hardware.
+    pub board: Board,
+    /// The interface of the LAN; `None` while there is no address.
+    pub interface: Option<Interface>,
+    /// All IPv4 addresses but loopback's.
+    pub addresses: Vec<Ipv4Addr>,
+    /// Search domains of the leases.
+    pub domains: Vec<String>,
+}
+
+impl Identity {
+    /// Derives the identity of the machine under `root`. Nothing is written.
+    pub fn derive(root: &Root, site: &Site) -> Self {
+        let leases = lease::read(root);
+        let board = board::read(root);
+        let lan = site
+            .lan
+            .as_deref()
+            .and_then(|lan| lan.parse().ok())
+            .and_then(|lan| match lan {
+                IpNet::V4(lan) => Some(lan),
+                IpNet::V6(_) => None,
+            });
+        let (hostname, hostname_source) = name(root, site, &board, &leases);
+        let mut domains: Vec<String> = Vec::new();
+        for domain in leases.iter().flat_map(|lease| &lease.domains) {
+            if !domains.contains(domain) {
+                domains.push(domain.clone());
+            }
+        }
+        Self {
+            hostname,
+            hostname_source,
+            machine_id: root.attribute("/etc/machine-id").filter(|id| is_machine_id(id)),
+            interface: network::lan_interface(root, lan, &leases),
+            addresses: network::addresses(root),
+            domains,
+            board,
+        }
+    }
+
+    /// The address on the LAN.
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        self.interface.as_ref().map(|interface| interface.network.addr())
+    }
+
+    /// A UUID that stays the same for this board, whatever card is in it: RFC 9562 version 8 (vendor-specific) over
+    /// machine id and `purpose`. `None` without a machine id.
+    pub fn uuid(&self, purpose: &str) -> Option<String> {
+        let digest = Sha256::digest(format!("computatom {purpose} {}", self.machine_id.as_ref()?));
+        let mut bytes: [u8; 16] = digest[..16].try_into().expect("a SHA-256 digest has 32 bytes");
+        bytes[6] = (bytes[6] & 0x0f) | 0x80;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        let hex = hex::encode(bytes);
+        Some(format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        ))
+    }
+
+    /// Writes the identity to [`paths::IDENTITY`] and remembers a leased name on DATA; says whether it changed.
+    ///
+    /// # Errors
+    /// `/run` not writable. A DATA that cannot be written only costs the memory of the name.
+    pub fn store(&self, root: &Root) -> anyhow::Result<bool> {
+        let mut text = serde_json::to_string_pretty(self).context("serializing the identity")?;
+        text.push('\n');
+        if self.hostname_source == Source::Lease {
+            // Best effort: see above.
+            let _ = atomic::write_if_changed(&root.path(REMEMBERED), &format!("{}\n", self.hostname), 0o644);
+        }
+        atomic::write_if_changed(&root.path(paths::IDENTITY), &text, 0o644)
+            .with_context(|| format!("writing {}", paths::IDENTITY))
+    }
+
+    /// Reads what [`Identity::store`] wrote at this boot.
+    ///
+    /// # Errors
+    /// No identity yet, or one that does not parse.
+    pub fn load(root: &Root) -> anyhow::Result<Self> {
+        let text = root
+            .read(paths::IDENTITY)
+            .with_context(|| format!("reading {}", paths::IDENTITY))?
+            .with_context(|| format!("{} is missing: run `computatom-agent identify` first", paths::IDENTITY))?;
+        serde_json::from_str(&text).with_context(|| format!("reading {}", paths::IDENTITY))
+    }
+}
+
+/// The host name: lease, own configuration, an earlier lease, serial number, in this order.
+fn name(root: &Root, site: &Site, board: &Board, leases: &[Lease]) -> (String, Source) {
+    if let Some(name) = leases.iter().find_map(|lease| lease.hostname.clone()) {
+        return (name, Source::Lease);
+    }
+    let configured = root
+        .attribute("/proc/cmdline")
+        .and_then(|line| {
+            let word = line
+                .split_ascii_whitespace()
+                .rev()
+                .find_map(|word| word.strip_prefix("systemd.hostname="));
+            word.and_then(hostname::first_label)
+        })
+        .or_else(|| {
+            root.attribute("/etc/hostname")
+                .and_then(|name| hostname::first_label(&name))
+        });
+    if let Some(name) = configured {
+        return (name, Source::Static);
+    }
+    if let Some(name) = root.attribute(REMEMBERED).and_then(|name| hostname::first_label(&name)) {
+        return (name, Source::Remembered);
+    }
+    let serial = board
+        .serial
+        .clone()
+        .or_else(|| network::permanent_mac(root))
+        .unwrap_or_default();
+    (hostname::from_serial(&site.hostname_prefix, &serial), Source::Serial)
+}
+
+fn is_machine_id(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0')
+}

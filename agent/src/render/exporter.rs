@@ -1,0 +1,29 @@
+//! node_exporter: the machine's own metrics, on every node.
+
+use computatom_spec::paths;
+
+use crate::render::{Action, File, Input};
+
+/// Debian's unit.
+pub const UNIT: &str = "prometheus-node-exporter.service";
+/// node_exporter's port.
+pub const PORT: u16 = 9100;
+
+/// The `ARGS` that Debian's unit expands, in a file that our drop-in reads after `/etc/default`.
+pub fn files(input: &Input<'_>) -> Vec<File> {
+    let arguments = [
+        format!("--web.listen-address={}:{PORT}", input.address),
+        format!("--web.listen-address=127.0.0.1:{PORT}"),
+        "--collector.systemd".to_owned(),
+        // Each container has file systems and interfaces of its own; they are Nomad's to report.
+        "--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|var/lib/docker|var/lib/nomad)($|/)".to_owned(),
+        "--collector.netdev.device-exclude=^(veth|br-|docker|nomad).*".to_owned(),
+        "--no-collector.wifi".to_owned(),
+    ];
+    vec![File {
+        path: format!("{}/node-exporter.env", paths::RUN),
+        text: format!("ARGS=\"{}\"\n", arguments.join(" ")),
+        unit: UNIT,
+        action: Action::Restart,
+    }]
+}

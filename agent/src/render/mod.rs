@@ -1,0 +1,197 @@
+//! The native configuration of everything that runs on the node, made from identity, roles and site settings.
+//!
+//! [`render`] is a pure function to texts; [`apply`] writes what changed and says which units that concerns.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use anyhow::Context;
+use computatom_spec::paths;
+use computatom_spec::role::Role;
+use computatom_spec::site::Site;
+
+use crate::atomic;
+use crate::identity::Identity;
+use crate::role::Assignment;
+use crate::root::Root;
+
+/// HCL text from JSON values.
+pub mod hcl;
+
+/// Consul's agent, and the services that every node registers.
+pub mod consul;
+
+/// Nomad's server and client.
+pub mod nomad;
+
+/// What an `exec` task finds in its chroot.
+pub mod chroot;
+
+/// Docker on clients.
+pub mod docker;
+
+/// Prometheus on the monitor.
+pub mod prometheus;
+
+/// node_exporter on every node.
+pub mod exporter;
+
+/// Time servers.
+pub mod timesync;
+
+/// Who may log in with SSH.
+pub mod ssh;
+
+/// What has to happen to a unit when one of its files changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// `systemctl reload`: the daemon reads the file again.
+    Reload,
+    /// `systemctl restart`.
+    Restart,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Reload => "reload",
+            Self::Restart => "restart",
+        })
+    }
+}
+
+/// A rendered file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Absolute path on the node.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+    /// The unit that reads it.
+    pub unit: &'static str,
+    /// What the unit needs when it changes.
+    pub action: Action,
+}
+
+/// A unit whose configuration changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// Unit name.
+    pub unit: &'static str,
+    /// The strongest action that one of its files asks for.
+    pub action: Action,
+}
+
+/// What the renderers know.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// Site settings.
+    pub site: &'a Site,
+    /// Who the node is.
+    pub identity: &'a Identity,
+    /// What it does.
+    pub assignment: &'a Assignment,
+    /// Its address on the LAN: everything binds to it and to loopback, to nothing else.
+    pub address: Ipv4Addr,
+    /// Whether the image has Docker.
+    pub docker: bool,
+}
+
+impl Input<'_> {
+    /// The comment at the head of each file.
+    fn comment(&self) -> String {
+        format!(
+            "Made by computatom-agent for `{}` ({}) at every boot: changes here are overwritten.\n\
+             The site settings decide: {}",
+            self.identity.hostname,
+            self.assignment.names(),
+            paths::SITE
+        )
+    }
+
+    /// Whether this node is the only server that the site settings name: it has nobody to join.
+    fn alone(&self) -> bool {
+        self.site.server_addresses.is_empty()
+            && self.assignment.has(Role::Server)
+            && self.site.servers.len() == 1
+            && self.site.servers[0].eq_ignore_ascii_case(&self.identity.hostname)
+    }
+
+    /// `GOMEMLIMIT` of a Go daemon: an eighth of the memory, never less than 96 MiB. A soft limit: the collector
+    /// works harder above it, so that a 1 GB board keeps room for jobs.
+    fn memory_limit(&self) -> String {
+        format!("GOMEMLIMIT={}MiB\n", (self.identity.board.memory_mib / 8).max(96))
+    }
+}
+
+/// Directories that hold nothing but rendered files, and the unit that reads them: what is in them and not rendered
+/// is of a role that is gone.
+const OWNED: [(&str, &str); 4] = [
+    (paths::CONSUL_CONFIG, consul::UNIT),
+    (paths::NOMAD_CONFIG, nomad::UNIT),
+    (paths::PROMETHEUS_CONFIG, prometheus::UNIT),
+    (docker::DIRECTORY, docker::UNIT),
+];
+
+/// Renders every file of a node. Without an address on the LAN there is nothing to bind to and so nothing to render.
+pub fn render(root: &Root, site: &Site, identity: &Identity, assignment: &Assignment) -> Vec<File> {
+    let mut files = Vec::new();
+    files.extend(timesync::files(site));
+    files.extend(ssh::files(site));
+    let Some(address) = identity.address() else {
+        return files;
+    };
+    let docker = ["/usr/sbin/dockerd", "/usr/bin/dockerd"]
+        .iter()
+        .any(|path| root.path(path).exists());
+    let input = Input {
+        site,
+        identity,
+        assignment,
+        address,
+        docker,
+    };
+    files.extend(consul::files(&input));
+    files.extend(exporter::files(&input));
+    if assignment.has(Role::Server) || assignment.has(Role::Client) {
+        files.extend(nomad::files(&input));
+    }
+    if input.docker && assignment.has(Role::Client) {
+        files.extend(docker::files());
+    }
+    if assignment.has(Role::Monitor) {
+        files.extend(prometheus::files(&input));
+    }
+    files
+}
+
+/// Writes the files that changed, removes those of roles that the node no longer has, and says which units
+/// are concerned.
+///
+/// # Errors
+/// `/run` not writable.
+pub fn apply(root: &Root, files: &[File]) -> anyhow::Result<Vec<Change>> {
+    let mut changes: Vec<Change> = Vec::new();
+    let mut note = |unit, action| match changes.iter_mut().find(|change| change.unit == unit) {
+        Some(change) => change.action = change.action.max(action),
+        None => changes.push(Change { unit, action }),
+    };
+    for file in files {
+        let changed = atomic::write_if_changed(&root.path(&file.path), &file.text, 0o644)
+            .with_context(|| format!("writing {}", file.path))?;
+        if changed {
+            note(file.unit, file.action);
+        }
+    }
+    for (directory, unit) in OWNED {
+        for name in root.list(directory) {
+            let path = format!("{directory}/{name}");
+            if files.iter().all(|file| file.path != path) {
+                std::fs::remove_file(root.path(&path)).with_context(|| format!("removing {path}"))?;
+                note(unit, Action::Restart);
+            }
+        }
+    }
+    changes.sort_unstable();
+    Ok(changes)
+}

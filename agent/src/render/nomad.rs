@@ -1,0 +1,130 @@
+//! Nomad: server, client, or both in one process.
+
+use computatom_spec::paths;
+use computatom_spec::role::Role;
+use serde_json::{Value, json};
+
+use crate::render::{Action, File, Input, chroot, consul, hcl};
+
+/// Nomad's unit.
+pub const UNIT: &str = "nomad.service";
+/// Nomad's HTTP port.
+pub const HTTP_PORT: u16 = 4646;
+
+/// Nomad's files.
+///
+/// The node id is not derived from the board as Consul's is: Nomad refuses a known id with an unknown secret
+/// (`Node.Register` in its source), so a card written anew must be a new node. Both are kept on DATA.
+pub fn files(input: &Input<'_>) -> Vec<File> {
+    let mut settings = agent(input);
+    let map = settings.as_object_mut().expect("made as an object");
+    if input.assignment.has(Role::Server) {
+        map.insert("server".to_owned(), server(input));
+    }
+    if input.assignment.has(Role::Client) {
+        map.insert("client".to_owned(), client(input));
+        let raw_exec = json!({"config": {"enabled": input.site.nomad.raw_exec}});
+        map.insert("plugin \"raw_exec\"".to_owned(), raw_exec);
+        if input.docker {
+            map.insert("plugin \"docker\"".to_owned(), docker());
+        }
+    }
+    vec![
+        File {
+            path: format!("{}/nomad.hcl", paths::NOMAD_CONFIG),
+            text: hcl::document(&input.comment(), map),
+            unit: UNIT,
+            action: Action::Restart,
+        },
+        File {
+            path: format!("{}/nomad.env", paths::RUN),
+            text: input.memory_limit(),
+            unit: UNIT,
+            action: Action::Restart,
+        },
+    ]
+}
+
+fn agent(input: &Input<'_>) -> Value {
+    json!({
+        "name": input.identity.hostname,
+        "region": input.site.region,
+        "datacenter": input.site.datacenter,
+        "data_dir": "/var/lib/nomad",
+        "bind_addr": input.address,
+        "addresses": {"http": format!("127.0.0.1 {}", input.address)},
+        "advertise": {"http": input.address, "rpc": input.address, "serf": input.address},
+        "ports": {"http": HTTP_PORT, "rpc": 4647, "serf": 4648},
+        "disable_update_check": true,
+        // As with Consul: a node that restarts stays a member.
+        "leave_on_interrupt": false,
+        "leave_on_terminate": false,
+        "log_level": "INFO",
+        "consul": {"address": format!("127.0.0.1:{}", consul::HTTP_PORT)},
+        "telemetry": {
+            "prometheus_metrics": true,
+            "publish_allocation_metrics": true,
+            "publish_node_metrics": true,
+            "disable_hostname": true,
+            "collection_interval": "10s",
+        },
+        "ui": {"enabled": true},
+    })
+}
+
+fn server(input: &Input<'_>) -> Value {
+    let mut server = json!({
+        "enabled": true,
+        "bootstrap_expect": input.site.servers.len(),
+        // Nomad's default of 1 is for fast disks; an SD card needs Consul's 5.
+        "raft_multiplier": 5,
+        // Decrypting the keyring takes long on a slow card.
+        "start_timeout": "2m",
+        "heartbeat_grace": "30s",
+    });
+    if let (Some(join), Some(map)) = (join(input), server.as_object_mut()) {
+        map.insert("server_join".to_owned(), join);
+    }
+    server
+}
+
+fn client(input: &Input<'_>) -> Value {
+    let (settings, board) = (&input.site.nomad, &input.identity.board);
+    let mut client = json!({
+        "enabled": true,
+        "cni_path": "/opt/cni/bin",
+        // dmidecode knows nothing of these boards, and costs a process.
+        "cpu_disable_dmidecode": true,
+        "reserved": {
+            "cpu": settings.reserved_cpu,
+            "memory": settings.reserved_memory_mib,
+            "disk": settings.reserved_disk_mib,
+            "reserved_ports": "22",
+        },
+        "gc_max_allocs": 20,
+        "gc_disk_usage_threshold": 70,
+        "chroot_env": chroot::environment(board.arch),
+        "meta": {"board": board.model},
+    });
+    let map = client.as_object_mut().expect("made above as an object");
+    if let Some(interface) = &input.identity.interface {
+        map.insert("network_interface".to_owned(), json!(interface.name));
+    }
+    if let Some(mhz) = board.mhz {
+        map.insert("cpu_total_compute".to_owned(), json!(mhz * board.cores));
+    }
+    if let Some(join) = join(input) {
+        map.insert("server_join".to_owned(), join);
+    }
+    client
+}
+
+/// How to find the servers besides Consul, which is asked by itself; a single server has nobody to join.
+fn join(input: &Input<'_>) -> Option<Value> {
+    let exec = "exec=/usr/bin/computatom-agent peers";
+    (!input.alone()).then(|| json!({"retry_join": [exec], "retry_interval": "15s"}))
+}
+
+fn docker() -> Value {
+    json!({"config": {"allow_privileged": false, "gc": {"image_delay": "24h"}}})
+}

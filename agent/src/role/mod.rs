@@ -1,0 +1,113 @@
+//! What a node does in the cluster, and why.
+
+use anyhow::Context;
+use computatom_spec::paths;
+use computatom_spec::role::Role;
+use computatom_spec::site::Site;
+use serde::{Deserialize, Serialize};
+
+use crate::atomic;
+use crate::identity::Identity;
+use crate::root::Root;
+
+/// Ordered rules over an identity.
+pub mod rules;
+
+/// The roles of a node. Every node runs a Consul agent, also one without a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Sorted, without repetitions.
+    pub roles: Vec<Role>,
+    /// Why, as a sentence for people.
+    pub reason: String,
+}
+
+impl Assignment {
+    /// Decides the roles of `identity`.
+    ///
+    /// # Errors
+    /// A rule that does not parse: the message names it.
+    pub fn decide(site: &Site, identity: &Identity) -> anyhow::Result<Self> {
+        if site.roles.is_empty() {
+            return Ok(by_default(site, identity));
+        }
+        for (index, rule) in site.roles.iter().enumerate() {
+            let conditions = rules::matches(rule, identity)
+                .with_context(|| format!("reading rule {} of `roles` in the site settings", index + 1))?;
+            if let Some(conditions) = conditions {
+                return Ok(Self::new(
+                    rule.roles.clone(),
+                    format!("rule {}: {conditions}", index + 1),
+                ));
+            }
+        }
+        Ok(Self::new(
+            Vec::new(),
+            format!("none of the {} rules of the site settings matches", site.roles.len()),
+        ))
+    }
+
+    fn new(mut roles: Vec<Role>, reason: String) -> Self {
+        roles.sort_unstable();
+        roles.dedup();
+        Self { roles, reason }
+    }
+
+    /// Whether the node has `role`.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// The roles as people write them: `server, client, monitor`.
+    pub fn names(&self) -> String {
+        if self.roles.is_empty() {
+            return "member".to_owned();
+        }
+        self.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Writes the assignment to [`paths::ASSIGNMENT`]; says whether it changed.
+    ///
+    /// # Errors
+    /// `/run` not writable.
+    pub fn store(&self, root: &Root) -> anyhow::Result<bool> {
+        let mut text = serde_json::to_string_pretty(self).context("serializing the roles")?;
+        text.push('\n');
+        atomic::write_if_changed(&root.path(paths::ASSIGNMENT), &text, 0o644)
+            .with_context(|| format!("writing {}", paths::ASSIGNMENT))
+    }
+}
+
+/// The roles where the site settings have no rules: servers by name, clients by memory, the first server monitors.
+fn by_default(site: &Site, identity: &Identity) -> Assignment {
+    let mut roles = Vec::new();
+    let mut reasons = Vec::new();
+    let position = site
+        .servers
+        .iter()
+        .position(|server| server.eq_ignore_ascii_case(&identity.hostname));
+    match position {
+        Some(_) => {
+            roles.push(Role::Server);
+            reasons.push(format!("`{}` is in `servers`", identity.hostname));
+        }
+        None => reasons.push(format!("`{}` is not in `servers`", identity.hostname)),
+    }
+    let (memory, least) = (identity.board.memory_mib, site.nomad.client_memory_mib);
+    if memory >= least {
+        roles.push(Role::Client);
+        reasons.push(format!("{memory} MiB of memory are enough for jobs (at least {least})"));
+    } else {
+        reasons.push(format!(
+            "{memory} MiB of memory are too little for jobs (at least {least})"
+        ));
+    }
+    if position == Some(0) {
+        roles.push(Role::Monitor);
+        reasons.push("the first server monitors".to_owned());
+    }
+    Assignment::new(
+        roles,
+        format!("no rules in the site settings, so by default: {}", reasons.join("; ")),
+    )
+}
