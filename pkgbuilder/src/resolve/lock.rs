@@ -1,9 +1,18 @@
 //! The lock: `images/<name>.lock.json`, sorted, newline-ended, committed.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
 
+use anyhow::{Context, Result};
 use computatom_spec::arch::Arch;
 use serde::{Deserialize, Serialize};
+
+use crate::verify::Sha256;
+use crate::{atomic, bail_input, input_error};
+
+/// Version of the format that this program writes.
+const FORMAT: u32 = 1;
 
 /// Everything a build of one image takes in, pinned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,4 +94,112 @@ pub struct LockedDeb {
     pub size: u64,
     /// Digest, hex.
     pub sha256: String,
+}
+
+impl Lock {
+    /// A lock that pins nothing yet. The disk signature comes from the image's name, so that two images differ.
+    pub fn new(image: &str) -> Self {
+        let digest = Sha256::of(format!("computatom disk signature of {image}").as_bytes());
+        Self {
+            format: FORMAT,
+            image: image.to_owned(),
+            epoch: 0,
+            disk_signature: digest.hex()[..8].to_owned(),
+            components: BTreeMap::new(),
+            debian: BTreeMap::new(),
+            request: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the lock of `image` at `path`; `None` if there is none yet.
+    pub fn load(path: &Path, image: &str) -> Result<Option<Self>> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("reading lock {}", path.display())),
+        };
+        let name = path.display();
+        // The format first: another one is the more helpful message than its unknown keys.
+        let document: serde_json::Value =
+            serde_json::from_str(&text).map_err(|error| input_error!("lock {name} is not JSON: {error}"))?;
+        let format = document.get("format").and_then(serde_json::Value::as_u64);
+        if format != Some(u64::from(FORMAT)) {
+            bail_input!("lock {name} is not of format {FORMAT}: remove it and run `pkgbuilder lock {image}`");
+        }
+        let lock: Self = serde_json::from_value(document).map_err(|error| {
+            input_error!("lock {name} is damaged: {error}; `pkgbuilder lock {image}` makes a new one")
+        })?;
+        if lock.image != image {
+            bail_input!("lock {name} belongs to image `{}`, not to `{image}`", lock.image);
+        }
+        Ok(Some(lock))
+    }
+
+    /// Writes the lock: sorted, ended by a newline, whole or not at all.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut sorted = self.clone();
+        for debs in sorted.debian.values_mut() {
+            debs.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        let mut text = serde_json::to_string_pretty(&sorted).context("writing the lock")?;
+        text.push('\n');
+        atomic::write(path, text.as_bytes()).with_context(|| format!("writing lock {}", path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deb(name: &str) -> LockedDeb {
+        LockedDeb {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            architecture: "all".to_owned(),
+            suite: "trixie".to_owned(),
+            filename: format!("pool/{name}.deb"),
+            size: 1,
+            sha256: Sha256::of(name.as_bytes()).hex(),
+        }
+    }
+
+    #[test]
+    fn it_is_written_sorted_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images/x.lock.json");
+        assert_eq!(Lock::load(&path, "x").unwrap(), None);
+        let mut lock = Lock::new("x");
+        lock.debian.insert("uefi-amd64".to_owned(), vec![deb("b"), deb("a")]);
+        lock.save(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.ends_with("}\n"));
+        let read = Lock::load(&path, "x").unwrap().unwrap();
+        assert_eq!(read.debian["uefi-amd64"], [deb("a"), deb("b")]);
+        read.save(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn what_is_not_our_lock_is_refused_with_the_next_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock.json");
+        let refused = |text: &str, image: &str| {
+            std::fs::write(&path, text).unwrap();
+            let error = Lock::load(&path, image).unwrap_err();
+            assert_eq!(crate::failure::exit_code(&error), 2);
+            format!("{error:#}")
+        };
+        assert!(refused("{", "x").contains("not JSON"));
+        assert!(refused(r#"{"format": 7}"#, "x").contains("pkgbuilder lock x"));
+        assert!(refused(r#"{"format": 1, "image": "x"}"#, "x").contains("damaged"));
+        let other = serde_json::to_string(&Lock::new("y")).unwrap();
+        assert!(refused(&other, "x").contains("belongs to image `y`"));
+    }
+
+    #[test]
+    fn images_have_different_disk_signatures() {
+        let (home, core) = (Lock::new("home"), Lock::new("core"));
+        assert_ne!(home.disk_signature, core.disk_signature);
+        assert!(u32::from_str_radix(&home.disk_signature, 16).is_ok_and(|signature| signature != 0));
+    }
 }

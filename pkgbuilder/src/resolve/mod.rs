@@ -3,4 +3,244 @@
 /// The committed answer.
 pub mod lock;
 
+/// Packages of the Debian archive.
+pub mod debian;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
 pub use lock::Lock;
+
+use self::debian::{Archive, Question};
+use self::lock::LockedDeb;
+use crate::bail_input;
+use crate::definition::Image;
+use crate::definition::image::Target;
+use crate::fetch::mirror::Mirror;
+use crate::fetch::{Fetcher, Request};
+use crate::verify::deb::{VerifiedDeb, verify_all};
+use crate::verify::openpgp::Keyring;
+use crate::verify::release::timestamp;
+
+/// Packages named in one message.
+const NAMED: usize = 12;
+
+/// How much a lock binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// `--locked`: exactly what it says, or nothing.
+    Locked,
+    /// What it says, as long as the definition is the same and the archive still has it; else a new choice.
+    Keep,
+    /// `lock`: always a new choice.
+    Renew,
+}
+
+/// Where packages of the archive come from and who is believed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `--mirror`
+    pub mirror: Option<String>,
+    /// `--keyring`: trusted beside Debian's own keys.
+    pub keyrings: Vec<PathBuf>,
+    /// How much the lock binds.
+    pub policy: Policy,
+}
+
+/// The packages of the Debian archive for one target, verified, in the cache, as the lock then names them.
+///
+/// `extra` are relationships (`libc6 (>= 2.36)`, `prometheus`) of what does not itself come from the definition's
+/// package lists. `lock` is changed if, and only if, packages were chosen anew: then the caller saves it.
+pub fn debian(
+    fetcher: &Fetcher,
+    settings: &Settings,
+    image: &Image,
+    target: &Target,
+    extra: &[String],
+    lock: &mut Lock,
+) -> Result<Vec<VerifiedDeb>> {
+    let question = Question::new(image, target, extra);
+    let digest = question.digest()?;
+    let pinned = lock.debian.get(&target.name);
+    let asked = lock.request.get(&target.name);
+    let current = pinned.filter(|_| asked == Some(&digest)).cloned();
+    match (&current, settings.policy) {
+        (Some(debs), Policy::Locked | Policy::Keep) => {
+            let missing = match fetch_debs(fetcher, settings, lock.epoch, debs)? {
+                Debs::Complete(verified) => return Ok(verified),
+                Debs::Missing(missing) => missing,
+            };
+            if settings.policy == Policy::Locked {
+                bail!(
+                    "{} of the locked packages can no longer be had: {}; build without `--locked` to choose the \
+                     versions that the archive has now, or name a snapshot archive in {}",
+                    missing.len(),
+                    list(&missing),
+                    crate::fetch::mirror::SNAPSHOT
+                );
+            }
+            fetcher.reporter().warn(format_args!(
+                "the archive no longer has {} of the locked packages; choosing again",
+                missing.len()
+            ));
+        }
+        (None, Policy::Locked) => {
+            let why = match pinned {
+                Some(_) => "the definition has changed since the lock was written",
+                None => "the lock does not know this target",
+            };
+            bail_input!(
+                "{why} ({}, {}): run `pkgbuilder lock {}`, or build without `--locked`",
+                image.name,
+                target.name,
+                image.name
+            );
+        }
+        (None, Policy::Keep) | (_, Policy::Renew) => {}
+    }
+    choose(fetcher, settings, target, &question, digest, lock)
+}
+
+/// Chooses anew, says what moved, and changes the lock.
+fn choose(
+    fetcher: &Fetcher,
+    settings: &Settings,
+    target: &Target,
+    question: &Question,
+    digest: String,
+    lock: &mut Lock,
+) -> Result<Vec<VerifiedDeb>> {
+    let mirror = Mirror::find(settings.mirror.as_deref())?;
+    let mut keyring = Keyring::debian()?;
+    for path in &settings.keyrings {
+        keyring.add_file(path)?;
+    }
+    let archive = Archive {
+        fetcher,
+        mirror: &mirror,
+        keyring: &keyring,
+    };
+    let answer = archive.solve(question)?;
+    if let Some(before) = lock.debian.get(&target.name) {
+        for line in moves(before, &answer.debs) {
+            fetcher.reporter().step(format_args!("  {line}"));
+        }
+    }
+    match fetch_debs(fetcher, settings, answer.epoch, &answer.debs)? {
+        Debs::Complete(verified) => {
+            lock.epoch = lock.epoch.max(answer.epoch);
+            lock.debian.insert(target.name.clone(), answer.debs);
+            lock.request.insert(target.name.clone(), digest);
+            Ok(verified)
+        }
+        Debs::Missing(missing) => bail!(
+            "the mirror lists {} but does not have them: it is being updated or out of step; try again in a few \
+             minutes, or another mirror by `--mirror URL`",
+            list(&missing)
+        ),
+    }
+}
+
+/// What came of fetching .debs.
+#[derive(Debug)]
+enum Debs {
+    /// All are in the cache and verified.
+    Complete(Vec<VerifiedDeb>),
+    /// These are nowhere.
+    Missing(Vec<LockedDeb>),
+}
+
+/// Gets locked .debs from the cache, the mirror, and the snapshot archive if there is one.
+fn fetch_debs(fetcher: &Fetcher, settings: &Settings, epoch: i64, debs: &[LockedDeb]) -> Result<Debs> {
+    let mut found = verify_all(fetcher.cache(), debs)?;
+    let absent: Vec<usize> = (0..debs.len()).filter(|&at| found[at].is_none()).collect();
+    if !absent.is_empty() {
+        // Only now: whoever has everything in the cache needs no mirror.
+        let mirror = Mirror::find(settings.mirror.as_deref())?;
+        let requests = absent
+            .iter()
+            .map(|&at| request(&mirror, epoch, &debs[at]))
+            .collect::<Result<_>>()?;
+        let outcomes = fetcher.fetch_all(requests)?;
+        let fetched: Vec<usize> = absent
+            .iter()
+            .zip(&outcomes)
+            .filter_map(|(&at, outcome)| outcome.is_ok().then_some(at))
+            .collect();
+        let fetched_debs: Vec<LockedDeb> = fetched.iter().map(|&at| debs[at].clone()).collect();
+        for (at, verified) in fetched.into_iter().zip(verify_all(fetcher.cache(), &fetched_debs)?) {
+            found[at] = verified;
+        }
+        // A mirror that is down is another matter than one that has moved on.
+        let all_gone = |outcome: &crate::fetch::Outcome| outcome.as_ref().err().is_none_or(|failure| failure.gone);
+        if let Some(failure) = outcomes.into_iter().find(|outcome| !all_gone(outcome)) {
+            failure?;
+        }
+    }
+    let missing: Vec<LockedDeb> = debs
+        .iter()
+        .zip(&found)
+        .filter(|(_, found)| found.is_none())
+        .map(|(deb, _)| deb.clone())
+        .collect();
+    if missing.is_empty() {
+        Ok(Debs::Complete(found.into_iter().flatten().collect()))
+    } else {
+        Ok(Debs::Missing(missing))
+    }
+}
+
+fn request(mirror: &Mirror, epoch: i64, deb: &LockedDeb) -> Result<Request> {
+    let mut urls = vec![format!("{}/{}", mirror.base(&deb.suite), deb.filename)];
+    if let Some(snapshot) = mirror.snapshot(&deb.suite, &timestamp(epoch)) {
+        urls.push(format!("{snapshot}/{}", deb.filename));
+    }
+    Ok(Request {
+        urls,
+        sha256: Some(deb.sha256.parse()?),
+        size: Some(deb.size),
+        label: format!("{} {}", deb.name, deb.version),
+    })
+}
+
+/// `a 1, b 2 and 3 more`
+fn list(debs: &[LockedDeb]) -> String {
+    let mut names: Vec<String> = debs
+        .iter()
+        .take(NAMED)
+        .map(|deb| format!("{} {}", deb.name, deb.version))
+        .collect();
+    let last = match debs.len().saturating_sub(NAMED) {
+        0 => names.pop(),
+        more => Some(format!("{more} more")),
+    };
+    match (names.is_empty(), last) {
+        (true, last) => last.unwrap_or_default(),
+        (false, Some(last)) => format!("{} and {last}", names.join(", ")),
+        (false, None) => names.join(", "),
+    }
+}
+
+/// One line for each package that differs between two choices.
+fn moves(before: &[LockedDeb], after: &[LockedDeb]) -> Vec<String> {
+    let by_name = |debs: &[LockedDeb]| -> BTreeMap<String, String> {
+        debs.iter().map(|deb| (deb.name.clone(), deb.version.clone())).collect()
+    };
+    let (before, after) = (by_name(before), by_name(after));
+    let mut lines = Vec::new();
+    for (name, version) in &after {
+        match before.get(name) {
+            Some(old) if old == version => {}
+            Some(old) => lines.push(format!("{name}: {old} -> {version}")),
+            None => lines.push(format!("{name}: new, {version}")),
+        }
+    }
+    for (name, version) in &before {
+        if !after.contains_key(name) {
+            lines.push(format!("{name}: {version}, no longer needed"));
+        }
+    }
+    lines
+}

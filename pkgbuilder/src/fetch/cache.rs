@@ -1,0 +1,324 @@
+//! The content-addressed cache: `$XDG_CACHE_HOME/computatom`, else `~/.cache/computatom`.
+//!
+//! ```text
+//! objects/sha256/ab/ab12…   whole files, named by their digest
+//! partial/                  downloads that were cut, each under the digest it should have
+//! <kind>/<digest>           what was derived from objects (`built`, `unpacked`, `squashfs`, `index`)
+//! locks/                    empty files that processes lock
+//! ```
+//! Objects appear by a rename, so any number of processes may share one cache.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use tempfile::NamedTempFile;
+
+use crate::interrupt;
+use crate::verify::digest::{Hasher, Sha256};
+
+/// Age at which an unfinished download is thrown away.
+const STALE: Duration = Duration::from_hours(7 * 24);
+/// How often a lock that another process holds is tried again.
+const LOCK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A content-addressed store of files on disk.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+impl Cache {
+    /// The cache of the person who runs this.
+    pub fn open() -> Result<Self> {
+        let base = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
+            Some(path) if path.is_absolute() => path,
+            // The XDG specification: relative paths are to be ignored.
+            _ => {
+                let home = env::var_os("HOME").context("finding the cache: neither HOME nor XDG_CACHE_HOME is set")?;
+                PathBuf::from(home).join(".cache")
+            }
+        };
+        Self::at(&base.join("computatom"))
+    }
+
+    /// A cache in the folder `root`, which is made if need be.
+    pub fn at(root: &Path) -> Result<Self> {
+        for folder in ["objects/sha256", "partial", "locks"] {
+            let path = root.join(folder);
+            fs::create_dir_all(&path)
+                .with_context(|| format!("creating the cache {} (XDG_CACHE_HOME moves it)", path.display()))?;
+        }
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// Where it lies.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the object with this digest lies, or would lie.
+    pub fn object(&self, sha256: &Sha256) -> PathBuf {
+        let name = sha256.hex();
+        self.root.join("objects/sha256").join(&name[..2]).join(name)
+    }
+
+    /// The object with this digest, if it is here; its bytes are not looked at (see [`Cache::verified`]).
+    pub fn get(&self, sha256: &Sha256) -> Option<PathBuf> {
+        let path = self.object(sha256);
+        path.is_file().then_some(path)
+    }
+
+    /// The object with this digest and size; one of another size is damaged and removed.
+    pub fn get_sized(&self, sha256: &Sha256, size: u64) -> Option<PathBuf> {
+        let path = self.get(sha256)?;
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == size) {
+            return Some(path);
+        }
+        self.remove(sha256);
+        None
+    }
+
+    /// The object with this digest after reading all of it; a damaged one is removed.
+    pub fn verified(&self, sha256: &Sha256) -> Result<Option<PathBuf>> {
+        let Some(path) = self.get(sha256) else {
+            return Ok(None);
+        };
+        if Sha256::of_file(&path)? == *sha256 {
+            return Ok(Some(path));
+        }
+        self.remove(sha256);
+        Ok(None)
+    }
+
+    /// Forgets an object.
+    pub fn remove(&self, sha256: &Sha256) {
+        // Another process may have been faster; an object that cannot be removed is found damaged again.
+        let _ = fs::remove_file(self.object(sha256));
+    }
+
+    /// Stores bytes.
+    pub fn put(&self, content: &[u8]) -> Result<(Sha256, PathBuf)> {
+        let mut incoming = self.incoming()?;
+        incoming
+            .write_all(content)
+            .with_context(|| format!("writing to the cache {}", self.root.display()))?;
+        incoming.commit()
+    }
+
+    /// Begins an object whose digest is not known yet.
+    pub fn incoming(&self) -> Result<Incoming<'_>> {
+        let folder = self.root.join("partial");
+        let file = tempfile::Builder::new()
+            .prefix(".incoming-")
+            .tempfile_in(&folder)
+            .with_context(|| format!("creating a file in {}", folder.display()))?;
+        Ok(Incoming {
+            cache: self,
+            file,
+            hasher: Hasher::default(),
+        })
+    }
+
+    /// Makes a finished, closed file of this file system the object `sha256`, which its bytes must have.
+    pub(super) fn adopt(&self, file: &File, path: &Path, sha256: &Sha256) -> Result<PathBuf> {
+        let object = self.object(sha256);
+        let name = || format!("storing {} in the cache", object.display());
+        if let Some(folder) = object.parent() {
+            fs::create_dir_all(folder).with_context(name)?;
+        }
+        file.sync_all().with_context(name)?;
+        fs::rename(path, &object).with_context(name)?;
+        Ok(object)
+    }
+
+    /// Where the download of an object waits until it is whole.
+    pub(super) fn partial(&self, sha256: &Sha256) -> PathBuf {
+        self.root.join("partial").join(sha256.hex())
+    }
+
+    /// Where something made from inputs with the joint digest `digest` is kept, per `kind` (`built`).
+    ///
+    /// Nothing is created but the folder of the kind.
+    pub fn derived(&self, kind: &str, digest: &str) -> Result<PathBuf> {
+        let folder = self.root.join(kind);
+        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        Ok(folder.join(digest))
+    }
+
+    /// Waits for the lock `name`, held by one process (and one holder in it) at a time, until it is dropped.
+    pub fn lock(&self, name: &str) -> Result<File> {
+        let path = self.root.join("locks").join(name);
+        loop {
+            if let Some(file) = try_lock(&path)? {
+                return Ok(file);
+            }
+            interrupt::check()?;
+            std::thread::sleep(LOCK_INTERVAL);
+        }
+    }
+
+    /// Removes downloads that nobody went on with for a week.
+    pub fn sweep(&self) -> Result<()> {
+        let folder = self.root.join("partial");
+        let now = SystemTime::now();
+        for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+            let entry = entry?;
+            let age = entry
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .ok()
+                .and_then(|modified| now.duration_since(modified).ok());
+            if age.is_some_and(|age| age > STALE) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Locks the file at `path`, creating it; `None` while another holder has it.
+///
+/// The holder may rename or remove the file, so a lock counts only if `path` still leads to what was locked.
+pub(super) fn try_lock(path: &Path) -> Result<Option<File>> {
+    let name = || format!("locking {}", path.display());
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .with_context(name)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => return Ok(None),
+        Err(fs::TryLockError::Error(error)) => return Err(error).with_context(name),
+    }
+    let held = file.metadata().with_context(name)?;
+    let same = fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (held.dev(), held.ino()));
+    Ok(same.then_some(file))
+}
+
+/// An object under construction; dropped without [`Incoming::commit`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    cache: &'a Cache,
+    file: NamedTempFile,
+    hasher: Hasher,
+}
+
+impl Write for Incoming<'_> {
+    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(chunk)?;
+        self.hasher.update(&chunk[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Incoming<'_> {
+    /// Stores what was written under its digest.
+    pub fn commit(self) -> Result<(Sha256, PathBuf)> {
+        use std::os::unix::fs::PermissionsExt;
+        let sha256 = self.hasher.finish();
+        let path = self.file.into_temp_path();
+        let file = File::open(&path).with_context(|| format!("reading {}", path.display()))?;
+        file.set_permissions(fs::Permissions::from_mode(0o644))
+            .with_context(|| format!("storing {sha256} in the cache"))?;
+        let object = self.cache.adopt(&file, &path, &sha256)?;
+        // The name is gone by the rename: nothing to clean up.
+        let _ = path.keep();
+        Ok((sha256, object))
+    }
+
+    /// Stores what was written if its digest is the expected one.
+    pub fn commit_as(self, expected: &Sha256) -> Result<PathBuf> {
+        let found = self.hasher.clone().finish();
+        if found != *expected {
+            bail!("storing {expected} in the cache: the bytes have the digest {found}");
+        }
+        Ok(self.commit()?.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache() -> (tempfile::TempDir, Cache) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        (folder, cache)
+    }
+
+    fn left_in_partial(cache: &Cache) -> usize {
+        fs::read_dir(cache.root().join("partial")).unwrap().count()
+    }
+
+    #[test]
+    fn an_object_lies_under_its_digest() {
+        let (_folder, cache) = cache();
+        let (sha256, path) = cache.put(b"abc").unwrap();
+        assert!(path.ends_with(format!("objects/sha256/ba/{sha256}")));
+        assert_eq!(cache.get(&sha256), Some(path));
+        assert_eq!(left_in_partial(&cache), 0);
+    }
+
+    #[test]
+    fn a_damaged_object_is_removed_when_it_is_noticed() {
+        let (_folder, cache) = cache();
+        let (sha256, path) = cache.put(b"abc").unwrap();
+        fs::write(&path, b"abX").unwrap();
+        assert!(cache.get_sized(&sha256, 3).is_some(), "the size alone does not tell");
+        assert_eq!(cache.verified(&sha256).unwrap(), None);
+        assert!(!path.exists());
+
+        let (sha256, path) = cache.put(b"abc").unwrap();
+        fs::write(&path, b"ab").unwrap();
+        assert_eq!(cache.get_sized(&sha256, 3), None);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_wrong_digest_stores_nothing() {
+        let (_folder, cache) = cache();
+        let expected = Sha256::of(b"abc");
+        let mut incoming = cache.incoming().unwrap();
+        incoming.write_all(b"abd").unwrap();
+        assert!(incoming.commit_as(&expected).is_err());
+        assert_eq!(cache.get(&expected), None);
+        assert_eq!(left_in_partial(&cache), 0);
+    }
+
+    #[test]
+    fn a_lock_is_held_once() {
+        let (_folder, cache) = cache();
+        let held = cache.lock("x").unwrap();
+        let path = cache.root().join("locks/x");
+        assert!(try_lock(&path).unwrap().is_none());
+        drop(held);
+        assert!(try_lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn only_old_partials_are_swept() {
+        let (_folder, cache) = cache();
+        let old = cache.partial(&Sha256::of(b"old"));
+        let new = cache.partial(&Sha256::of(b"new"));
+        for path in [&old, &new] {
+            fs::write(path, b"x").unwrap();
+        }
+        let file = File::options().write(true).open(&old).unwrap();
+        file.set_modified(SystemTime::now() - 2 * STALE).unwrap();
+        cache.sweep().unwrap();
+        assert!(!old.exists());
+        assert!(new.exists());
+    }
+}

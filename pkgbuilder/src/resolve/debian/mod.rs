@@ -1,0 +1,214 @@
+//! The Debian side: from the archive's signed tables of contents to a list of packages.
+
+/// `Packages` indexes.
+pub mod index;
+
+/// Dependency syntax.
+pub mod relation;
+
+/// The choice of packages.
+pub mod solve;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use computatom_spec::arch::Arch;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use self::index::{Compression, Index, Text};
+use self::solve::Wanted;
+use super::lock::LockedDeb;
+use crate::definition::Image;
+use crate::definition::image::Target;
+use crate::fetch::mirror::Mirror;
+use crate::fetch::{Fetcher, Request};
+use crate::input_error;
+use crate::verify::Sha256;
+use crate::verify::openpgp::Keyring;
+use crate::verify::release::Release;
+
+/// What decides which packages are chosen, given the archive.
+#[derive(Clone, Debug, Serialize)]
+pub struct Question {
+    /// Version of this form.
+    format: u32,
+    arch: Arch,
+    suites: Vec<String>,
+    components: Vec<String>,
+    relations: Vec<String>,
+    prefer: Vec<String>,
+    avoid: Vec<String>,
+    recommends: bool,
+}
+
+impl Question {
+    /// What a definition asks for one target; `extra` are relationships of what does not come from Debian.
+    pub fn new(image: &Image, target: &Target, extra: &[String]) -> Self {
+        let debian = &image.debian;
+        let mut relations: Vec<String> = [&debian.packages, &target.packages]
+            .into_iter()
+            .flatten()
+            .chain(extra)
+            .cloned()
+            .collect();
+        relations.sort_unstable();
+        relations.dedup();
+        Self {
+            format: 1,
+            arch: target.arch,
+            suites: debian.suites.clone(),
+            components: debian.components.clone(),
+            relations,
+            prefer: debian.prefer.clone(),
+            avoid: debian.avoid.clone(),
+            recommends: debian.recommends,
+        }
+    }
+
+    /// `sha256:` and the digest of the question: a changed definition asks another one.
+    pub fn digest(&self) -> Result<String> {
+        let text = serde_json::to_string(self).context("writing down what is asked of the solver")?;
+        Ok(format!("sha256:{}", Sha256::of(text.as_bytes())))
+    }
+}
+
+/// The answer to a [`Question`].
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The packages, sorted by name.
+    pub debs: Vec<LockedDeb>,
+    /// The newest `Date` among the suites, seconds since 1970.
+    pub epoch: i64,
+}
+
+/// An archive that is believed because of a keyring.
+#[derive(Debug)]
+pub struct Archive<'a> {
+    /// Gets the files.
+    pub fetcher: &'a Fetcher,
+    /// Where they lie.
+    pub mirror: &'a Mirror,
+    /// Who may sign them.
+    pub keyring: &'a Keyring,
+}
+
+impl Archive<'_> {
+    /// Chooses packages from the archive as it is now.
+    pub fn solve(&self, question: &Question) -> Result<Answer> {
+        let reporter = self.fetcher.reporter();
+        reporter.step(format_args!("choosing Debian packages for {}", question.arch));
+        let releases = self.releases(&question.suites)?;
+        let epoch = releases.iter().map(|(_, release)| release.date).max();
+        let epoch = epoch.ok_or_else(|| input_error!("the definition names no Debian suite"))?;
+        let texts = self.indexes(question, &releases)?;
+        let index = Index::new(&texts)?;
+        let wanted = Wanted {
+            relations: question.relations.clone(),
+            prefer: question.prefer.clone(),
+            avoid: question.avoid.clone(),
+            recommends: question.recommends,
+        };
+        let chosen = solve::solve(&index, &wanted)?;
+        let debs = chosen
+            .iter()
+            .map(|&at| lock(&index.packages[at]))
+            .collect::<Result<_>>()?;
+        Ok(Answer { debs, epoch })
+    }
+
+    /// Fetches and verifies the table of contents of each suite.
+    fn releases(&self, suites: &[String]) -> Result<Vec<(String, Release)>> {
+        let requests = suites
+            .iter()
+            .map(|suite| Request {
+                urls: vec![format!("{}/dists/{suite}/InRelease", self.mirror.base(suite))],
+                sha256: None,
+                size: None,
+                label: format!("InRelease of {suite}"),
+            })
+            .collect();
+        let mut files = Vec::new();
+        for (suite, outcome) in suites.iter().zip(self.fetcher.fetch_all(requests)?) {
+            files.push((suite, outcome?));
+        }
+        let now = seconds_since_1970();
+        files
+            .par_iter()
+            .map(|(suite, file)| {
+                let message = std::fs::read(&file.path).with_context(|| format!("reading {}", file.path.display()))?;
+                let release = Release::verify(suite, &message, self.keyring, now);
+                if release.is_err() {
+                    self.fetcher.cache().remove(&file.sha256);
+                }
+                Ok(((*suite).clone(), release?))
+            })
+            .collect()
+    }
+
+    /// Fetches the package indexes that the tables of contents list.
+    fn indexes(&self, question: &Question, releases: &[(String, Release)]) -> Result<Vec<Text>> {
+        let mut requests = Vec::new();
+        let mut origins = Vec::new();
+        for (suite, release) in releases {
+            for component in &question.components {
+                let folder = format!("{component}/binary-{}", question.arch);
+                let listed = Compression::ALL.into_iter().find_map(|(compression, ending)| {
+                    let name = format!("Packages{ending}");
+                    let index = release.index(&format!("{folder}/{name}"))?;
+                    Some((compression, name, index))
+                });
+                let (compression, name, index) = listed.ok_or_else(|| {
+                    input_error!(
+                        "suite {suite} has no packages of component `{component}` for {}",
+                        question.arch
+                    )
+                })?;
+                let folder = format!("{}/dists/{suite}/{folder}", self.mirror.base(suite));
+                let mut urls = vec![format!("{folder}/{name}")];
+                if release.by_hash {
+                    // Under its digest an index stays the same while the mirror is being updated.
+                    urls.insert(0, format!("{folder}/by-hash/SHA256/{}", index.sha256));
+                }
+                requests.push(Request {
+                    urls,
+                    sha256: Some(index.sha256),
+                    size: Some(index.size),
+                    label: format!("package index of {suite}/{component} for {}", question.arch),
+                });
+                origins.push((suite.as_str(), compression));
+            }
+        }
+        let outcomes = self.fetcher.fetch_all(requests)?;
+        let files = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
+        files
+            .par_iter()
+            .zip(origins)
+            .map(|(file, (suite, compression))| {
+                Text::load(self.fetcher.cache(), suite, &file.path, &file.sha256, compression)
+            })
+            .collect()
+    }
+}
+
+fn lock(package: &index::Package<'_>) -> Result<LockedDeb> {
+    let sha256: Sha256 = package
+        .sha256
+        .parse()
+        .with_context(|| format!("reading the digest of package {}", package.name))?;
+    Ok(LockedDeb {
+        name: package.name.to_owned(),
+        version: package.version_text.to_owned(),
+        architecture: package.architecture.to_owned(),
+        suite: package.suite.to_owned(),
+        filename: package.filename.to_owned(),
+        size: package.size,
+        sha256: sha256.hex(),
+    })
+}
+
+/// The clock of this machine.
+fn seconds_since_1970() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
+}
