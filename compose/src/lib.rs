@@ -4,8 +4,29 @@
 //! over it by a small POSIX shell whose every command is ours. Nothing here touches the host or knows of
 //! boards, Nomad or images.
 
+/// Reading `.deb` files.
+pub mod deb;
+
+/// In which order packages are unpacked and configured.
+pub mod order;
+
+/// Files that packages list but that are left out.
+pub mod path_filter;
+
+/// Payloads into the tree.
+pub mod unpack;
+
+/// From packages to a configured tree.
+pub mod install;
+
+/// Scripts that are replaced instead of interpreted.
+pub mod configurators;
+
 /// The root file system in memory.
 pub mod tree;
+
+/// The tree as a tar archive.
+mod tree_tar;
 
 /// What maintainer scripts act on: the tree and the state dpkg and debconf keep beside it.
 pub mod system;
@@ -21,3 +42,5 @@ pub mod shell;
 
 /// The commands scripts can call, one file per family.
 pub mod commands;
+
+pub use install::{Composed, Options, Progress, compose};

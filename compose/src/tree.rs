@@ -407,6 +407,32 @@ impl Tree {
         Ok(self.insert(&place, inode))
     }
 
+    /// Puts a new inode at `path`, whose parent exists, in place of anything but a directory, as
+    /// `rename(2)` of a new file would.
+    pub fn replace(&mut self, path: &str, inode: Inode) -> Result<InodeId> {
+        let place = self.locate(path.trim_end_matches('/'), Follow::No)?;
+        if place.inode.is_some_and(|id| self.inode(id).is_dir()) {
+            return Err(TreeError {
+                path: path.to_owned(),
+                errno: Errno::IsDir,
+            });
+        }
+        Ok(self.insert(&place, inode))
+    }
+
+    /// Makes `path` another entry for the inode `id`, no directory, in place of anything but a directory.
+    pub fn replace_with(&mut self, path: &str, id: InodeId) -> Result<()> {
+        let place = self.locate(path, Follow::No)?;
+        if self.inode(id).is_dir() || place.inode.is_some_and(|old| self.inode(old).is_dir()) {
+            return Err(TreeError {
+                path: path.to_owned(),
+                errno: Errno::IsDir,
+            });
+        }
+        self.entries_mut(place.parent).insert(place.name, id);
+        Ok(())
+    }
+
     /// Makes a directory.
     pub fn mkdir(&mut self, path: &str, mode: u32) -> Result<InodeId> {
         if components(path).next().is_none() {

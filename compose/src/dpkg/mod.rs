@@ -8,3 +8,12 @@ pub mod statoverrides;
 
 /// `alternatives/`: which of several programs a generic name stands for.
 pub mod alternatives;
+
+/// `status`: a stanza for each package.
+pub mod status;
+
+/// `triggers/`: who waits for what.
+pub mod triggers;
+
+/// All of it as one, kept up to date.
+pub mod database;
