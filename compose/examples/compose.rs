@@ -27,7 +27,11 @@ fn main() -> Result<()> {
     let dir = dir.context("give a directory of .deb files")?;
     let start = Instant::now();
     let packages = packages(&dir)?;
-    eprintln!("{} packages read and decompressed in {:.2?}", packages.len(), start.elapsed());
+    eprintln!(
+        "{} packages read and decompressed in {:.2?}",
+        packages.len(),
+        start.elapsed()
+    );
     let options = Options {
         arch,
         epoch: 1_763_000_000,
@@ -43,7 +47,10 @@ fn main() -> Result<()> {
     }
     if let Some(tar) = tar {
         let file = std::io::BufWriter::new(std::fs::File::create(&tar)?);
-        composed.tree.write_tar(file).with_context(|| format!("writing {}", tar.display()))?;
+        composed
+            .tree
+            .write_tar(file)
+            .with_context(|| format!("writing {}", tar.display()))?;
     }
     Ok(())
 }

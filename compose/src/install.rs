@@ -125,14 +125,20 @@ impl<'a> Installation<'a> {
         let dpkg = packages.iter().find(|package| package.name() == "dpkg");
         Ok(Self {
             packages,
-            at: packages.iter().enumerate().map(|(at, package)| (package.name(), at)).collect(),
+            at: packages
+                .iter()
+                .enumerate()
+                .map(|(at, package)| (package.name(), at))
+                .collect(),
             system: System::new(&options.arch, options.epoch),
             files: Files::default(),
             filters: PathFilters::new(&options.path_rules)?,
             unpacked: HashMap::new(),
             database: Database::default(),
             triggers: Triggers::default(),
-            dpkg_version: dpkg.map_or(DPKG_VERSION.to_owned(), |dpkg| dpkg.control.version.upstream_version.clone()),
+            dpkg_version: dpkg.map_or(DPKG_VERSION.to_owned(), |dpkg| {
+                dpkg.control.version.upstream_version.clone()
+            }),
         })
     }
 

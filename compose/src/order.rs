@@ -155,7 +155,10 @@ impl<'a> Planner<'a> {
         }
         let rank = |at: &usize| {
             let name = self.control(*at).name.as_str();
-            BOOTSTRAP.iter().position(|first| *first == name).unwrap_or(BOOTSTRAP.len())
+            BOOTSTRAP
+                .iter()
+                .position(|first| *first == name)
+                .unwrap_or(BOOTSTRAP.len())
         };
         order.sort_by_key(rank);
         order
@@ -199,12 +202,18 @@ impl<'a> Planner<'a> {
     /// Configures unpacked packages: in the given order, each when what it depends on is configured. Where nothing
     /// can go on, a dependency in a cycle is ignored: that of a package without a postinst if there is one.
     fn configure(&mut self, queue: &[usize], steps: &mut Vec<Step>) {
-        let mut queue: Vec<usize> = queue.iter().copied().filter(|at| !self.configured.contains(at)).collect();
+        let mut queue: Vec<usize> = queue
+            .iter()
+            .copied()
+            .filter(|at| !self.configured.contains(at))
+            .collect();
         while !queue.is_empty() {
             let ready = queue.iter().position(|&at| self.waits_for(at).is_none());
             let next = ready.unwrap_or_else(|| {
                 let cycle = self.cycle(queue[0]);
-                let weak = cycle.iter().find(|&&at| !self.control(at).members.contains_key("postinst"));
+                let weak = cycle
+                    .iter()
+                    .find(|&&at| !self.control(at).members.contains_key("postinst"));
                 let chosen = *weak.unwrap_or(&cycle[0]);
                 queue.iter().position(|&at| at == chosen).unwrap_or(0)
             });
@@ -217,15 +226,17 @@ impl<'a> Planner<'a> {
     /// A package that `at` depends on, unpacked and not yet configured.
     fn waits_for(&self, at: usize) -> Option<usize> {
         let control = self.control(at);
-        [&control.pre_depends, &control.depends].into_iter().find_map(|relations| {
-            let groups = self.needs(relations);
-            let blocked = groups.into_iter().find(|group| {
-                !group.contains(&at)
-                    && !group.iter().any(|at| self.configured.contains(at))
-                    && group.iter().any(|at| self.unpacked.contains(at))
-            });
-            blocked.and_then(|group| group.into_iter().find(|at| self.unpacked.contains(at)))
-        })
+        [&control.pre_depends, &control.depends]
+            .into_iter()
+            .find_map(|relations| {
+                let groups = self.needs(relations);
+                let blocked = groups.into_iter().find(|group| {
+                    !group.contains(&at)
+                        && !group.iter().any(|at| self.configured.contains(at))
+                        && group.iter().any(|at| self.unpacked.contains(at))
+                });
+                blocked.and_then(|group| group.into_iter().find(|at| self.unpacked.contains(at)))
+            })
     }
 
     /// The cycle that is reached by following from `start` what each package waits for.

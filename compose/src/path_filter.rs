@@ -45,7 +45,11 @@ impl PathFilters {
         let Some((true, ..)) = last else {
             return false;
         };
-        !(is_dir && self.rules.iter().any(|(exclude, pattern, _)| !exclude && may_reach(pattern, path)))
+        !(is_dir
+            && self
+                .rules
+                .iter()
+                .any(|(exclude, pattern, _)| !exclude && may_reach(pattern, path)))
     }
 }
 

@@ -80,7 +80,9 @@ mod tests {
         let mut tree = Tree::new(5);
         tree.mkdir_all("/usr/bin", 0o755).unwrap();
         let id = tree.write("/usr/bin/ping", "elf", 0o755).unwrap();
-        tree.inode_mut(id).xattrs.insert("security.capability".to_owned(), vec![1, 0, 2]);
+        tree.inode_mut(id)
+            .xattrs
+            .insert("security.capability".to_owned(), vec![1, 0, 2]);
         tree.inode_mut(id).gid = 42;
         tree.link("/usr/bin/ping", "/usr/bin/pong").unwrap();
         tree.symlink("usr/bin", "/bin").unwrap();

@@ -44,10 +44,11 @@ impl Files {
         if owners.iter().all(|owner| owner != package) {
             owners.push(package.to_owned());
         }
-        self.lists
-            .entry(package.to_owned())
-            .or_default()
-            .push(if path == "/" { "/.".to_owned() } else { path.to_owned() });
+        self.lists.entry(package.to_owned()).or_default().push(if path == "/" {
+            "/.".to_owned()
+        } else {
+            path.to_owned()
+        });
     }
 
     fn take(&mut self, key: &str, path: &str, package: &str) {
@@ -142,7 +143,11 @@ impl Unpacker<'_> {
 
     fn claim(&mut self, key: &str, entry: &Entry, package: &Package, diversions: &Diversions) -> Result<Claim> {
         let others: Vec<String> = match self.files.owners.get(key) {
-            Some(owners) => owners.iter().filter(|owner| *owner != package.name()).cloned().collect(),
+            Some(owners) => owners
+                .iter()
+                .filter(|owner| *owner != package.name())
+                .cloned()
+                .collect(),
             None => return Ok(Claim::Ours),
         };
         for other in others {

@@ -26,7 +26,9 @@ const TABLE: &[Configurator] = &[];
 
 /// Does what replaces a script; `false` if the script is to be interpreted.
 pub fn apply(system: &mut System, package: &Package, script: &str, args: &[&str]) -> Result<bool> {
-    let found = TABLE.iter().find(|row| row.package == package.name() && row.script == script);
+    let found = TABLE
+        .iter()
+        .find(|row| row.package == package.name() && row.script == script);
     let (Some(row), Some(member)) = (found, package.control.members.get(script)) else {
         return Ok(false);
     };

@@ -199,7 +199,15 @@ pub(crate) mod tests {
             ("data.tar", tar(data)),
         ] {
             bytes.extend_from_slice(
-                format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, content.len()).as_bytes(),
+                format!(
+                    "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+                    0,
+                    0,
+                    0,
+                    100_644,
+                    content.len()
+                )
+                .as_bytes(),
             );
             bytes.extend_from_slice(&content);
             if content.len() % 2 == 1 {

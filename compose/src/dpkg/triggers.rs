@@ -80,7 +80,10 @@ impl Triggers {
 
     /// Sets off the file triggers on a path or on a directory above it.
     pub fn touch(&mut self, path: &str) {
-        let below = |dir: &str| path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below = |dir: &str| {
+            path.strip_prefix(dir)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         let hit: Vec<(String, String)> = self
             .paths
             .iter()
