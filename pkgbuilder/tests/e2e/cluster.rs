@@ -1,0 +1,115 @@
+//! The cluster as a person with a browser sees it: Consul's, Nomad's, Prometheus' and the agent's own answers.
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+/// One node's APIs.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub name: &'static str,
+    pub address: Ipv4Addr,
+    agent: ureq::Agent,
+}
+
+impl Node {
+    pub fn new(name: &'static str, address: Ipv4Addr) -> Self {
+        let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build();
+        Self { name, address, agent: config.into() }
+    }
+
+    pub fn get(&self, port: u16, path: &str) -> Result<Value> {
+        let url = format!("http://{}:{port}{path}", self.address);
+        self.agent.get(&url).call().and_then(|mut answer| answer.body_mut().read_json()).with_context(|| url)
+    }
+
+    pub fn text(&self, port: u16, path: &str) -> Result<String> {
+        let url = format!("http://{}:{port}{path}", self.address);
+        self.agent.get(&url).call().and_then(|mut answer| answer.body_mut().read_to_string()).with_context(|| url)
+    }
+
+    fn post(&self, port: u16, path: &str, body: &Value) -> Result<Value> {
+        let url = format!("http://{}:{port}{path}", self.address);
+        self.agent.post(&url).send_json(body).and_then(|mut answer| answer.body_mut().read_json()).with_context(|| url)
+    }
+
+    /// Consul has a leader, and this node is a member.
+    pub fn consul_ready(&self) -> Result<()> {
+        let leader = self.get(8500, "/v1/status/leader")?;
+        ensure!(leader.as_str().is_some_and(|leader| !leader.is_empty()), "Consul has no leader");
+        let members = self.get(8500, "/v1/agent/members")?;
+        let alive = array(&members).iter().any(|member| member["Name"] == self.name && member["Status"] == 1);
+        ensure!(alive, "Consul has no living member `{}`: {members}", self.name);
+        Ok(())
+    }
+
+    /// Nomad has a leader, and this node is a ready client that can run `exec` tasks.
+    pub fn nomad_ready(&self) -> Result<()> {
+        let leader = self.get(4646, "/v1/status/leader")?;
+        ensure!(leader.as_str().is_some_and(|leader| !leader.is_empty()), "Nomad has no leader");
+        let nodes = self.get(4646, "/v1/nodes")?;
+        let node = array(&nodes).iter().find(|node| node["Name"] == self.name);
+        let node = node.with_context(|| format!("Nomad has no node `{}`: {nodes}", self.name))?;
+        ensure!(node["Status"] == "ready", "the Nomad node is {}", node["Status"]);
+        ensure!(node["Drivers"]["exec"]["Healthy"] == true, "exec is not healthy: {}", node["Drivers"]["exec"]);
+        Ok(())
+    }
+
+    /// Nomad has registered itself in Consul, and Consul's DNS knows where.
+    pub fn services_ready(&self) -> Result<()> {
+        let services = self.get(8500, "/v1/catalog/services")?;
+        for service in ["nomad", "nomad-client"] {
+            ensure!(services.get(service).is_some(), "`{service}` is not registered in Consul: {services}");
+        }
+        let output = Command::new("dig")
+            .args(["+short", "+time=3", "+tries=1", "-p", "8600", &format!("@{}", self.address), "nomad.service.consul"])
+            .output()
+            .context("running dig (package bind9-dnsutils)")?;
+        let answer = String::from_utf8_lossy(&output.stdout);
+        let address = self.address.to_string();
+        ensure!(answer.lines().any(|line| line == address), "nomad.service.consul is `{}`", answer.trim());
+        Ok(())
+    }
+
+    /// Prometheus scrapes all of it.
+    pub fn prometheus_ready(&self) -> Result<()> {
+        let targets = self.get(9090, "/api/v1/targets?state=active")?;
+        let active = array(&targets["data"]["activeTargets"]);
+        for job in ["nomad", "consul", "node", "agent"] {
+            let of_job: Vec<_> = active.iter().filter(|target| target["labels"]["job"] == job).collect();
+            let healthy = !of_job.is_empty() && of_job.iter().all(|target| target["health"] == "up");
+            ensure!(healthy, "Prometheus' job `{job}` is not up: {of_job:?}");
+        }
+        Ok(())
+    }
+
+    /// Submits a job written in HCL, as `nomad job run` does.
+    pub fn submit(&self, hcl: &str) -> Result<()> {
+        let parsed = self.post(4646, "/v1/jobs/parse", &serde_json::json!({ "JobHCL": hcl, "Canonicalize": true }))?;
+        self.post(4646, "/v1/jobs", &serde_json::json!({ "Job": parsed }))?;
+        Ok(())
+    }
+
+    /// The job's service passes its check in Consul, and answers; the answer.
+    pub fn job_answers(&self, service: &str) -> Result<String> {
+        let health = self.get(8500, &format!("/v1/health/service/{service}?passing"))?;
+        let instance = array(&health).first().with_context(|| format!("no passing `{service}` in Consul"))?;
+        let port = instance["Service"]["Port"].as_u64().and_then(|port| u16::try_from(port).ok());
+        self.text(port.context("the service has no port")?, "/")
+    }
+
+    /// The ids by which Consul and Nomad know this node.
+    pub fn ids(&self) -> Result<(String, String)> {
+        let consul = self.get(8500, "/v1/agent/self")?["Config"]["NodeID"].as_str().context("no node id")?.to_owned();
+        let nodes = self.get(4646, "/v1/nodes")?;
+        let ready = array(&nodes).iter().find(|node| node["Status"] == "ready").context("no ready node")?.clone();
+        Ok((consul, ready["ID"].as_str().context("no node id")?.to_owned()))
+    }
+}
+
+fn array(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}

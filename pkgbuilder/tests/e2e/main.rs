@@ -1,0 +1,31 @@
+//! The end-to-end test: the image that a person would burn, booted and looked at from outside.
+//!
+//! Runs as root, in a network namespace of its own that vanishes with it; needs QEMU, dnsmasq, iproute2 and dig
+//! (`scripts/test` installs them). What a failed run saw is kept in `out/e2e/`.
+
+mod cluster;
+mod machine;
+mod network;
+mod scenario;
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+/// Set in the child that already lives in its own network namespace.
+const INSIDE: &str = "COMPUTATOM_E2E_INSIDE";
+
+fn main() -> ExitCode {
+    if std::env::var_os(INSIDE).is_none() {
+        // A namespace made for the whole process from outside: no thread can escape it.
+        let error = Command::new("unshare")
+            .arg("--net")
+            .arg("--")
+            .args(std::env::args_os())
+            .env(INSIDE, "1")
+            .exec();
+        eprintln!("cannot start `unshare --net` (package util-linux; needs root): {error}");
+        return ExitCode::FAILURE;
+    }
+    let arguments = libtest_mimic::Arguments::from_args();
+    libtest_mimic::run(&arguments, scenario::trials()).exit_code()
+}

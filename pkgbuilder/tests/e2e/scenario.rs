@@ -1,0 +1,184 @@
+//! What the boards go through, in order: each boot needs the card that the one before left.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::{Failed, Trial};
+
+use super::cluster::Node;
+use super::machine::{Card, Machine};
+use super::network::{Host, Lan};
+
+const CORE: Host = Host {
+    name: "core-1",
+    mac: "52:54:00:c0:00:01",
+    address: Ipv4Addr::new(10, 77, 0, 11),
+    tap: "tap-core",
+};
+const WORKER: Host = Host {
+    name: "worker-7",
+    mac: "52:54:00:c0:00:07",
+    address: Ipv4Addr::new(10, 77, 0, 17),
+    tap: "tap-worker",
+};
+
+/// A board in emulation, with everything else that a test machine does at the time.
+const READY: Duration = Duration::from_secs(300);
+/// The name of the example job and of its service.
+const JOB: &str = "hello";
+
+pub fn trials() -> Vec<Trial> {
+    vec![Trial::test("first_boot_shutdown_power_cut_and_another_name", || run().map_err(|error| Failed::from(format!("{error:#}"))))]
+}
+
+fn run() -> Result<()> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the crate has a parent folder")?;
+    let image = match std::env::var_os("COMPUTATOM_IMAGE") {
+        Some(path) => PathBuf::from(path),
+        None => repository.join("out/home-raspberrypi-arm64.img.zst"),
+    };
+    ensure!(image.exists(), "{} is not there: run scripts/build first", image.display());
+    let folder = repository.join("out/e2e");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let _lan = Lan::new(&[CORE, WORKER], &folder)?;
+    let result = boots(repository, &image, &folder);
+    if result.is_ok() {
+        fs::remove_dir_all(&folder)?;
+    } else {
+        say(&format!("what the boards said is kept in {}", folder.display()));
+    }
+    result
+}
+
+fn boots(repository: &Path, image: &Path, folder: &Path) -> Result<()> {
+    let node = Node::new(CORE.name, CORE.address);
+    let job = fs::read_to_string(repository.join("jobs/hello.nomad.hcl")).context("reading jobs/hello.nomad.hcl")?;
+    let card = Card::burn(image, folder, "core")?;
+
+    say("first boot");
+    let mut machine = card.boot(&CORE, 1)?;
+    let ids = kept(&mut machine, &node, |machine| {
+        ready(machine, &node)?;
+        node.submit(&job)?;
+        wait(machine, "the job", READY, || node.job_answers(JOB).map(drop))?;
+        healthy(machine)?;
+        node.ids()
+    })?;
+
+    say("orderly shutdown, second boot");
+    machine.run("systemctl --no-block poweroff", Duration::from_secs(30)).context("shutting down")?;
+    machine.wait_for("reboot: Power down", Duration::from_secs(120))?;
+    machine.cut_power()?;
+    let mut machine = card.boot(&CORE, 2)?;
+    kept(&mut machine, &node, |machine| same(machine, &node, &ids))?;
+
+    say("power cut, third boot");
+    machine.cut_power()?;
+    let mut machine = card.boot(&CORE, 3)?;
+    kept(&mut machine, &node, |machine| same(machine, &node, &ids))?;
+    machine.cut_power()?;
+
+    say("another board with the same image");
+    let other = Node::new(WORKER.name, WORKER.address);
+    let mut machine = Card::burn(image, folder, "worker")?.boot(&WORKER, 1)?;
+    kept(&mut machine, &other, |machine| {
+        wait(machine, "the other name", READY, || {
+            let name = other.get(4690, "/status.json")?["identity"]["hostname"].clone();
+            ensure!(name == WORKER.name, "the board calls itself {name}");
+            Ok(())
+        })?;
+        let hostname = machine.run("hostname", Duration::from_secs(30))?;
+        ensure!(hostname.trim() == WORKER.name, "its host name is `{}`", hostname.trim());
+        let status = other.get(4690, "/status.json")?;
+        ensure!(status["assignment"]["roles"] == serde_json::json!(["client"]), "its roles are {}", status["assignment"]);
+        Ok(())
+    })
+}
+
+/// Everything a user would look at is up.
+fn ready(machine: &mut Machine, node: &Node) -> Result<()> {
+    wait(machine, "Consul", READY, || node.consul_ready())?;
+    wait(machine, "Nomad", READY, || node.nomad_ready())?;
+    wait(machine, "the services", READY, || node.services_ready())?;
+    wait(machine, "Prometheus", READY, || node.prometheus_ready())
+}
+
+/// The node that came back is the one that went.
+fn same(machine: &mut Machine, node: &Node, ids: &(String, String)) -> Result<()> {
+    ready(machine, node)?;
+    let now = node.ids()?;
+    ensure!(now == *ids, "the node ids were {ids:?} and are {now:?}");
+    wait(machine, "the job", READY, || node.job_answers(JOB).map(drop))?;
+    healthy(machine)
+}
+
+/// The root is read-only, and no unit has failed.
+fn healthy(machine: &mut Machine) -> Result<()> {
+    let limit = Duration::from_secs(60);
+    let options = machine.run("findmnt -no FSTYPE,OPTIONS /", limit)?;
+    ensure!(options.contains("squashfs") && options.contains("ro"), "/ is mounted as {options}");
+    let write = machine.run("touch /usr/written && echo written || echo refused", limit)?;
+    ensure!(write.contains("refused") && !write.contains("\nwritten"), "/usr was written to: {write}");
+    wait(machine, "the end of the boot", READY, || Ok(()))?;
+    let state = machine.run("systemctl is-system-running --wait; systemctl list-units --failed --no-legend --plain", READY)?;
+    ensure!(state.trim() == "running", "systemd says: {}", state.trim());
+    Ok(())
+}
+
+/// Keeps the journal and the answers of a boot that went wrong.
+fn kept<T>(machine: &mut Machine, node: &Node, steps: impl FnOnce(&mut Machine) -> Result<T>) -> Result<T> {
+    let result = steps(machine);
+    if result.is_err() {
+        for (name, command) in [
+            ("journal.txt", "journalctl -b --no-pager -o short-monotonic"),
+            ("units.txt", "systemctl --no-pager --all list-units; systemctl --no-pager status '*'"),
+            ("run.txt", "head -n 200 /run/computatom/*.json /run/computatom/*/*"),
+        ] {
+            let text = machine.run(command, Duration::from_secs(90)).unwrap_or_else(|error| format!("{error:#}"));
+            let _ = fs::write(machine.folder.join(name), text);
+        }
+        for (name, port, path) in [
+            ("members.json", 8500, "/v1/agent/members"),
+            ("services.json", 8500, "/v1/catalog/services"),
+            ("checks.json", 8500, "/v1/health/state/any"),
+            ("nodes.json", 4646, "/v1/nodes"),
+            ("allocations.json", 4646, "/v1/allocations"),
+            ("targets.json", 9090, "/api/v1/targets"),
+            ("status.json", 4690, "/status.json"),
+        ] {
+            let text = node.text(port, path).unwrap_or_else(|error| format!("{error:#}"));
+            let _ = fs::write(machine.folder.join(name), text);
+        }
+    }
+    result
+}
+
+/// Asks again until it is so; the last refusal is the error.
+fn wait(machine: &mut Machine, what: &str, limit: Duration, mut check: impl FnMut() -> Result<()>) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match check() {
+            Ok(()) => {
+                say(&format!("{what} after {} s", machine.began.elapsed().as_secs()));
+                return Ok(());
+            }
+            Err(error) if began.elapsed() > limit => {
+                return Err(error).with_context(|| format!("waiting {} s for {what}", limit.as_secs()));
+            }
+            Err(_) => {
+                machine.running()?;
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+fn say(text: &str) {
+    eprintln!("e2e: {text}");
+}

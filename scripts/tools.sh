@@ -1,0 +1,74 @@
+# What the scripts need from the machine, and how they get it. Sourced, not run.
+# shellcheck shell=bash
+
+# A cross compiler for the agent and for Nomad, a C compiler for the TLS library, Go for what is built from modules.
+# shellcheck disable=SC2034 # used by the scripts that source this file
+build_packages=(gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross xz-utils zstd)
+# Judges and machines of the tests.
+# shellcheck disable=SC2034
+test_packages=(
+  shellcheck lintian dpkg-dev apt-utils mmdebstrap dash busybox-static util-linux
+  squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpgv
+  qemu-system-arm qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
+)
+# shellcheck disable=SC2034
+agent_targets=(aarch64-unknown-linux-gnu aarch64-unknown-linux-musl x86_64-unknown-linux-gnu x86_64-unknown-linux-musl)
+# shellcheck disable=SC2034
+cargo_deb_version=3.8.0
+# shellcheck disable=SC2034
+cargo_deny_version=0.20.2
+
+tools=${XDG_CACHE_HOME:-$HOME/.cache}/computatom/tools
+export PATH=$tools/bin:$PATH
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+# The static programs are pure Rust: Rust's own linker needs no C library of the target.
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
+export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "$@"
+  exit 1
+}
+
+# need_apt PACKAGE...: installs what is missing, or says the command that would.
+need_apt() {
+  local package missing=()
+  command -v dpkg-query >/dev/null || die "this is not a Debian machine; install by hand what these packages hold: $*"
+  for package in "$@"; do
+    [ "$(dpkg-query -Wf '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  if [ "$(id -u)" -ne 0 ]; then
+    die "missing packages; install them and run this again:
+  sudo apt-get update && sudo apt-get install --no-install-recommends ${missing[*]}"
+  fi
+  say "installing ${missing[*]}"
+  apt-get -qq update
+  DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+need_toolchains() {
+  command -v cargo >/dev/null || die "Rust is missing: install it from https://rustup.rs (1.95 or newer) and run this again"
+  command -v go >/dev/null || die "Go is missing: install it from https://go.dev/dl (1.24 or newer) and run this again"
+}
+
+# need_targets TRIPLE...: Rust's standard library for each.
+need_targets() {
+  local target missing=() library
+  library=$(rustc --print sysroot)/lib/rustlib
+  for target in "$@"; do
+    [ -d "$library/$target/lib" ] || missing+=("$target")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  command -v rustup >/dev/null || die "Rust has no standard library for ${missing[*]}: use a rustup toolchain, or your distribution's packages for them"
+  rustup --quiet target add "${missing[@]}"
+}
+
+# need_cargo_tool NAME VERSION: built once into the cache.
+need_cargo_tool() {
+  [ -x "$tools/bin/$1" ] && [ "$("$tools/bin/$1" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)" = "$2" ] && return
+  say "building $1 $2 (once)"
+  cargo install --quiet --locked --root "$tools" --version "$2" "$1"
+}
