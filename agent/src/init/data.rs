@@ -57,11 +57,21 @@ pub fn file_system(data: &Data, sysroot: &Path) -> Result<()> {
         console::say(&format!("making a file system on {device}"));
         // mke2fs writes the primary superblock last: a power cut leaves no magic number, and the next boot begins
         // anew. Lazy initialisation keeps the first boot of a large card short.
-        let made = run(
-            sysroot,
-            "/usr/sbin/mke2fs",
-            &["-q", "-F", "-t", "ext4", "-m", "1", "-L", boot::DATA_LABEL, device],
-        )?;
+        // No discard either: some cards take minutes to erase themselves, and fstrim.timer does it in time.
+        let options = [
+            "-q",
+            "-F",
+            "-t",
+            "ext4",
+            "-m",
+            "1",
+            "-E",
+            "nodiscard",
+            "-L",
+            boot::DATA_LABEL,
+            device,
+        ];
+        let made = run(sysroot, "/usr/sbin/mke2fs", &options)?;
         if made != 0 {
             bail!("mke2fs ended with {made} on {device}: is the card writable?");
         }

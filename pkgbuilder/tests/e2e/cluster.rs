@@ -17,31 +17,54 @@ pub struct Node {
 
 impl Node {
     pub fn new(name: &'static str, address: Ipv4Addr) -> Self {
-        let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build();
-        Self { name, address, agent: config.into() }
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(10)))
+            .build();
+        Self {
+            name,
+            address,
+            agent: config.into(),
+        }
     }
 
     pub fn get(&self, port: u16, path: &str) -> Result<Value> {
         let url = format!("http://{}:{port}{path}", self.address);
-        self.agent.get(&url).call().and_then(|mut answer| answer.body_mut().read_json()).with_context(|| url)
+        self.agent
+            .get(&url)
+            .call()
+            .and_then(|mut answer| answer.body_mut().read_json())
+            .with_context(|| url)
     }
 
     pub fn text(&self, port: u16, path: &str) -> Result<String> {
         let url = format!("http://{}:{port}{path}", self.address);
-        self.agent.get(&url).call().and_then(|mut answer| answer.body_mut().read_to_string()).with_context(|| url)
+        self.agent
+            .get(&url)
+            .call()
+            .and_then(|mut answer| answer.body_mut().read_to_string())
+            .with_context(|| url)
     }
 
     fn post(&self, port: u16, path: &str, body: &Value) -> Result<Value> {
         let url = format!("http://{}:{port}{path}", self.address);
-        self.agent.post(&url).send_json(body).and_then(|mut answer| answer.body_mut().read_json()).with_context(|| url)
+        self.agent
+            .post(&url)
+            .send_json(body)
+            .and_then(|mut answer| answer.body_mut().read_json())
+            .with_context(|| url)
     }
 
     /// Consul has a leader, and this node is a member.
     pub fn consul_ready(&self) -> Result<()> {
         let leader = self.get(8500, "/v1/status/leader")?;
-        ensure!(leader.as_str().is_some_and(|leader| !leader.is_empty()), "Consul has no leader");
+        ensure!(
+            leader.as_str().is_some_and(|leader| !leader.is_empty()),
+            "Consul has no leader"
+        );
         let members = self.get(8500, "/v1/agent/members")?;
-        let alive = array(&members).iter().any(|member| member["Name"] == self.name && member["Status"] == 1);
+        let alive = array(&members)
+            .iter()
+            .any(|member| member["Name"] == self.name && member["Status"] == 1);
         ensure!(alive, "Consul has no living member `{}`: {members}", self.name);
         Ok(())
     }
@@ -49,12 +72,19 @@ impl Node {
     /// Nomad has a leader, and this node is a ready client that can run `exec` tasks.
     pub fn nomad_ready(&self) -> Result<()> {
         let leader = self.get(4646, "/v1/status/leader")?;
-        ensure!(leader.as_str().is_some_and(|leader| !leader.is_empty()), "Nomad has no leader");
+        ensure!(
+            leader.as_str().is_some_and(|leader| !leader.is_empty()),
+            "Nomad has no leader"
+        );
         let nodes = self.get(4646, "/v1/nodes")?;
         let node = array(&nodes).iter().find(|node| node["Name"] == self.name);
         let node = node.with_context(|| format!("Nomad has no node `{}`: {nodes}", self.name))?;
         ensure!(node["Status"] == "ready", "the Nomad node is {}", node["Status"]);
-        ensure!(node["Drivers"]["exec"]["Healthy"] == true, "exec is not healthy: {}", node["Drivers"]["exec"]);
+        ensure!(
+            node["Drivers"]["exec"]["Healthy"] == true,
+            "exec is not healthy: {}",
+            node["Drivers"]["exec"]
+        );
         Ok(())
     }
 
@@ -62,15 +92,30 @@ impl Node {
     pub fn services_ready(&self) -> Result<()> {
         let services = self.get(8500, "/v1/catalog/services")?;
         for service in ["nomad", "nomad-client"] {
-            ensure!(services.get(service).is_some(), "`{service}` is not registered in Consul: {services}");
+            ensure!(
+                services.get(service).is_some(),
+                "`{service}` is not registered in Consul: {services}"
+            );
         }
         let output = Command::new("dig")
-            .args(["+short", "+time=3", "+tries=1", "-p", "8600", &format!("@{}", self.address), "nomad.service.consul"])
+            .args([
+                "+short",
+                "+time=3",
+                "+tries=1",
+                "-p",
+                "8600",
+                &format!("@{}", self.address),
+                "nomad.service.consul",
+            ])
             .output()
             .context("running dig (package bind9-dnsutils)")?;
         let answer = String::from_utf8_lossy(&output.stdout);
         let address = self.address.to_string();
-        ensure!(answer.lines().any(|line| line == address), "nomad.service.consul is `{}`", answer.trim());
+        ensure!(
+            answer.lines().any(|line| line == address),
+            "nomad.service.consul is `{}`",
+            answer.trim()
+        );
         Ok(())
     }
 
@@ -88,7 +133,11 @@ impl Node {
 
     /// Submits a job written in HCL, as `nomad job run` does.
     pub fn submit(&self, hcl: &str) -> Result<()> {
-        let parsed = self.post(4646, "/v1/jobs/parse", &serde_json::json!({ "JobHCL": hcl, "Canonicalize": true }))?;
+        let parsed = self.post(
+            4646,
+            "/v1/jobs/parse",
+            &serde_json::json!({ "JobHCL": hcl, "Canonicalize": true }),
+        )?;
         self.post(4646, "/v1/jobs", &serde_json::json!({ "Job": parsed }))?;
         Ok(())
     }
@@ -96,16 +145,27 @@ impl Node {
     /// The job's service passes its check in Consul, and answers; the answer.
     pub fn job_answers(&self, service: &str) -> Result<String> {
         let health = self.get(8500, &format!("/v1/health/service/{service}?passing"))?;
-        let instance = array(&health).first().with_context(|| format!("no passing `{service}` in Consul"))?;
-        let port = instance["Service"]["Port"].as_u64().and_then(|port| u16::try_from(port).ok());
+        let instance = array(&health)
+            .first()
+            .with_context(|| format!("no passing `{service}` in Consul"))?;
+        let port = instance["Service"]["Port"]
+            .as_u64()
+            .and_then(|port| u16::try_from(port).ok());
         self.text(port.context("the service has no port")?, "/")
     }
 
     /// The ids by which Consul and Nomad know this node.
     pub fn ids(&self) -> Result<(String, String)> {
-        let consul = self.get(8500, "/v1/agent/self")?["Config"]["NodeID"].as_str().context("no node id")?.to_owned();
+        let consul = self.get(8500, "/v1/agent/self")?["Config"]["NodeID"]
+            .as_str()
+            .context("no node id")?
+            .to_owned();
         let nodes = self.get(4646, "/v1/nodes")?;
-        let ready = array(&nodes).iter().find(|node| node["Status"] == "ready").context("no ready node")?.clone();
+        let ready = array(&nodes)
+            .iter()
+            .find(|node| node["Status"] == "ready")
+            .context("no ready node")?
+            .clone();
         Ok((consul, ready["ID"].as_str().context("no node id")?.to_owned()))
     }
 }

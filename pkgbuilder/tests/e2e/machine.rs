@@ -58,7 +58,17 @@ impl Card {
         let _ = fs::remove_file(&socket);
         let log = File::create(self.folder.join(format!("qemu-{boot_number}.txt")))?;
         let child = Command::new("qemu-system-aarch64")
-            .args(["-M", "raspi3b", "-m", "1024", "-accel", "tcg,thread=multi", "-display", "none", "-no-reboot"])
+            .args([
+                "-M",
+                "raspi3b",
+                "-m",
+                "1024",
+                "-accel",
+                "tcg,thread=multi",
+                "-display",
+                "none",
+                "-no-reboot",
+            ])
             .arg("-kernel")
             .arg(kernel)
             .arg("-initrd")
@@ -85,7 +95,14 @@ impl Card {
             .stderr(log)
             .spawn()
             .context("starting qemu-system-aarch64 (package qemu-system-arm)")?;
-        Ok(Machine { child, console, socket, shell: None, folder: self.folder.clone(), began: Instant::now() })
+        Ok(Machine {
+            child,
+            console,
+            socket,
+            shell: None,
+            folder: self.folder.clone(),
+            began: Instant::now(),
+        })
     }
 }
 
@@ -105,7 +122,9 @@ pub struct Machine {
 impl Machine {
     /// Everything the console has shown.
     pub fn console(&self) -> String {
-        fs::read(&self.console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        fs::read(&self.console)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 
     /// Waits until the console shows `text`.
@@ -113,7 +132,11 @@ impl Machine {
         let began = Instant::now();
         while !self.console().contains(text) {
             self.running()?;
-            ensure!(began.elapsed() < limit, "the console did not show `{text}` within {} s", limit.as_secs());
+            ensure!(
+                began.elapsed() < limit,
+                "the console did not show `{text}` within {} s",
+                limit.as_secs()
+            );
             std::thread::sleep(Duration::from_millis(500));
         }
         Ok(())
@@ -122,10 +145,17 @@ impl Machine {
     /// Fails when QEMU has ended or the kernel has panicked.
     pub fn running(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
-            bail!("QEMU ended with {status}; the console ends with: {}", tail(&self.console()));
+            bail!(
+                "QEMU ended with {status}; the console ends with: {}",
+                tail(&self.console())
+            );
         }
         let console = self.console();
-        ensure!(!console.contains("Kernel panic"), "the kernel panicked: {}", tail(&console));
+        ensure!(
+            !console.contains("Kernel panic"),
+            "the kernel panicked: {}",
+            tail(&console)
+        );
         Ok(())
     }
 
@@ -141,14 +171,21 @@ impl Machine {
         };
         let mut stream = stream;
         // The marks are split in what is sent, so that the echo of the line does not hold them.
-        writeln!(stream, "stty -echo cols 500 2>/dev/null; echo @@'begin'; ({command}) 2>&1; echo @@'end'")?;
+        writeln!(
+            stream,
+            "stty -echo cols 500 2>/dev/null; echo @@'begin'; ({command}) 2>&1; echo @@'end'"
+        )?;
         let (began, mut seen) = (Instant::now(), Vec::new());
         loop {
             let mut buffer = [0; 4096];
             match stream.read(&mut buffer) {
                 Ok(0) => bail!("the console was closed"),
                 Ok(count) => seen.extend_from_slice(&buffer[..count]),
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    ) => {}
                 Err(error) => return Err(error).context("reading the console"),
             }
             let text = String::from_utf8_lossy(&seen).replace('\r', "");
@@ -158,7 +195,12 @@ impl Machine {
                 return Ok(answer.to_owned());
             }
             self.running()?;
-            ensure!(began.elapsed() < limit, "`{command}` did not end within {} s; seen: {}", limit.as_secs(), tail(&text));
+            ensure!(
+                began.elapsed() < limit,
+                "`{command}` did not end within {} s; seen: {}",
+                limit.as_secs(),
+                tail(&text)
+            );
         }
     }
 

@@ -36,13 +36,29 @@ impl Lan {
         }
         let mut command = Command::new("dnsmasq");
         command
-            .args(["--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--no-resolv", "--no-hosts"])
-            .args(["--interface=lan", "--bind-interfaces", "--domain=lan", "--local=/lan/", "--log-dhcp"])
+            .args([
+                "--keep-in-foreground",
+                "--conf-file=/dev/null",
+                "--user=root",
+                "--no-resolv",
+                "--no-hosts",
+            ])
+            .args([
+                "--interface=lan",
+                "--bind-interfaces",
+                "--domain=lan",
+                "--local=/lan/",
+                "--log-dhcp",
+            ])
             .arg("--pid-file=")
             .arg("--dhcp-range=10.77.0.100,10.77.0.199,255.255.255.0,1h")
             .arg(format!("--dhcp-leasefile={}", folder.join("leases").display()))
             .arg(format!("--log-facility={}", folder.join("dnsmasq.log").display()))
-            .args(hosts.iter().map(|host| format!("--dhcp-host={},{},{}", host.mac, host.name, host.address)))
+            .args(
+                hosts
+                    .iter()
+                    .map(|host| format!("--dhcp-host={},{},{}", host.mac, host.name, host.address)),
+            )
             .stdin(Stdio::null());
         let dnsmasq = command.spawn().context("starting dnsmasq (package dnsmasq-base)")?;
         Ok(Self { dnsmasq })
@@ -57,7 +73,15 @@ impl Drop for Lan {
 }
 
 fn ip(args: &[&str]) -> Result<()> {
-    let output = Command::new("ip").args(args).output().context("running ip (package iproute2)")?;
-    ensure!(output.status.success(), "`ip {}`: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    let output = Command::new("ip")
+        .args(args)
+        .output()
+        .context("running ip (package iproute2)")?;
+    ensure!(
+        output.status.success(),
+        "`ip {}`: {}",
+        args.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     Ok(())
 }

@@ -31,16 +31,24 @@ const READY: Duration = Duration::from_secs(300);
 const JOB: &str = "hello";
 
 pub fn trials() -> Vec<Trial> {
-    vec![Trial::test("first_boot_shutdown_power_cut_and_another_name", || run().map_err(|error| Failed::from(format!("{error:#}"))))]
+    vec![Trial::test("first_boot_shutdown_power_cut_and_another_name", || {
+        run().map_err(|error| Failed::from(format!("{error:#}")))
+    })]
 }
 
 fn run() -> Result<()> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the crate has a parent folder")?;
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("the crate has a parent folder")?;
     let image = match std::env::var_os("COMPUTATOM_IMAGE") {
         Some(path) => PathBuf::from(path),
         None => repository.join("out/home-raspberrypi-arm64.img.zst"),
     };
-    ensure!(image.exists(), "{} is not there: run scripts/build first", image.display());
+    ensure!(
+        image.exists(),
+        "{} is not there: run scripts/build first",
+        image.display()
+    );
     let folder = repository.join("out/e2e");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -72,7 +80,9 @@ fn boots(repository: &Path, image: &Path, folder: &Path) -> Result<()> {
     })?;
 
     say("orderly shutdown, second boot");
-    machine.run("systemctl --no-block poweroff", Duration::from_secs(30)).context("shutting down")?;
+    machine
+        .run("systemctl --no-block poweroff", Duration::from_secs(30))
+        .context("shutting down")?;
     machine.wait_for("reboot: Power down", Duration::from_secs(120))?;
     machine.cut_power()?;
     let mut machine = card.boot(&CORE, 2)?;
@@ -96,7 +106,11 @@ fn boots(repository: &Path, image: &Path, folder: &Path) -> Result<()> {
         let hostname = machine.run("hostname", Duration::from_secs(30))?;
         ensure!(hostname.trim() == WORKER.name, "its host name is `{}`", hostname.trim());
         let status = other.get(4690, "/status.json")?;
-        ensure!(status["assignment"]["roles"] == serde_json::json!(["client"]), "its roles are {}", status["assignment"]);
+        ensure!(
+            status["assignment"]["roles"] == serde_json::json!(["client"]),
+            "its roles are {}",
+            status["assignment"]
+        );
         Ok(())
     })
 }
@@ -122,11 +136,20 @@ fn same(machine: &mut Machine, node: &Node, ids: &(String, String)) -> Result<()
 fn healthy(machine: &mut Machine) -> Result<()> {
     let limit = Duration::from_secs(60);
     let options = machine.run("findmnt -no FSTYPE,OPTIONS /", limit)?;
-    ensure!(options.contains("squashfs") && options.contains("ro"), "/ is mounted as {options}");
+    ensure!(
+        options.contains("squashfs") && options.contains("ro"),
+        "/ is mounted as {options}"
+    );
     let write = machine.run("touch /usr/written && echo written || echo refused", limit)?;
-    ensure!(write.contains("refused") && !write.contains("\nwritten"), "/usr was written to: {write}");
+    ensure!(
+        write.contains("refused") && !write.contains("\nwritten"),
+        "/usr was written to: {write}"
+    );
     wait(machine, "the end of the boot", READY, || Ok(()))?;
-    let state = machine.run("systemctl is-system-running --wait; systemctl list-units --failed --no-legend --plain", READY)?;
+    let state = machine.run(
+        "systemctl is-system-running --wait; systemctl list-units --failed --no-legend --plain",
+        READY,
+    )?;
     ensure!(state.trim() == "running", "systemd says: {}", state.trim());
     Ok(())
 }
@@ -137,10 +160,15 @@ fn kept<T>(machine: &mut Machine, node: &Node, steps: impl FnOnce(&mut Machine) 
     if result.is_err() {
         for (name, command) in [
             ("journal.txt", "journalctl -b --no-pager -o short-monotonic"),
-            ("units.txt", "systemctl --no-pager --all list-units; systemctl --no-pager status '*'"),
+            (
+                "units.txt",
+                "systemctl --no-pager --all list-units; systemctl --no-pager status '*'",
+            ),
             ("run.txt", "head -n 200 /run/computatom/*.json /run/computatom/*/*"),
         ] {
-            let text = machine.run(command, Duration::from_secs(90)).unwrap_or_else(|error| format!("{error:#}"));
+            let text = machine
+                .run(command, Duration::from_secs(90))
+                .unwrap_or_else(|error| format!("{error:#}"));
             let _ = fs::write(machine.folder.join(name), text);
         }
         for (name, port, path) in [
