@@ -1,1 +1,7 @@
-//! Stages 6 and 7: packages to a tree, a tree to a disk image.
+//! Stage 7: a composed tree to a disk image.
+
+/// The squashfs writer.
+pub mod squashfs;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,179 @@
+//! Compressed blocks of earlier builds: one append-only file per compressor setting.
+//!
+//! ```text
+//! record   magic u32 | key 32 (SHA-256 of the uncompressed block) | length u32, bit 31: stored uncompressed
+//!          | check 16 (SHA-256 over the 40 bytes before and the body, cut) | body
+//! ```
+//!
+//! The file describes itself: opening it walks over the heads. A record whose check fails is compressed anew. What a
+//! killed process left at the end is cut off by the next one that writes. Readers need no lock, for what is written
+//! never changes; writers hold the file's lock while they append.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+const MAGIC: u32 = 0x6b62_7163;
+const HEAD: usize = 4 + 32 + 4 + 16;
+const STORED: u32 = 1 << 31;
+/// No block is longer: a length beyond is garbage.
+const MAX_BODY: u32 = 128 << 10;
+/// A file that has grown beyond is begun anew.
+const MAX_FILE: u64 = 6 << 30;
+/// Fresh records gathered before they are appended.
+const BUFFER: usize = 8 << 20;
+
+type Key = [u8; 32];
+
+/// The cache; shared by the threads of a build and by builds that run at the same time.
+#[derive(Debug)]
+pub struct BlockCache {
+    file: File,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    index: HashMap<Key, Entry>,
+    /// The heads before this position are in the index.
+    end: u64,
+    fresh: Vec<u8>,
+    /// Keys of the records in `fresh`.
+    pending: HashSet<Key>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Position of the head.
+    start: u64,
+    length: u32,
+}
+
+impl BlockCache {
+    /// Opens or makes the cache for zstd `level` in `folder`.
+    pub fn open(folder: &Path, level: i32) -> Result<Self> {
+        std::fs::create_dir_all(folder).with_context(|| format!("creating folder {}", folder.display()))?;
+        let path = folder.join(format!(
+            "zstd{}-{level}-{}.blocks",
+            zstd::zstd_safe::version_number(),
+            super::BLOCK_SIZE
+        ));
+        let context = || format!("opening the block cache {}", path.display());
+        if path.metadata().is_ok_and(|about| about.len() > MAX_FILE) {
+            // Builds that have it open keep what they opened.
+            std::fs::remove_file(&path).with_context(context)?;
+        }
+        let file = File::options()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&path)
+            .with_context(context)?;
+        let mut state = State::default();
+        state.scan(&file).with_context(context)?;
+        Ok(Self {
+            file,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// The compressed form of the block with digest `key`, and whether it is stored uncompressed.
+    pub(super) fn get(&self, key: &Key) -> Option<(Vec<u8>, bool)> {
+        let entry = *self.lock().index.get(key)?;
+        let mut record = vec![0; HEAD + (entry.length & !STORED) as usize];
+        self.file.read_exact_at(&mut record, entry.start).ok()?;
+        let sound = record[4..36] == key[..] && record[40..HEAD] == check(&record[..40], &record[HEAD..]);
+        if !sound {
+            self.lock().index.remove(key);
+            return None;
+        }
+        record.drain(..HEAD);
+        Some((record, entry.length & STORED != 0))
+    }
+
+    /// Keeps the compressed form of a block.
+    pub(super) fn put(&self, key: &Key, body: &[u8], stored: bool) -> Result<()> {
+        let length = u32::try_from(body.len()).expect("a block has 128 KiB") | if stored { STORED } else { 0 };
+        let mut head = MAGIC.to_le_bytes().to_vec();
+        head.extend_from_slice(key);
+        head.extend(length.to_le_bytes());
+        head.extend(check(&head, body));
+        let mut state = self.lock();
+        if state.index.contains_key(key) || !state.pending.insert(*key) {
+            return Ok(());
+        }
+        state.fresh.extend_from_slice(&head);
+        state.fresh.extend_from_slice(body);
+        if state.fresh.len() >= BUFFER {
+            self.append(&mut state)?;
+        }
+        Ok(())
+    }
+
+    /// Appends what is still in memory.
+    pub(super) fn flush(&self) -> Result<()> {
+        self.append(&mut self.lock())
+    }
+
+    fn append(&self, state: &mut State) -> Result<()> {
+        use std::io::Write;
+        if state.fresh.is_empty() {
+            return Ok(());
+        }
+        self.file.lock().context("locking the block cache")?;
+        let written = (|| {
+            state.scan(&self.file)?;
+            self.file.set_len(state.end)?;
+            (&self.file).write_all(&state.fresh)
+        })();
+        let unlocked = self.file.unlock();
+        written.and(unlocked).context("appending to the block cache")?;
+        state.fresh.clear();
+        state.pending.clear();
+        state.scan(&self.file).context("reading the block cache")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no thread panics while it holds the index")
+    }
+}
+
+impl State {
+    /// Takes in the records from the known end on, up to the end of the file or to garbage.
+    fn scan(&mut self, file: &File) -> std::io::Result<()> {
+        let size = file.metadata()?.len();
+        let mut head = [0; HEAD];
+        while self.end + HEAD as u64 <= size {
+            file.read_exact_at(&mut head, self.end)?;
+            let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+            let length = word(36);
+            let next = self.end + HEAD as u64 + u64::from(length & !STORED);
+            if word(0) != MAGIC || length & !STORED > MAX_BODY || next > size {
+                break;
+            }
+            let mut key = [0; 32];
+            key.copy_from_slice(&head[4..36]);
+            self.index.insert(
+                key,
+                Entry {
+                    start: self.end,
+                    length,
+                },
+            );
+            self.end = next;
+        }
+        Ok(())
+    }
+}
+
+fn check(head: &[u8], body: &[u8]) -> [u8; 16] {
+    let digest = Sha256::new().chain_update(head).chain_update(body).finalize();
+    let mut check = [0; 16];
+    check.copy_from_slice(&digest[..16]);
+    check
+}

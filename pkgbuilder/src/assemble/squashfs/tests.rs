@@ -1,0 +1,213 @@
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::process::Command;
+
+use computatom_compose::tree::{InodeId, Kind};
+
+use super::super::testing::{EPOCH, from_tar, oracle, sample};
+use super::*;
+
+const OPTIONS: Options = Options { level: 3, epoch: EPOCH };
+
+fn image(tree: &Tree, cache: Option<&BlockCache>) -> (Vec<u8>, Written) {
+    let file = tempfile::tempfile().unwrap();
+    let written = write(tree, &file, 0, OPTIONS, cache, &|_| {}).unwrap();
+    let mut bytes = vec![0; usize::try_from(written.bytes).unwrap()];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    (bytes, written)
+}
+
+/// Extracts an image with unsquashfs and compares every inode with the tree. Needs root for owners and devices.
+fn compare(tree: &Tree, image: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("root.squashfs");
+    std::fs::write(&file, image).unwrap();
+    let root = folder.path().join("root");
+    oracle(
+        Command::new("unsquashfs")
+            .args(["-q", "-n", "-d"])
+            .arg(&root)
+            .arg(&file),
+    );
+    let mut inodes: HashMap<InodeId, u64> = HashMap::new();
+    let entries = tree.walk("/").unwrap();
+    for (path, id) in &entries {
+        let inode = tree.inode(*id);
+        let real = root.join(path.trim_start_matches('/'));
+        let about = real
+            .symlink_metadata()
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        if !inode.is_symlink() {
+            assert_eq!(about.mode() & 0o7777, inode.mode, "{path}");
+        }
+        assert_eq!((about.uid(), about.gid()), (inode.uid, inode.gid), "{path}");
+        assert_eq!(about.mtime(), inode.mtime, "{path}");
+        assert_eq!(
+            *inodes.entry(*id).or_insert(about.ino()),
+            about.ino(),
+            "{path} is a hard link"
+        );
+        assert_eq!(xattrs(&real), inode.xattrs, "{path}");
+        let device = |major: u32, minor: u32| {
+            (rustix::fs::major(about.rdev()), rustix::fs::minor(about.rdev())) == (major, minor)
+        };
+        match &inode.kind {
+            Kind::Dir(entries) => assert_eq!(std::fs::read_dir(&real).unwrap().count(), entries.len(), "{path}"),
+            Kind::File(content) => assert!(std::fs::read(&real).unwrap() == *content, "{path} differs"),
+            Kind::Symlink(target) => assert_eq!(std::fs::read_link(&real).unwrap(), Path::new(target)),
+            Kind::Char { major, minor } => {
+                assert!(about.file_type().is_char_device() && device(*major, *minor), "{path}")
+            }
+            Kind::Block { major, minor } => {
+                assert!(about.file_type().is_block_device() && device(*major, *minor), "{path}")
+            }
+            Kind::Fifo => assert!(about.file_type().is_fifo(), "{path}"),
+        }
+    }
+    let listed = oracle(Command::new("unsquashfs").args(["-l"]).arg(&file));
+    assert_eq!(
+        listed.lines().filter(|line| line.starts_with("squashfs-root/")).count(),
+        entries.len()
+    );
+}
+
+fn xattrs(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut names = vec![0_u8; 4096];
+    let length = rustix::fs::llistxattr(path, names.as_mut_slice()).unwrap();
+    names[..length]
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+        .map(|name| {
+            let name = String::from_utf8(name.to_vec()).unwrap();
+            let mut value = vec![0_u8; 4096];
+            let length = rustix::fs::lgetxattr(path, name.as_str(), value.as_mut_slice()).unwrap();
+            value.truncate(length);
+            (name, value)
+        })
+        .collect()
+}
+
+#[test]
+fn unsquashfs_reads_back_the_tree() {
+    let tree = sample();
+    let (bytes, written) = image(&tree, None);
+    // The two large files are equal, the zeros are holes.
+    assert!(written.bytes < 9_000_000, "{written:?}");
+    compare(&tree, &bytes);
+}
+
+#[test]
+fn the_bytes_do_not_depend_on_threads_or_offset() {
+    let tree = sample();
+    let (bytes, _) = image(&tree, None);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    assert!(pool.install(|| image(&tree, None)).0 == bytes);
+    let file = tempfile::tempfile().unwrap();
+    write(&tree, &file, 4 << 20, OPTIONS, None, &|_| {}).unwrap();
+    let mut again = vec![0; bytes.len()];
+    file.read_exact_at(&mut again, 4 << 20).unwrap();
+    assert!(again == bytes);
+}
+
+#[test]
+fn an_empty_tree_is_a_file_system() {
+    let (bytes, written) = image(&Tree::new(EPOCH), None);
+    assert_eq!(written.inodes, 1);
+    compare(&Tree::new(EPOCH), &bytes);
+}
+
+#[test]
+fn the_cache_gives_the_same_bytes_and_survives_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = sample();
+    let open = || BlockCache::open(folder.path(), OPTIONS.level).unwrap();
+    let (cold, first) = image(&tree, Some(&open()));
+    let (warm, second) = image(&tree, Some(&open()));
+    assert!(cold == warm && cold == image(&tree, None).0);
+    assert_eq!(second.cached, second.blocks);
+    assert!(first.cached < first.blocks);
+
+    let path = std::fs::read_dir(folder.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let pristine = std::fs::read(&path).unwrap();
+    let mut rotten = pristine.clone();
+    rotten[100] ^= 1;
+    rotten.extend_from_slice(b"half a record");
+    std::fs::write(&path, &rotten).unwrap();
+    let (healed, third) = image(&tree, Some(&open()));
+    assert!(healed == cold);
+    assert!(third.cached < third.blocks);
+    let (_, fourth) = image(&tree, Some(&open()));
+    assert_eq!(fourth.cached, fourth.blocks);
+
+    std::fs::write(&path, &pristine[..pristine.len() / 2]).unwrap();
+    assert!(image(&tree, Some(&open())).0 == cold);
+    assert_eq!(image(&tree, Some(&open())).1.cached, fourth.blocks);
+}
+
+#[test]
+fn two_builds_share_the_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = sample();
+    let caches = [
+        BlockCache::open(folder.path(), 3).unwrap(),
+        BlockCache::open(folder.path(), 3).unwrap(),
+    ];
+    std::thread::scope(|scope| {
+        let images: Vec<_> = caches
+            .iter()
+            .map(|cache| scope.spawn(|| image(&tree, Some(cache)).0))
+            .collect();
+        let images: Vec<_> = images.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(images[0] == images[1]);
+    });
+    let (_, written) = image(&tree, Some(&BlockCache::open(folder.path(), 3).unwrap()));
+    assert_eq!(written.cached, written.blocks);
+}
+
+#[test]
+fn a_changed_small_file_leaves_most_blocks_in_the_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = Tree::new(EPOCH);
+    for number in 0_u32..4000 {
+        let mut content = vec![0_u8; 3000];
+        let mut state = number + 1;
+        for byte in &mut content {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = (state >> 24) as u8;
+        }
+        tree.write(&format!("/{number:04}"), content, 0o644).unwrap();
+    }
+    let open = || BlockCache::open(folder.path(), OPTIONS.level).unwrap();
+    image(&tree, Some(&open()));
+    tree.write("/0100", "shorter", 0o644).unwrap();
+    let (_, written) = image(&tree, Some(&open()));
+    assert!(written.blocks - written.cached < 5, "{written:?}");
+}
+
+/// `COMPUTATOM_TREE=root.tar cargo test -p pkgbuilder squashfs -- --ignored --nocapture`: time and size of a real root.
+#[test]
+#[ignore = "needs a tar archive of a root file system"]
+fn measure_a_real_root() {
+    let tree = from_tar(Path::new(&std::env::var_os("COMPUTATOM_TREE").unwrap()));
+    for level in [3, 6, 9, 12, 15] {
+        let folder = tempfile::tempdir().unwrap();
+        for run in ["cold", "warm"] {
+            let start = std::time::Instant::now();
+            let cache = BlockCache::open(folder.path(), level).unwrap();
+            let file = tempfile::tempfile().unwrap();
+            let written = write(&tree, &file, 0, Options { level, epoch: EPOCH }, Some(&cache), &|_| {}).unwrap();
+            println!("level {level} {run}: {:?} {written:?}", start.elapsed());
+            if run == "warm" && level == 3 {
+                let mut bytes = vec![0; usize::try_from(written.bytes).unwrap()];
+                file.read_exact_at(&mut bytes, 0).unwrap();
+                compare(&tree, &bytes);
+            }
+        }
+    }
+}
