@@ -1,0 +1,127 @@
+//! Reading FAT, by `hadris-fat`: another implementation than the one that writes.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Context, Result, bail};
+use hadris_fat::{FatDir, FatVolume, FatVolumeReadExt};
+
+use crate::assemble::partitions::Partition;
+
+/// A part of a file, as a volume of its own.
+#[derive(Debug)]
+struct Window<'a> {
+    file: &'a File,
+    start: u64,
+    size: u64,
+    position: u64,
+}
+
+impl<'a> Window<'a> {
+    fn new(file: &'a File, partition: Partition) -> Self {
+        Self {
+            file,
+            start: partition.start,
+            size: partition.size,
+            position: 0,
+        }
+    }
+
+    /// How much of `wanted` bytes fits between here and the end.
+    fn room(&self, wanted: usize) -> usize {
+        let left = self.size.saturating_sub(self.position);
+        usize::try_from(left).map_or(wanted, |left| wanted.min(left))
+    }
+}
+
+impl Read for Window<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let room = self.room(buffer.len());
+        let count = self.file.read_at(&mut buffer[..room], self.start + self.position)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Window<'_> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+        };
+        self.position = target.ok_or(std::io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+/// A volume of an image, to read from.
+pub struct Volume<'a> {
+    inner: FatVolume<Window<'a>>,
+}
+
+impl std::fmt::Debug for Volume<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Volume").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Volume<'a> {
+    /// Opens the FAT file system in `partition` of `image`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is none.
+    pub fn open(image: &'a File, partition: Partition) -> Result<Self> {
+        let inner = FatVolume::open(Window::new(image, partition))
+            .map_err(describe)
+            .with_context(|| format!("opening the FAT file system of partition {}", partition.number))?;
+        Ok(Self { inner })
+    }
+
+    /// The content of a file, whose name is compared as FAT does, without case; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file system is damaged.
+    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let context = || format!("reading {path} from a boot partition");
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Ok(folder) = open_folder(&self.inner, folder) else {
+            return Ok(None);
+        };
+        let Some(entry) = folder.find(name).map_err(describe).with_context(context)? else {
+            return Ok(None);
+        };
+        if !entry.is_file() {
+            return Ok(None);
+        }
+        let mut reader = self.inner.read_file(&entry).map_err(describe).with_context(context)?;
+        let mut content = vec![0; reader.size()];
+        let mut filled = 0;
+        while filled < content.len() {
+            match reader
+                .read(&mut content[filled..])
+                .map_err(describe)
+                .with_context(context)?
+            {
+                0 => bail!("{path} ends early: its chain of clusters is damaged"),
+                count => filled += count,
+            }
+        }
+        Ok(Some(content))
+    }
+}
+
+fn open_folder<'v, 'f>(volume: &'v FatVolume<Window<'f>>, path: &str) -> Result<FatDir<'v, Window<'f>>> {
+    if path.is_empty() {
+        return Ok(volume.root_dir());
+    }
+    volume.open_dir_path(path).map_err(describe)
+}
+
+/// The crate's error with its cause.
+fn describe(error: hadris_fat::Error) -> anyhow::Error {
+    anyhow::Error::new(error)
+}
