@@ -3,11 +3,20 @@
 /// The squashfs writer.
 pub mod squashfs;
 
+/// The partition table.
+pub mod partitions;
+
 /// FAT file systems inside an image.
 pub mod fat;
 
-/// The partition table.
-pub mod partitions;
+/// The initramfs.
+pub mod initramfs;
+
+/// The boards an image can be for.
+pub mod boards;
+
+/// The boot model: what a board's firmware would start.
+pub mod firmware;
 
 #[cfg(test)]
 mod testing;

@@ -135,3 +135,76 @@ pub(super) fn oracle(command: &mut Command) -> String {
     );
     text
 }
+
+/// A kernel module of nothing but its `.modinfo`.
+fn module(depends: &str) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 0);
+    encoder
+        .write_all(format!("\x7fELF\0license=GPL\0depends={depends}\0name=x\0").as_bytes())
+        .unwrap();
+    encoder.finish().unwrap()
+}
+
+/// [`sample`] with kernel, modules, firmware and `/init`, all of the right shape and none that would run.
+pub(super) fn with_kernel() -> Tree {
+    let release = "6.12.10+deb13-arm64";
+    let mut tree = sample();
+    let put = |tree: &mut Tree, path: &str, content: &[u8]| {
+        tree.mkdir_all(path.rsplit_once('/').unwrap().0, 0o755).unwrap();
+        tree.write(path, content.to_vec(), 0o755).unwrap();
+    };
+    put(&mut tree, computatom_spec::paths::INIT, b"\x7fELF init");
+    let mut kernel = vec![7; 100_000];
+    kernel[56..60].copy_from_slice(b"ARMd");
+    put(&mut tree, &format!("/boot/vmlinuz-{release}"), &kernel);
+    put(&mut tree, "/boot/vmlinuz-6.12.9+deb13-arm64", b"has no modules");
+    for name in [
+        "bootcode.bin",
+        "start.elf",
+        "start4.elf",
+        "start_cd.elf",
+        "fixup.dat",
+        "fixup4.dat",
+        "LICENCE",
+    ] {
+        put(&mut tree, &format!("/usr/lib/raspi-firmware/{name}"), name.as_bytes());
+    }
+    for name in [
+        "bcm2837-rpi-3-b.dtb",
+        "bcm2837-rpi-3-b-plus.dtb",
+        "bcm2711-rpi-4-b.dtb",
+        "notes.txt",
+    ] {
+        let content = [b"\xd0\x0d\xfe\xed", name.as_bytes()].concat();
+        put(
+            &mut tree,
+            &format!("/usr/lib/linux-image-{release}/broadcom/{name}"),
+            &content,
+        );
+    }
+    let folder = format!("/usr/lib/modules/{release}");
+    put(
+        &mut tree,
+        &format!("{folder}/modules.builtin"),
+        b"kernel/drivers/mmc/core/mmc_block.ko\n",
+    );
+    for (path, depends) in [
+        ("drivers/mmc/host/sdhci", ""),
+        ("drivers/mmc/host/sdhci-pltfm", "sdhci"),
+        ("drivers/mmc/host/sdhci-iproc", "sdhci-pltfm,sdhci"),
+        ("drivers/regulator/fixed", ""),
+        ("drivers/mmc/host/bcm2835", ""),
+        ("drivers/regulator/gpio-regulator", ""),
+        ("drivers/md/dm-mod", ""),
+        ("drivers/md/dm-verity", "dm-mod"),
+        ("crypto/crc32c_generic", ""),
+        ("lib/crc16", ""),
+        ("fs/ext4/ext4", "crc16"),
+        ("fs/squashfs/squashfs", ""),
+        ("fs/overlayfs/overlay", ""),
+    ] {
+        put(&mut tree, &format!("{folder}/kernel/{path}.ko.xz"), &module(depends));
+    }
+    tree
+}

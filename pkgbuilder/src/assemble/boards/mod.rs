@@ -1,0 +1,112 @@
+//! The boards an image can be for: one file each, one table.
+//!
+//! To add one: write `boards/<family>.rs` with a type that is a [`Board`], and give it a line in [`BOARDS`].
+
+/// Raspberry Pi 3, 4, 5, Zero 2 W with Debian's 64-bit kernel.
+pub mod raspberrypi;
+
+use std::fmt::Debug;
+use std::path::Path;
+
+use anyhow::Result;
+use computatom_compose::tree::Tree;
+use computatom_spec::arch::Arch;
+
+use super::fat::Files;
+use super::partitions::Table;
+use crate::definition::image::Partitions;
+use crate::input_error;
+
+/// What is different from board to board.
+pub trait Board: Debug + Sync {
+    /// Name of the target (`raspberrypi-arm64`).
+    fn name(&self) -> &'static str;
+
+    /// Architecture of the packages.
+    fn arch(&self) -> Arch;
+
+    /// How the disk is divided.
+    ///
+    /// # Errors
+    ///
+    /// Sizes that cannot be are wrong input.
+    fn partitions(&self, sizes: &Partitions, signature: u32) -> Result<Table>;
+
+    /// The partition of the root that a fresh image boots.
+    fn root(&self) -> u8;
+
+    /// Partitions with a root of their own that is still to come: their first block is written as zeros, so that no
+    /// older file system on a reused card is mistaken for one.
+    fn idle_roots(&self) -> &'static [u8];
+
+    /// What lies on the boot partitions.
+    ///
+    /// # Errors
+    ///
+    /// A tree that lacks kernel, firmware or `/init` is wrong input.
+    fn boot_volumes(&self, boot: &BootInput<'_>) -> Result<Vec<BootVolume>>;
+
+    /// Boots the finished image as far as its firmware would, and fails if that does not end in a kernel and a root.
+    fn check(&self, image: &Path) -> Result<()>;
+}
+
+/// What boot files are made from.
+#[derive(Debug)]
+pub struct BootInput<'a> {
+    /// The composed tree, `/boot` still in it.
+    pub tree: &'a Tree,
+    /// Partition numbers and signature.
+    pub table: &'a Table,
+    /// Appended to the kernel command line.
+    pub cmdline: &'a [String],
+    /// Time of what is made, seconds since 1970.
+    pub epoch: i64,
+}
+
+/// A FAT volume of an image.
+#[derive(Debug)]
+pub struct BootVolume {
+    /// Partition number.
+    pub partition: u8,
+    /// Label.
+    pub label: &'static str,
+    /// Content.
+    pub files: Files,
+}
+
+/// Every board there is.
+const BOARDS: &[&dyn Board] = &[&raspberrypi::Arm64];
+
+/// The names of all targets, for the validation of definitions.
+pub fn names() -> &'static [&'static str] {
+    const NAMES: &[&str] = &[raspberrypi::NAME_ARM64];
+    NAMES
+}
+
+/// The board of a target.
+///
+/// # Errors
+///
+/// A name that is not in the table is wrong input.
+pub fn find(name: &str) -> Result<&'static dyn Board> {
+    BOARDS
+        .iter()
+        .copied()
+        .find(|board| board.name() == name)
+        .ok_or_else(|| input_error!("there is no target `{name}`: choose one of {}", names().join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_board_is_found_by_its_name() {
+        let all: Vec<&str> = BOARDS.iter().map(|board| board.name()).collect();
+        assert_eq!(all, names());
+        for name in names() {
+            assert_eq!(find(name).unwrap().name(), *name);
+        }
+        assert!(find("abacus").unwrap_err().to_string().contains("raspberrypi-arm64"));
+    }
+}

@@ -1,0 +1,260 @@
+//! Raspberry Pi: what the firmware on the board reads from the card.
+//!
+//! The firmware takes `autoboot.txt` from the first FAT, and the rest from the partition that it names
+//! (raspberrypi.com/documentation/computers/config_txt.html, "autoboot.txt"). Pi 3 and older have `bootcode.bin` loaded
+//! from the first FAT by the ROM. The settings are those that Debian's `raspi-firmware` writes for Debian's kernel
+//! (/etc/kernel/postinst.d/z50-raspi-firmware).
+
+use std::path::Path;
+
+use anyhow::Result;
+use bytes::Bytes;
+use computatom_compose::tree::Tree;
+use computatom_spec::arch::Arch;
+use computatom_spec::boot::{self, mbr};
+
+use super::super::fat::Files;
+use super::super::firmware;
+use super::super::initramfs::{self, Kernel};
+use super::super::partitions::Table;
+use super::{Board, BootInput, BootVolume};
+use crate::bail_input;
+use crate::definition::image::Partitions;
+
+/// Name of the 64-bit target.
+pub const NAME_ARM64: &str = "raspberrypi-arm64";
+
+/// Where Debian's `raspi-firmware` puts what it packages.
+const FIRMWARE: &str = "/usr/lib/raspi-firmware";
+/// The firmware's own name for a 64-bit kernel: what it falls back to without a config.txt.
+const KERNEL: &str = "kernel8.img";
+const INITRAMFS: &str = "initramfs.img";
+/// The file that chooses the slot is one sector, so that changing it is one write.
+const AUTOBOOT_SIZE: usize = 512;
+
+/// To reach the root on a card (Debian's kernel has MMC itself built in) and to use it: the controllers of Pi 3
+/// (`bcm2835`, or `sdhci-iproc` as the device tree has it) and 4 (`sdhci-iproc`; its power and voltage switches are `fixed`
+/// and `gpio-regulator`); squashfs and its verity; DATA and the overlay on /etc. ext4 asks for crc32c by name, not by
+/// symbol, so `depends=` does not know of it. The controller of the Pi 5 (`sdhci-brcmstb`) is not in trixie's kernel.
+const MODULES: &[&str] = &[
+    "fixed",
+    "gpio-regulator",
+    "sdhci-iproc",
+    "bcm2835",
+    "squashfs",
+    "dm-verity",
+    "overlay",
+    "crc32c_generic",
+    "ext4",
+];
+
+/// `upstream_kernel=1` makes the firmware look for device trees by the names that Linux gives them. Without
+/// `enable_uart=1` the serial console has no stable clock.
+const CONFIG: &str = "\
+# Written by pkgbuilder. What is changed here is lost with the next update of this slot.
+[all]
+arm_64bit=1
+enable_uart=1
+upstream_kernel=1
+disable_splash=1
+kernel=kernel8.img
+initramfs initramfs.img followkernel
+";
+
+/// Both consoles, the serial one last: that is /dev/console. Linux' own device trees name the mini UART on the pin
+/// header of Pi 3 and 4 `serial1`, hence ttyS1 (as Debian's raspi-firmware has it); the firmware's `serial0` alias would be replaced
+/// by a name of the vendor's kernel. A panic resets the board after 10 seconds, which ends a trial boot.
+const CONSOLE: &str = "console=tty1 console=ttyS1,115200 panic=10";
+
+/// The 64-bit boards.
+#[derive(Debug)]
+pub struct Arm64;
+
+impl Board for Arm64 {
+    fn name(&self) -> &'static str {
+        NAME_ARM64
+    }
+
+    fn arch(&self) -> Arch {
+        Arch::Arm64
+    }
+
+    fn partitions(&self, sizes: &Partitions, signature: u32) -> Result<Table> {
+        Table::raspberrypi(sizes, signature)
+    }
+
+    fn root(&self) -> u8 {
+        mbr::ROOT_A
+    }
+
+    fn idle_roots(&self) -> &'static [u8] {
+        &[mbr::ROOT_B]
+    }
+
+    fn boot_volumes(&self, boot: &BootInput<'_>) -> Result<Vec<BootVolume>> {
+        let common = slot_files(boot)?;
+        // Slot B has a kernel but not yet a root: it too starts ROOT_A. An old boot EEPROM that always takes the last
+        // line of autoboot.txt then still finds a system.
+        let slot = |partition, label| {
+            let mut files = common.clone();
+            files.insert("cmdline.txt".to_owned(), command_line(boot, mbr::ROOT_A).into());
+            BootVolume {
+                partition,
+                label,
+                files,
+            }
+        };
+        let mut select = Files::new();
+        select.insert("autoboot.txt".to_owned(), autoboot(mbr::BOOT_A, mbr::BOOT_B).into());
+        select.insert("bootcode.bin".to_owned(), firmware_file(boot.tree, "bootcode.bin")?);
+        Ok(vec![
+            BootVolume {
+                partition: mbr::BOOTSEL,
+                label: "BOOTSEL",
+                files: select,
+            },
+            slot(mbr::BOOT_A, "BOOT_A"),
+            slot(mbr::BOOT_B, "BOOT_B"),
+        ])
+    }
+
+    fn check(&self, image: &Path) -> Result<()> {
+        for board in [firmware::Board::Pi3, firmware::Board::Pi4] {
+            firmware::check(image, board)?;
+        }
+        Ok(())
+    }
+}
+
+/// `autoboot.txt`: the slot for every boot, the other for a trial; padded to one sector.
+fn autoboot(normal: u8, trial: u8) -> Vec<u8> {
+    let text = format!("[all]\ntryboot_a_b=1\nboot_partition={normal}\n[tryboot]\nboot_partition={trial}\n");
+    let mut bytes = text.into_bytes();
+    bytes.resize(AUTOBOOT_SIZE, b'\n');
+    bytes
+}
+
+fn command_line(boot: &BootInput<'_>, root: u8) -> String {
+    let mut line = format!(
+        "{}=PARTUUID={} rootfstype=squashfs ro rootwait {}={} {CONSOLE}",
+        boot::ROOT,
+        boot.table.partuuid(root),
+        boot::DATA,
+        mbr::DATA
+    );
+    for word in boot.cmdline {
+        line.push(' ');
+        line.push_str(word);
+    }
+    line.push('\n');
+    line
+}
+
+/// What both slots have in common.
+fn slot_files(boot: &BootInput<'_>) -> Result<Files> {
+    let tree = boot.tree;
+    let kernel = Kernel::find(tree)?;
+    let mut files = Files::new();
+    for (name, _) in tree.read_dir(FIRMWARE).unwrap_or_default() {
+        let wanted = name.starts_with("start") && has_extension(&name, "elf")
+            || name.starts_with("fixup") && has_extension(&name, "dat");
+        if wanted {
+            files.insert(name.clone(), firmware_file(tree, &name)?);
+        }
+    }
+    for needed in ["start.elf", "start4.elf"] {
+        firmware_file(tree, needed)?;
+    }
+    let trees = format!("/usr/lib/linux-image-{}/broadcom", kernel.release);
+    for (name, _) in tree.read_dir(&trees).unwrap_or_default() {
+        if has_extension(&name, "dtb") {
+            files.insert(name.clone(), tree.read(&format!("{trees}/{name}"))?);
+        }
+    }
+    if !files.keys().any(|name| has_extension(name, "dtb")) {
+        bail_input!(
+            "the kernel package has no device trees in {trees}: choose one for the Raspberry Pi, as `linux-image-arm64`"
+        );
+    }
+    let initramfs = initramfs::build(tree, &kernel, MODULES, boot.epoch)?;
+    files.insert(INITRAMFS.to_owned(), initramfs.into());
+    files.insert(KERNEL.to_owned(), kernel.image);
+    files.insert("config.txt".to_owned(), Bytes::from_static(CONFIG.as_bytes()));
+    Ok(files)
+}
+
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
+}
+
+fn firmware_file(tree: &Tree, name: &str) -> Result<Bytes> {
+    let Ok(content) = tree.read(&format!("{FIRMWARE}/{name}")) else {
+        bail_input!("the root file system lacks {FIRMWARE}/{name}: add `raspi-firmware` to the target's `packages`");
+    };
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{EPOCH, with_kernel};
+    use super::*;
+
+    fn volumes(cmdline: &[String]) -> Vec<BootVolume> {
+        let sizes = Partitions {
+            bootsel_mib: 32,
+            boot_mib: 64,
+            root_mib: 64,
+        };
+        let table = Arm64.partitions(&sizes, 0xc0de_0042).unwrap();
+        let boot = BootInput {
+            tree: &with_kernel(),
+            table: &table,
+            cmdline,
+            epoch: EPOCH,
+        };
+        Arm64.boot_volumes(&boot).unwrap()
+    }
+
+    #[test]
+    fn both_slots_hold_all_that_firmware_needs_and_point_at_root_a() {
+        let volumes = volumes(&["quiet".to_owned()]);
+        let [select, a, b] = volumes.as_slice() else {
+            panic!("three volumes")
+        };
+        assert_eq!(a.files, b.files);
+        for name in [
+            "config.txt",
+            "start.elf",
+            "start4.elf",
+            "fixup.dat",
+            KERNEL,
+            INITRAMFS,
+            "bcm2837-rpi-3-b.dtb",
+        ] {
+            assert!(a.files.contains_key(name), "{name}");
+        }
+        let line = std::str::from_utf8(&a.files["cmdline.txt"]).unwrap();
+        assert_eq!(
+            line,
+            "root=PARTUUID=c0de0042-05 rootfstype=squashfs ro rootwait computatom.data=7 \
+             console=tty1 console=ttyS1,115200 panic=10 quiet\n"
+        );
+        assert_eq!(
+            select.files.keys().collect::<Vec<_>>(),
+            ["autoboot.txt", "bootcode.bin"]
+        );
+        assert_eq!(select.files["autoboot.txt"].len(), 512);
+    }
+
+    #[test]
+    fn missing_firmware_is_named() {
+        let mut tree = with_kernel();
+        tree.unlink("/usr/lib/raspi-firmware/start4.elf").unwrap();
+        assert!(
+            firmware_file(&tree, "start4.elf")
+                .unwrap_err()
+                .to_string()
+                .contains("raspi-firmware")
+        );
+    }
+}

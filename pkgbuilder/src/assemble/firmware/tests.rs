@@ -1,0 +1,138 @@
+use super::super::boards::{self, BootInput};
+use super::super::testing::{EPOCH, with_kernel};
+use super::super::{fat, partitions};
+use super::*;
+use crate::definition::image::Partitions;
+
+/// A card whose boot partitions `change` may spoil.
+fn card(change: impl Fn(u8, &mut fat::Files)) -> tempfile::NamedTempFile {
+    let sizes = Partitions {
+        bootsel_mib: 8,
+        boot_mib: 8,
+        root_mib: 8,
+    };
+    let board = boards::find("raspberrypi-arm64").unwrap();
+    let table = board.partitions(&sizes, 0xc0de_0042).unwrap();
+    let input = BootInput {
+        tree: &with_kernel(),
+        table: &table,
+        cmdline: &[],
+        epoch: EPOCH,
+    };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(table.end()).unwrap();
+    table.write(file.as_file()).unwrap();
+    for mut volume in board.boot_volumes(&input).unwrap() {
+        change(volume.partition, &mut volume.files);
+        let partition = table.get(volume.partition).unwrap();
+        fat::write(file.as_file(), partition, volume.label, 1, &volume.files).unwrap();
+    }
+    let root = table.get(boot::mbr::ROOT_A).unwrap();
+    file.as_file().write_all_at(b"hsqs", root.start).unwrap();
+    file
+}
+
+const NORMAL: Options = Options {
+    tryboot: false,
+    old_eeprom: false,
+};
+const TRIAL: Options = Options {
+    tryboot: true,
+    old_eeprom: false,
+};
+const OLD: Options = Options {
+    tryboot: false,
+    old_eeprom: true,
+};
+
+/// The table measured on a Pi 4B (TriMixxx pi-qemu/PLAN.md, 2026-10), as far as it concerns a card alone.
+#[test]
+fn the_measured_decisions() {
+    let partition =
+        |file: &tempfile::NamedTempFile, options| boot(file.path(), Board::Pi4, options).map(|boot| boot.partition);
+    let fresh = card(|_, _| {});
+    assert_eq!(partition(&fresh, NORMAL).unwrap(), 2);
+    assert_eq!(partition(&fresh, TRIAL).unwrap(), 3);
+    // An EEPROM of 2021 takes the last line, trial or not.
+    assert_eq!(partition(&fresh, OLD).unwrap(), 3);
+
+    for spoiled in [None, Some(Vec::new()), Some(vec![0xa5; 512])] {
+        let without = card(|number, files| {
+            if number == 1 {
+                files.remove("autoboot.txt");
+                if let Some(bytes) = &spoiled {
+                    files.insert("autoboot.txt".to_owned(), bytes.clone().into());
+                }
+            }
+        });
+        assert_eq!(partition(&without, NORMAL).unwrap(), 2, "the first FAT with firmware");
+    }
+    let bootable = card(|number, files| {
+        if number == 1 {
+            files.remove("autoboot.txt");
+            for name in ["start4.elf", "kernel8.img", "bcm2711-rpi-4-b.dtb", "cmdline.txt"] {
+                files.insert(name.to_owned(), bytes::Bytes::from_static(b"x"));
+            }
+        }
+    });
+    assert_eq!(partition(&bootable, NORMAL).unwrap(), 1);
+    let renamed = card(|number, files| {
+        if number == 2 {
+            let text = String::from_utf8(files["config.txt"].to_vec()).unwrap();
+            files.insert(
+                "config.txt".to_owned(),
+                text.replace("kernel=kernel8.img", "kernel=missing.img").into(),
+            );
+        }
+    });
+    let fallback = boot(renamed.path(), Board::Pi4, NORMAL).unwrap();
+    assert_eq!(fallback.kernel_name, "kernel8.img");
+}
+
+#[test]
+fn a_fresh_card_boots_every_board_every_way() {
+    let card = card(|_, _| {});
+    for board in [Board::Pi3, Board::Pi4] {
+        check(card.path(), board).unwrap();
+    }
+    let pi3 = boot(card.path(), Board::Pi3, NORMAL).unwrap();
+    assert_eq!(pi3.device_tree_name, "bcm2837-rpi-3-b.dtb");
+    assert!(pi3.command_line.starts_with("root=PARTUUID=c0de0042-05 "));
+}
+
+#[test]
+fn what_keeps_a_board_dark_is_said() {
+    let cases: [(u8, &str, &str); 6] = [
+        (1, "bootcode.bin", "bootcode.bin"),
+        (2, "start.elf", "start.elf"),
+        (2, "kernel8.img", "kernel8.img"),
+        (2, "initramfs.img", "initramfs.img"),
+        (2, "bcm2837-rpi-3-b.dtb", "device tree"),
+        (3, "cmdline.txt", "cmdline.txt"),
+    ];
+    for (partition, file, said) in cases {
+        let card = card(|number, files| {
+            if number == partition {
+                files.remove(file).unwrap();
+            }
+        });
+        let error = format!("{:#}", check(card.path(), Board::Pi3).unwrap_err());
+        assert!(error.contains(said), "{file}: {error}");
+    }
+}
+
+#[test]
+fn a_root_that_is_not_there_is_said() {
+    let wrong = card(|_, files| {
+        if let Some(line) = files.get_mut("cmdline.txt") {
+            *line = String::from_utf8(line.to_vec())
+                .unwrap()
+                .replace("c0de0042-05", "c0de0042-06")
+                .into();
+        }
+    });
+    let error = format!("{:#}", check(wrong.path(), Board::Pi4).unwrap_err());
+    assert!(error.contains("partition 6") && error.contains("squashfs"), "{error}");
+    let table = partitions::Table::read(wrong.as_file()).unwrap();
+    assert_eq!(table.signature, 0xc0de_0042);
+}
