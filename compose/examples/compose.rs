@@ -15,10 +15,12 @@ fn main() -> Result<()> {
     let mut dir = None;
     let mut arch = "arm64".to_owned();
     let mut tar = None;
+    let mut keep_going = false;
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--arch" => arch = args.next().context("--arch needs a value")?,
+            "--keep-going" => keep_going = true,
             "--tar" => tar = Some(PathBuf::from(args.next().context("--tar needs a file")?)),
             _ if dir.is_none() => dir = Some(PathBuf::from(arg)),
             other => bail!("unexpected argument `{other}`"),
@@ -37,6 +39,7 @@ fn main() -> Result<()> {
         epoch: 1_763_000_000,
         path_rules: Vec::new(),
         auto_installed: Vec::new(),
+        keep_going,
     };
     let start = Instant::now();
     let composed = compose(&packages, &options, &mut |_| {})?;
@@ -44,6 +47,9 @@ fn main() -> Result<()> {
     eprintln!("{entries} paths composed in {:.2?}", start.elapsed());
     for note in &composed.notes {
         eprintln!("note: {} {}: {}", note.package, note.script, note.text);
+    }
+    for failure in &composed.failures {
+        eprintln!("failed: {failure}");
     }
     if let Some(tar) = tar {
         let file = std::io::BufWriter::new(std::fs::File::create(&tar)?);

@@ -33,6 +33,9 @@ pub struct Options {
     pub path_rules: Vec<PathRule>,
     /// Names of packages that came only as dependencies (`apt-mark showauto`).
     pub auto_installed: Vec<String>,
+    /// Go on behind a script that failed or could not be interpreted, to see all of them at once; the result
+    /// is then to be looked at, not to be used.
+    pub keep_going: bool,
 }
 
 /// What is being done, for a progress bar.
@@ -53,6 +56,8 @@ pub struct Composed {
     pub tree: Tree,
     /// What scripts asked for and was knowingly left out.
     pub notes: Vec<Note>,
+    /// Scripts that failed, if the options said to keep going.
+    pub failures: Vec<String>,
 }
 
 /// Installs `packages` into an empty tree: unpacked, configured, triggers processed, everything that a compiled
@@ -118,6 +123,8 @@ struct Installation<'a> {
     database: Database,
     triggers: Triggers,
     dpkg_version: String,
+    keep_going: bool,
+    failures: Vec<String>,
 }
 
 impl<'a> Installation<'a> {
@@ -139,6 +146,8 @@ impl<'a> Installation<'a> {
             dpkg_version: dpkg.map_or(DPKG_VERSION.to_owned(), |dpkg| {
                 dpkg.control.version.upstream_version.clone()
             }),
+            keep_going: options.keep_going,
+            failures: Vec::new(),
         })
     }
 
@@ -226,13 +235,21 @@ impl<'a> Installation<'a> {
             return Ok(());
         };
         self.database.store(&mut self.system.tree)?;
-        if !configurators::apply(&mut self.system, package, script, args)? {
-            self.interpret(package, script, &text, args)?;
+        match self.replace_or_interpret(package, script, &text, args) {
+            Err(error) if self.keep_going => self.failures.push(format!("{error:#}")),
+            result => result?,
         }
         for name in std::mem::take(&mut self.system.triggers).into_keys() {
             self.triggers.activate(&name);
         }
         Ok(())
+    }
+
+    fn replace_or_interpret(&mut self, package: &Package, script: &str, text: &str, args: &[&str]) -> Result<()> {
+        if configurators::apply(&mut self.system, package, script, args)? {
+            return Ok(());
+        }
+        self.interpret(package, script, text, args)
     }
 
     fn interpret(&mut self, package: &Package, script: &str, text: &str, args: &[&str]) -> Result<()> {
@@ -304,6 +321,7 @@ impl<'a> Installation<'a> {
         Ok(Composed {
             tree: self.system.tree,
             notes: self.system.notes,
+            failures: self.failures,
         })
     }
 }

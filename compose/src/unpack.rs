@@ -97,7 +97,7 @@ impl Unpacker<'_> {
         for entry in &package.entries {
             seen.push(entry.path.clone());
             let key = canonical_or_literal(&self.system.tree, &entry.path);
-            if entry.path != "/" && self.is_shared_dir(entry, &diversions, package.name()) {
+            if self.is_shared_dir(entry, &diversions, package.name()) {
                 self.files.give(&key, &entry.path, package.name());
                 continue;
             }
@@ -105,7 +105,7 @@ impl Unpacker<'_> {
                 Claim::Theirs => continue,
                 Claim::Ours => self.files.give(&key, &entry.path, package.name()),
             }
-            if entry.path == "/" || self.filters.excludes(&entry.path, entry.kind == EntryKind::Dir) {
+            if self.filters.excludes(&entry.path, entry.kind == EntryKind::Dir) {
                 continue;
             }
             let destination = diversions.destination(&entry.path, package.name()).to_owned();
@@ -305,5 +305,160 @@ impl Owners {
             *known.or_insert_with(|| accounts::gid(tree, name))
         });
         (user.unwrap_or(entry.uid), group.unwrap_or(entry.gid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deb::tests::package;
+    use crate::path_filter::PathRule;
+
+    struct World {
+        system: System,
+        files: Files,
+        filters: PathFilters,
+        unpacked: HashMap<String, Control>,
+    }
+
+    impl World {
+        fn new(rules: &[PathRule]) -> Self {
+            let mut system = System::new("arm64", 100);
+            system.tree.mkdir_all("/var/lib/dpkg", 0o755).unwrap();
+            Self {
+                system,
+                files: Files::default(),
+                filters: PathFilters::new(rules).unwrap(),
+                unpacked: HashMap::new(),
+            }
+        }
+
+        fn unpack(&mut self, package: &Package) -> Result<()> {
+            let mut unpacker = Unpacker {
+                system: &mut self.system,
+                files: &mut self.files,
+                filters: &self.filters,
+                unpacked: &self.unpacked,
+            };
+            unpacker.unpack(package)?;
+            self.unpacked.insert(package.name().to_owned(), package.control.clone());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn merged_usr_is_one_directory_and_the_list_keeps_the_packages_names() {
+        let mut world = World::new(&[]);
+        let base = package(
+            "base-files",
+            "",
+            &[],
+            &[("./", ""), ("./usr/lib/", ""), ("./lib", "-> usr/lib")],
+        );
+        world.unpack(&base).unwrap();
+        let old = package("old", "", &[], &[("./", ""), ("./lib/", ""), ("./lib/a", "1")]);
+        world.unpack(&old).unwrap();
+        assert_eq!(world.system.tree.read_text("/usr/lib/a").unwrap(), "1");
+        assert!(world.system.tree.lstat("/lib").unwrap().is_symlink());
+        assert_eq!(world.files.list("old"), "/.\n/lib\n/lib/a\n");
+        let new = package(
+            "new",
+            "",
+            &[],
+            &[("./usr/", ""), ("./usr/lib/", ""), ("./usr/lib/a", "2")],
+        );
+        let error = world.unpack(&new).unwrap_err().to_string();
+        assert!(error.contains("packages old and new both hold /usr/lib/a"), "{error}");
+    }
+
+    #[test]
+    fn replaces_moves_a_file_either_way() {
+        let mut world = World::new(&[]);
+        world
+            .unpack(&package("aa", "", &[], &[("./x", "aa"), ("./y", "aa")]))
+            .unwrap();
+        world
+            .unpack(&package("bb", "Replaces: aa (<< 2)\n", &[], &[("./x", "bb")]))
+            .unwrap();
+        assert_eq!(world.system.tree.read_text("/x").unwrap(), "bb");
+        assert_eq!(world.files.list("aa"), "/y\n");
+        assert_eq!(Vec::from_iter(world.files.take_shortened()), ["aa"]);
+        world.unpack(&package("cc", "", &[], &[("./z", "cc")])).unwrap();
+        world
+            .unpack(&package("dd", "Replaces: cc\n", &[], &[("./w", "dd")]))
+            .unwrap();
+        world.unpack(&package("ee", "", &[], &[("./v", "ee")])).unwrap();
+        assert!(
+            world
+                .unpack(&package("ff", "Replaces: ee (<< 1)\n", &[], &[("./v", "ff")]))
+                .is_err()
+        );
+        world
+            .unpack(&package("gg", "Replaces: hh\n", &[], &[("./u", "gg")]))
+            .unwrap();
+        world
+            .unpack(&package("hh", "", &[], &[("./u", "hh"), ("./t", "hh")]))
+            .unwrap();
+        assert_eq!(world.system.tree.read_text("/u").unwrap(), "gg");
+        assert_eq!(world.files.list("hh"), "/t\n");
+    }
+
+    #[test]
+    fn diversions_and_statoverrides_hold_for_later_packages() {
+        let mut world = World::new(&[]);
+        let tree = &mut world.system.tree;
+        tree.write("/var/lib/dpkg/diversions", "/x\n/x.real\ndiverter\n", 0o644)
+            .unwrap();
+        tree.write("/var/lib/dpkg/statoverride", "#3 #4 4750 /y\n", 0o644)
+            .unwrap();
+        world
+            .unpack(&package("aa", "", &[], &[("./x", "aa"), ("./y", "aa")]))
+            .unwrap();
+        world
+            .unpack(&package("diverter", "", &[], &[("./x", "diverter")]))
+            .unwrap();
+        let tree = &world.system.tree;
+        assert_eq!(tree.read_text("/x").unwrap(), "diverter");
+        assert_eq!(tree.read_text("/x.real").unwrap(), "aa");
+        let y = tree.stat("/y").unwrap();
+        assert_eq!((y.uid, y.gid, y.mode), (3, 4, 0o4750));
+        assert_eq!(world.files.list("aa"), "/x\n/y\n");
+    }
+
+    #[test]
+    fn the_first_package_decides_on_a_directory_and_excluded_files_are_listed() {
+        let mut world = World::new(&[PathRule::Exclude("/usr/share/doc/*".to_owned())]);
+        let mut first = package("aa", "", &[], &[("./d/", ""), ("./usr/share/doc/aa", "text")]);
+        first.entries[0].mode = 0o1777;
+        first.entries[0].mtime = 500;
+        world.unpack(&first).unwrap();
+        world.unpack(&package("bb", "", &[], &[("./d/", "")])).unwrap();
+        let dir = world.system.tree.stat("/d").unwrap();
+        assert_eq!((dir.mode, dir.mtime), (0o1777, 100));
+        assert!(!world.system.tree.lexists("/usr/share/doc/aa"));
+        assert_eq!(world.files.list("aa"), "/d\n/usr/share/doc/aa\n");
+    }
+
+    #[test]
+    fn hard_links_share_an_inode_even_if_their_first_name_is_left_out() {
+        let mut world = World::new(&[PathRule::Exclude("/b".to_owned())]);
+        let mut links = package(
+            "aa",
+            "",
+            &[],
+            &[("./a", "1"), ("./a2", "x"), ("./b", "2"), ("./b2", "x")],
+        );
+        links.entries[1].kind = EntryKind::Hardlink("/a".to_owned());
+        links.entries[3].kind = EntryKind::Hardlink("/b".to_owned());
+        world.unpack(&links).unwrap();
+        let tree = &world.system.tree;
+        assert_eq!(
+            tree.lookup("/a", Follow::No).unwrap(),
+            tree.lookup("/a2", Follow::No).unwrap()
+        );
+        assert_eq!(tree.read_text("/b2").unwrap(), "2");
+        links.entries[1].kind = EntryKind::Hardlink("/nowhere".to_owned());
+        let error = World::new(&[]).unpack(&links).unwrap_err();
+        assert!(format!("{error:#}").contains("which the package does not hold"));
     }
 }
