@@ -2,6 +2,7 @@
 
 /// The initramfs: from the kernel to systemd.
 pub mod init;
+
 /// The path prefix that makes the machine a parameter.
 pub mod root;
 
@@ -20,7 +21,19 @@ pub mod role;
 /// The native configuration of everything that runs here.
 pub mod render;
 
-/// Driving systemd: units whose configuration changed.
+/// Whom to join.
+pub mod peers;
+
+/// What Prometheus is to scrape.
+pub mod targets;
+
+/// How the node is doing.
+pub mod status;
+
+/// Numbers for Prometheus.
+pub mod metrics;
+
+/// The daemon: looks, shows, and tells systemd what has changed.
 pub mod supervise;
 
 /// The subcommands.

@@ -11,6 +11,14 @@ mod identify;
 
 mod render;
 
+mod run;
+
+mod status;
+
+mod peers;
+
+mod wait;
+
 /// Gives a board its name, its roles and its configuration.
 ///
 /// Example: computatom-agent status
@@ -34,6 +42,10 @@ pub struct Cli {
 enum Command {
     Identify(identify::Identify),
     Render(render::Render),
+    Run(run::Run),
+    Status(status::ShowStatus),
+    Peers(peers::Peers),
+    Wait(wait::Wait),
 }
 
 impl Cli {
@@ -46,6 +58,10 @@ impl Cli {
         match self.command {
             Command::Identify(command) => command.run(&root),
             Command::Render(command) => command.run(&root),
+            Command::Run(command) => command.run(&root),
+            Command::Status(command) => command.run(&root),
+            Command::Peers(command) => command.run(&root),
+            Command::Wait(command) => command.run(),
         }
     }
 }

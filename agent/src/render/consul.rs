@@ -4,6 +4,7 @@ use computatom_spec::paths;
 use computatom_spec::role::Role;
 use serde_json::{Value, json};
 
+use crate::peers;
 use crate::render::{Action, File, Input, hcl};
 
 /// Consul's unit.
@@ -97,15 +98,7 @@ fn join(input: &Input<'_>) -> Vec<String> {
         return Vec::new();
     }
     let mut join = input.site.server_addresses.clone();
-    for server in input
-        .site
-        .servers
-        .iter()
-        .filter(|server| !server.eq_ignore_ascii_case(&input.identity.hostname))
-    {
-        join.extend(input.identity.domains.iter().map(|domain| format!("{server}.{domain}")));
-        join.push(format!("{server}.local"));
-    }
+    join.extend(peers::names(input.site, input.identity));
     join
 }
 

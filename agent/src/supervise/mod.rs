@@ -1,4 +1,13 @@
-//! What runs is systemd's business; the agent only tells it when a configuration has changed.
+//! What runs is systemd's business; the agent looks at the node, and tells systemd what has changed.
+
+/// The loop.
+pub mod daemon;
+
+/// The page, the metrics and the targets, over HTTP.
+pub mod server;
+
+/// The status screen of HDMI and serial consoles.
+pub mod console;
 
 /// `systemctl`.
 pub mod systemd;

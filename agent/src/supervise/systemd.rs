@@ -42,3 +42,17 @@ fn systemctl(verb: &str, unit: &str) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Names of units that have failed; empty also when systemd does not answer.
+pub fn failed_units() -> Vec<String> {
+    let output = Command::new("systemctl")
+        .args(["list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"])
+        .stdin(Stdio::null())
+        .output();
+    let Ok(output) = output else { return Vec::new() };
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| line.split_ascii_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,120 @@
+//! `/metrics`: what Prometheus wants to know of a board that node_exporter does not tell.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use computatom_spec::role::Role;
+
+use crate::root::Root;
+use crate::status::Status;
+
+/// Temperature and the like, from sysfs.
+mod board;
+
+/// The `Content-Type` of the answer (OpenMetrics 1.0).
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What is counted while the agent runs.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Times that name, address or roles changed after the first.
+    pub changes: Counter,
+    /// Units restarted or reloaded for a changed configuration.
+    pub refreshes: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NodeInfo {
+    hostname: String,
+    source: String,
+    board: String,
+    serial: String,
+    image: String,
+    version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RoleLabel {
+    role: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServiceLabel {
+    service: String,
+}
+
+/// The exposition of one scrape.
+///
+/// # Errors
+/// None in practice: the encoder writes to a string.
+pub fn exposition(root: &Root, status: &Status, counters: &Counters, started: f64) -> Result<String, std::fmt::Error> {
+    let mut registry = Registry::with_prefix("computatom");
+    info(&mut registry, status);
+    let roles = Family::<RoleLabel, Gauge>::default();
+    for role in Role::ALL {
+        roles
+            .get_or_create(&RoleLabel { role: role.to_string() })
+            .set(i64::from(status.assignment.has(role)));
+    }
+    registry.register("node_role", "Whether the node has the role", roles);
+    let healthy = Family::<ServiceLabel, Gauge>::default();
+    for check in &status.checks {
+        healthy
+            .get_or_create(&ServiceLabel {
+                service: check.service.replace(' ', "_"),
+            })
+            .set(i64::from(check.healthy));
+    }
+    registry.register(
+        "service_healthy",
+        "Whether the service did its work at the last check",
+        healthy,
+    );
+    let ready: Gauge = Gauge::default();
+    ready.set(i64::from(status.is_ready()));
+    registry.register("node_ready", "Whether everything that belongs on the node works", ready);
+    let start = Gauge::<f64, AtomicU64>::default();
+    start.set(started);
+    registry.register_with_unit(
+        "agent_start_time",
+        "When the agent started, since 1970",
+        Unit::Seconds,
+        start,
+    );
+    registry.register(
+        "identity_changes",
+        "Changes of name, address or roles since the start",
+        counters.changes.clone(),
+    );
+    registry.register(
+        "unit_refreshes",
+        "Units restarted or reloaded since the start",
+        counters.refreshes.clone(),
+    );
+    board::register(&mut registry, root);
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+fn info(registry: &mut Registry, status: &Status) {
+    let identity = &status.identity;
+    let family = Family::<NodeInfo, Gauge>::default();
+    family
+        .get_or_create(&NodeInfo {
+            hostname: identity.hostname.clone(),
+            source: format!("{:?}", identity.hostname_source).to_ascii_lowercase(),
+            board: identity.board.model.clone(),
+            serial: identity.board.serial.clone().unwrap_or_default(),
+            image: status.image.clone().unwrap_or_default(),
+            version: status.agent.to_owned(),
+        })
+        .set(1);
+    registry.register("node_info", "Who the node is", family);
+}

@@ -1,0 +1,113 @@
+//! One check per service, over the interface that its users use.
+
+use anyhow::{Context, bail};
+use computatom_spec::role::Role;
+use computatom_spec::site::Site;
+use serde::Serialize;
+
+use crate::identity::Identity;
+use crate::render::{consul, exporter, nomad, prometheus};
+use crate::role::Assignment;
+use crate::status::api;
+
+/// The result of one check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was asked.
+    pub service: &'static str,
+    /// Whether it does its work.
+    pub healthy: bool,
+    /// The leader's address, the number of targets, or what is wrong.
+    pub detail: String,
+    /// Its page for people, where it has one.
+    pub url: Option<String>,
+}
+
+impl Check {
+    fn new(service: &'static str, result: anyhow::Result<String>, url: Option<String>) -> Self {
+        let (healthy, detail) = match result {
+            Ok(detail) => (true, detail),
+            Err(err) => (false, format!("{err:#}")),
+        };
+        Self {
+            service,
+            healthy,
+            detail,
+            url,
+        }
+    }
+
+    /// What a person can look at when the check fails.
+    pub fn hint(&self, site: &Site) -> Option<String> {
+        self.detail.contains(NO_LEADER).then(|| match site.servers.as_slice() {
+            [only] => format!("the server is `{only}`: is it up?"),
+            several => format!("a majority of {} must be up", several.join(", ")),
+        })
+    }
+}
+
+const NO_LEADER: &str = "has no leader";
+
+/// Checks the services of the node's roles.
+pub fn all(identity: &Identity, assignment: &Assignment) -> Vec<Check> {
+    let Some(address) = identity.address() else {
+        return Vec::new();
+    };
+    let page = |port: u16| Some(format!("http://{address}:{port}/"));
+    let server = assignment.has(Role::Server);
+    let mut checks = vec![Check::new(
+        "consul",
+        consul_leader(),
+        server.then(|| page(consul::HTTP_PORT)).flatten(),
+    )];
+    if server {
+        checks.push(Check::new(
+            "nomad server",
+            leader(nomad::HTTP_PORT),
+            page(nomad::HTTP_PORT),
+        ));
+    }
+    if assignment.has(Role::Client) {
+        checks.push(Check::new("nomad client", nomad_client(), None));
+    }
+    if assignment.has(Role::Monitor) {
+        let ready = api::get(&format!("http://{address}:{}/-/ready", prometheus::PORT)).map(|_| "ready".to_owned());
+        checks.push(Check::new("prometheus", ready, page(prometheus::PORT)));
+    }
+    let exporter = api::get(&format!("http://127.0.0.1:{}/", exporter::PORT)).map(|_| "answers".to_owned());
+    checks.push(Check::new("node exporter", exporter, None));
+    checks
+}
+
+/// The leader of Consul's servers.
+///
+/// # Errors
+/// Consul does not run, or has none.
+pub fn consul_leader() -> anyhow::Result<String> {
+    leader(consul::HTTP_PORT)
+}
+
+/// The leader as Consul's and Nomad's `/v1/status/leader` tell it: a JSON string, empty while there is none.
+/// A server of Nomad without a leader answers 500 with these words.
+fn leader(port: u16) -> anyhow::Result<String> {
+    let answer = match api::get(&format!("http://127.0.0.1:{port}/v1/status/leader")) {
+        Err(err) if format!("{err:#}").to_ascii_lowercase().contains("no cluster leader") => bail!(NO_LEADER),
+        answer => answer?,
+    };
+    let leader: String = serde_json::from_str(answer.trim()).context("reading the leader")?;
+    if leader.is_empty() {
+        bail!(NO_LEADER);
+    }
+    Ok(format!("leader {leader}"))
+}
+
+/// Nomad's own word on its client: it is healthy when it knows a server.
+fn nomad_client() -> anyhow::Result<String> {
+    let url = format!("http://127.0.0.1:{}/v1/agent/health?type=client", nomad::HTTP_PORT);
+    let answer: serde_json::Value = serde_json::from_str(&api::get(&url)?).context("reading its health")?;
+    let client = &answer["client"];
+    if client["ok"] == true {
+        return Ok("ready for jobs".to_owned());
+    }
+    bail!("{}", client["message"].as_str().unwrap_or("is not healthy"))
+}

@@ -1,0 +1,110 @@
+//! How the node is doing: the same answer for `status`, the page, the consoles and `/metrics`.
+
+use computatom_spec::manifest::Manifest;
+use computatom_spec::paths;
+use computatom_spec::site::Site;
+use serde::Serialize;
+
+use crate::identity::Identity;
+use crate::role::Assignment;
+use crate::root::Root;
+
+/// Local HTTP interfaces, asked with short timeouts.
+pub mod api;
+
+/// One check per service.
+pub mod checks;
+
+/// Text for terminals and consoles.
+pub mod text;
+
+/// The page for people.
+pub mod page;
+
+use checks::Check;
+
+/// Said wherever the state is shown, until TLS and ACLs are there.
+pub const OPEN: &str = "this cluster is open to its LAN: whoever reaches these ports can run jobs on every node \
+                        (no TLS, no ACLs yet)";
+
+/// The state of a node.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Who the node is.
+    pub identity: Identity,
+    /// What it does.
+    pub assignment: Assignment,
+    /// Name and target of the running image, where it has a manifest.
+    pub image: Option<String>,
+    /// Version of the agent.
+    pub agent: &'static str,
+    /// The services of the node's roles.
+    pub checks: Vec<Check>,
+    /// Units that systemd says have failed.
+    pub failed_units: Vec<String>,
+    /// What the node waits for, as sentences.
+    pub waits_for: Vec<String>,
+    /// What people must know.
+    pub warnings: Vec<&'static str>,
+}
+
+impl Status {
+    /// Asks everything; takes at most a few seconds per service.
+    pub fn collect(root: &Root, site: &Site, identity: &Identity, assignment: &Assignment) -> Self {
+        let failed_units = if root.is_system() {
+            crate::supervise::systemd::failed_units()
+        } else {
+            Vec::new()
+        };
+        Self {
+            failed_units,
+            ..Self::with(root, site, identity, assignment, checks::all(identity, assignment))
+        }
+    }
+
+    /// What is known before anything was asked.
+    pub fn unasked(root: &Root, site: &Site, identity: &Identity, assignment: &Assignment) -> Self {
+        Self::with(root, site, identity, assignment, Vec::new())
+    }
+
+    fn with(root: &Root, site: &Site, identity: &Identity, assignment: &Assignment, checks: Vec<Check>) -> Self {
+        let mut waits_for = Vec::new();
+        if identity.interface.is_none() {
+            waits_for.push("an address on the LAN: is the cable in, and does the DHCP server answer?".to_owned());
+        } else {
+            waits_for.extend(
+                checks
+                    .iter()
+                    .filter(|check| !check.healthy)
+                    .map(|check| match check.hint(site) {
+                        Some(hint) => format!("{}: {} ({hint})", check.service, check.detail),
+                        None => format!("{}: {}", check.service, check.detail),
+                    }),
+            );
+        }
+        Self {
+            cluster: site.cluster.clone(),
+            identity: identity.clone(),
+            assignment: assignment.clone(),
+            image: image(root),
+            agent: env!("CARGO_PKG_VERSION"),
+            checks,
+            failed_units: Vec::new(),
+            waits_for,
+            warnings: vec![OPEN],
+        }
+    }
+
+    /// Whether everything that belongs here works.
+    pub fn is_ready(&self) -> bool {
+        !self.checks.is_empty() && self.waits_for.is_empty() && self.failed_units.is_empty()
+    }
+}
+
+/// `home for raspberrypi-arm64`.
+fn image(root: &Root) -> Option<String> {
+    let manifest: Manifest = serde_json::from_str(&root.read(paths::MANIFEST).ok()??).ok()?;
+    Some(format!("{} for {}", manifest.image, manifest.target))
+}

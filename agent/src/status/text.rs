@@ -1,0 +1,68 @@
+//! The state as text: `computatom-agent status`, and the screen on the consoles.
+
+use std::fmt::Write as _;
+
+use crate::status::Status;
+
+/// The state, at most 100 columns wide.
+pub fn render(status: &Status) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(status, &mut text);
+    text
+}
+
+fn write(status: &Status, text: &mut String) -> std::fmt::Result {
+    let identity = &status.identity;
+    let address = identity
+        .address()
+        .map_or_else(|| "no address yet".to_owned(), |address| address.to_string());
+    writeln!(
+        text,
+        "{}  {}  {}",
+        identity.hostname,
+        address,
+        status.assignment.names()
+    )?;
+    writeln!(text)?;
+    writeln!(text, "  cluster   {}", status.cluster)?;
+    writeln!(text, "  name      {}", identity.hostname_source.explain())?;
+    writeln!(text, "  roles     {}", status.assignment.reason)?;
+    let serial = identity.board.serial.as_deref().unwrap_or("none");
+    writeln!(
+        text,
+        "  board     {}, serial {serial}, {} MiB",
+        identity.board.model, identity.board.memory_mib
+    )?;
+    if let Some(mac) = identity.interface.as_ref().and_then(|interface| interface.mac.as_ref()) {
+        writeln!(text, "  mac       {mac}")?;
+    }
+    if let Some(image) = &status.image {
+        writeln!(text, "  image     {image}")?;
+    }
+    if !status.checks.is_empty() {
+        writeln!(text)?;
+    }
+    for check in &status.checks {
+        let mark = if check.healthy { "ok" } else { "--" };
+        write!(text, "  {mark}  {:<14}{}", check.service, check.detail)?;
+        match &check.url {
+            Some(url) => writeln!(text, "  {url}")?,
+            None => writeln!(text)?,
+        }
+    }
+    writeln!(text)?;
+    for unit in &status.failed_units {
+        writeln!(text, "  failed: {unit}")?;
+    }
+    for wait in &status.waits_for {
+        writeln!(text, "  waits for {wait}")?;
+    }
+    if status.is_ready() {
+        writeln!(text, "  ready for jobs")?;
+    }
+    for warning in &status.warnings {
+        writeln!(text, "  note: {warning}")?;
+    }
+    Ok(())
+}
