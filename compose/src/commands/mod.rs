@@ -15,6 +15,18 @@ mod ending;
 /// Shell patterns over whole strings.
 mod pattern;
 
+/// Commands about the running machine, of which there is none.
+mod idle;
+
+/// update-rc.d
+mod services;
+
+/// systemctl, deb-systemd-helper, systemd-sysusers, …
+mod systemd;
+
+/// Commands that wait for the end of the build.
+mod triggers;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -30,6 +42,14 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     dpkg::query::COMMANDS,
     dpkg::statoverride::COMMANDS,
     dpkg::tools::COMMANDS,
+    idle::COMMANDS,
+    services::COMMANDS,
+    systemd::helper::COMMANDS,
+    systemd::offline::COMMANDS,
+    systemd::systemctl::COMMANDS,
+    systemd::sysusers::COMMANDS,
+    systemd::tmpfiles::COMMANDS,
+    triggers::COMMANDS,
 ];
 
 /// The command called `name`: a bare name, or an absolute path for programs outside of `PATH`
