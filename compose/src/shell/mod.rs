@@ -5,18 +5,34 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use bytes::Bytes;
 
 use crate::system::System;
+use files::Description;
 use process::{Halt, Origin, Outcome, Process, Status};
 use session::Session;
+use state::{Shell, State};
 
 /// What a command sees of the shell that started it.
 pub mod process;
 
 /// Options and bounds of an interpretation.
 pub mod session;
+
+mod builtins;
+mod expand;
+mod files;
+mod glob;
+mod parse;
+mod pattern;
+mod programs;
+mod redirect;
+mod run;
+mod simple;
+mod state;
+mod syntax;
 
 /// The `PATH` dpkg gives to maintainer scripts.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -67,27 +83,104 @@ pub fn run_script(
 
 /// [`run_script`] in a given session: other options, a budget shared by several scripts.
 pub fn run_in(
-    _session: &Session,
-    _system: &mut System,
+    session: &Session,
+    system: &mut System,
     origin: Origin,
-    _script: &str,
-    _args: &[String],
-    _env: &BTreeMap<String, String>,
+    script: &str,
+    args: &[String],
+    env: &BTreeMap<String, String>,
 ) -> Result<Finished, Halted> {
-    Err(Halted {
-        origin,
-        line: 0,
-        halt: Halt::Unsupported {
-            command: "sh".to_owned(),
-            what: "interpretation".to_owned(),
-        },
+    let depth = session.depth();
+    let interpret = || interpret(session, system, &origin, script, args, env);
+    // The evaluator recurses as deep as the script nests: a stack of its own keeps that off the caller's.
+    let result = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("shell".to_owned()).stack_size(STACK);
+        match thread.spawn_scoped(scope, interpret) {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(error) => Err((0, Halt::Limit(format!("starting a thread for the shell: {error}")))),
+        }
+    });
+    let place = session.take_place();
+    session.unwind(depth);
+    result.map_err(|(line, halt)| {
+        let (origin, line) = place.unwrap_or((origin, line));
+        Halted { origin, line, halt }
     })
 }
 
+/// Bytes of stack for [`Session::max_depth`] levels, many times over.
+const STACK: usize = 256 << 20;
+
+fn interpret(
+    session: &Session,
+    system: &mut System,
+    origin: &Origin,
+    script: &str,
+    args: &[String],
+    env: &BTreeMap<String, String>,
+) -> Result<Finished, (usize, Halt)> {
+    let (stdout, stderr) = (Description::output(), Description::output());
+    let files = BTreeMap::from([
+        (0, Description::null()),
+        (1, Rc::clone(&stdout)),
+        (2, Rc::clone(&stderr)),
+    ]);
+    let Some(interpreter) = programs::interpreter(script) else {
+        let line = script.lines().next().unwrap_or_default().to_owned();
+        return Err((1, Halt::UnknownCommand(line)));
+    };
+    let mut state = State::new(env, "/", 0o022, session.new_pid(), files);
+    state.params = args.to_vec();
+    state.arg0.clone_from(&origin.script);
+    state.bash = interpreter.bash;
+    let mut shell = Shell {
+        system,
+        session: session.clone(),
+        origin: Rc::new(origin.clone()),
+        line: 0,
+        state,
+        substituted: None,
+        tested: false,
+    };
+    let result = shell.start(script, interpreter.options);
+    match shell.finish(result) {
+        Ok(status) => Ok(Finished {
+            status,
+            stdout: Description::collected(&stdout),
+            stderr: Description::collected(&stderr),
+        }),
+        Err(halt) => Err((shell.line, halt)),
+    }
+}
+
 /// Starts a command for another one: the [`process::Spawner`] every process gets.
-pub fn spawn(parent: &mut Process<'_>, args: &[String], _stdin: Bytes) -> Outcome {
-    Err(match args.first() {
-        Some(name) => Halt::UnknownCommand(name.clone()),
-        None => parent.unsupported("starting a command without a name"),
-    })
+pub fn spawn(parent: &mut Process<'_>, args: &[String], stdin: Bytes) -> Outcome {
+    let Some(name) = args.first() else {
+        return Err(parent.unsupported("starting a command without a name"));
+    };
+    let (stdout, stderr) = (Description::output(), Description::output());
+    let files = BTreeMap::from([
+        (0, Description::input(stdin)),
+        (1, Rc::clone(&stdout)),
+        (2, Rc::clone(&stderr)),
+    ]);
+    let session = parent.session.clone();
+    let mut state = State::new(&parent.env, &parent.cwd, parent.umask, session.new_pid(), files);
+    parent.args[0].clone_into(&mut state.arg0);
+    let mut shell = Shell {
+        system: parent.system,
+        session,
+        origin: Rc::new(parent.origin.clone()),
+        line: 0,
+        state,
+        substituted: None,
+        tested: false,
+    };
+    shell.session.step()?;
+    let program = shell.program(name);
+    let result = shell.nested(|shell| shell.run_program(&program, args));
+    let status = shell.finish(result)?;
+    parent.stdout.extend(Description::collected(&stdout));
+    parent.stderr.extend(Description::collected(&stderr));
+    Ok(status)
 }

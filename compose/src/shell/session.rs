@@ -1,9 +1,9 @@
 //! What holds for one interpretation as a whole: its options and the bounds that stop a runaway script.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::process::Halt;
+use super::process::{Halt, Origin};
 
 /// What an unknown command means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,22 +20,34 @@ pub enum Unknown {
 pub struct Session {
     /// What an unknown command means.
     pub unknown: Unknown,
-    /// Functions, substitutions, `eval`s, scripts and groups that may be active inside one another.
+    /// Functions, substitutions, `eval`s, scripts and compound commands that may be active inside one another.
     pub max_depth: u32,
     /// Bytes that one file, pipe or variable may hold.
     pub max_bytes: usize,
-    steps: Rc<Cell<u64>>,
-    depth: Rc<Cell<u32>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    steps: AtomicU64,
+    depth: AtomicU32,
+    processes: AtomicU32,
+    /// Where the interpretation halted, told by the innermost shell.
+    place: Mutex<Option<(Origin, usize)>>,
 }
 
 impl Default for Session {
     fn default() -> Self {
         Self {
             unknown: Unknown::Halts,
-            max_depth: 200,
+            max_depth: 400,
             max_bytes: 256 << 20,
-            steps: Rc::new(Cell::new(20_000_000)),
-            depth: Rc::new(Cell::new(0)),
+            shared: Arc::new(Shared {
+                steps: AtomicU64::new(20_000_000),
+                depth: AtomicU32::new(0),
+                processes: AtomicU32::new(1000),
+                place: Mutex::new(None),
+            }),
         }
     }
 }
@@ -52,18 +64,16 @@ impl Session {
     /// This session with `steps` simple commands and loop rounds left.
     #[must_use]
     pub fn with_steps(self, steps: u64) -> Self {
-        self.steps.set(steps);
+        self.shared.steps.store(steps, Ordering::Relaxed);
         self
     }
 
     /// Counts one step (a simple command, a round of a loop).
     pub fn step(&self) -> Result<(), Halt> {
-        match self.steps.get().checked_sub(1) {
-            Some(left) => {
-                self.steps.set(left);
-                Ok(())
-            }
-            None => Err(Halt::Limit(
+        let steps = &self.shared.steps;
+        match steps.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Halt::Limit(
                 "the script runs on and on: its step budget is used up".to_owned(),
             )),
         }
@@ -71,19 +81,19 @@ impl Session {
 
     /// Enters something that nests; [`Session::leave`] when it is over.
     pub fn enter(&self) -> Result<(), Halt> {
-        if self.depth.get() >= self.max_depth {
+        if self.shared.depth.fetch_add(1, Ordering::Relaxed) >= self.max_depth {
+            self.leave();
             return Err(Halt::Limit(format!(
                 "the script nests deeper than {} levels",
                 self.max_depth
             )));
         }
-        self.depth.set(self.depth.get() + 1);
         Ok(())
     }
 
     /// Leaves what [`Session::enter`] entered.
     pub fn leave(&self) {
-        self.depth.set(self.depth.get().saturating_sub(1));
+        self.shared.depth.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Checks that `len` bytes are not too much for one file, pipe or variable.
@@ -95,5 +105,34 @@ impl Session {
             )));
         }
         Ok(())
+    }
+
+    /// A process number no other shell of this session has.
+    pub(super) fn new_pid(&self) -> u32 {
+        self.shared.processes.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Remembers where the interpretation halted, unless an inner shell already has.
+    pub(super) fn halted_at(&self, origin: &Origin, line: usize) {
+        if line == 0 {
+            return;
+        }
+        let mut place = self.shared.place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.get_or_insert_with(|| (origin.clone(), line));
+    }
+
+    /// Where the interpretation halted; forgotten afterwards, as is the nesting the halt left behind.
+    pub(super) fn take_place(&self) -> Option<(Origin, usize)> {
+        self.shared.place.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// How deep the interpretation is nested.
+    pub(super) fn depth(&self) -> u32 {
+        self.shared.depth.load(Ordering::Relaxed)
+    }
+
+    /// Goes back to a nesting of `depth`, whatever was entered and not left since.
+    pub(super) fn unwind(&self, depth: u32) {
+        self.shared.depth.store(depth, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,267 @@
+//! Word expansion (XCU 2.6): tilde, parameters, command substitution, arithmetic, then field splitting, pathname
+//! expansion and quote removal.
+
+use super::files::Description;
+use super::pattern::Pattern;
+use super::state::{Flow, Run, Shell};
+use super::syntax::{Assignment, List, Piece, Word};
+
+/// `$((…))`
+pub(super) mod arithmetic;
+/// `$name` and `${…}`.
+mod parameter;
+/// Field splitting.
+mod split;
+
+/// What expansions put into a word before it is split into fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Atom {
+    Text {
+        text: String,
+        /// Stands for itself in patterns.
+        quoted: bool,
+        /// Is split at the characters of `IFS`.
+        splits: bool,
+    },
+    /// Quotes stood here: the field exists even if it is empty.
+    Quotes,
+    /// One field ends here and another begins (`$@`).
+    Break,
+}
+
+/// Where a piece of a word stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    quoted: bool,
+    /// Literal text is split, too: it is the word in an unquoted `${x-word}`.
+    literal_splits: bool,
+    /// `~` after `=` or `:` counts.
+    assignment: bool,
+}
+
+impl Shell<'_> {
+    /// The fields a word of a command becomes.
+    pub(super) fn fields(&mut self, word: &Word) -> Run<Vec<String>> {
+        if let Some(text) = word.literal()
+            && !text.contains(['*', '?', '['])
+        {
+            return Ok(vec![text.to_owned()]);
+        }
+        let atoms = self.atoms(word, Place::default())?;
+        let ifs = self.state.get("IFS").unwrap_or(" \t\n").to_owned();
+        let glob = !self.state.options.has("noglob");
+        let mut fields = Vec::new();
+        for chars in split::split(&atoms, &ifs) {
+            if glob && Pattern::new(&chars).is_special() {
+                let paths = self.glob(&chars);
+                if !paths.is_empty() {
+                    fields.extend(paths);
+                    continue;
+                }
+            }
+            fields.push(chars.into_iter().map(|(c, _)| c).collect());
+        }
+        Ok(fields)
+    }
+
+    /// A word as one string: no splitting, no pathnames (redirections, `case` subjects, here-documents).
+    pub(super) fn string(&mut self, word: &Word) -> Run<String> {
+        let atoms = self.atoms(word, Place::default())?;
+        Ok(self.joined(&atoms))
+    }
+
+    /// The value of an assignment.
+    pub(super) fn assignment_value(&mut self, assignment: &Assignment) -> Run<String> {
+        let value = self.assignment_word(&assignment.value)?;
+        if assignment.append {
+            let before = self.state.get(&assignment.name).unwrap_or_default();
+            return Ok(format!("{before}{value}"));
+        }
+        Ok(value)
+    }
+
+    /// A word that is an assignment's value, or an assignment as an argument of `export` and the like.
+    pub(super) fn assignment_word(&mut self, word: &Word) -> Run<String> {
+        let place = Place {
+            assignment: true,
+            ..Place::default()
+        };
+        let atoms = self.atoms(word, place)?;
+        Ok(self.joined(&atoms))
+    }
+
+    /// A word as a pattern.
+    pub(super) fn pattern(&mut self, word: &Word) -> Run<Pattern> {
+        let atoms = self.atoms(word, Place::default())?;
+        let mut chars = Vec::new();
+        for atom in &atoms {
+            match atom {
+                Atom::Text { text, quoted, .. } => chars.extend(text.chars().map(|c| (c, *quoted))),
+                Atom::Quotes => {}
+                Atom::Break => chars.push((' ', true)),
+            }
+        }
+        Ok(Pattern::new(&chars))
+    }
+
+    fn joined(&self, atoms: &[Atom]) -> String {
+        let mut whole = String::new();
+        for atom in atoms {
+            match atom {
+                Atom::Text { text, .. } => whole.push_str(text),
+                Atom::Quotes => {}
+                Atom::Break => whole.push(' '),
+            }
+        }
+        whole
+    }
+
+    fn atoms(&mut self, word: &Word, place: Place) -> Run<Vec<Atom>> {
+        let mut atoms = Vec::new();
+        self.pieces(&word.0, place, &mut atoms)?;
+        Ok(atoms)
+    }
+
+    fn pieces(&mut self, pieces: &[Piece], place: Place, atoms: &mut Vec<Atom>) -> Run<()> {
+        for piece in pieces {
+            self.piece(piece, place, atoms)?;
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, piece: &Piece, place: Place, atoms: &mut Vec<Atom>) -> Run<()> {
+        match piece {
+            Piece::Literal(text) => atoms.push(Atom::Text {
+                text: text.clone(),
+                quoted: place.quoted,
+                splits: place.literal_splits && !place.quoted,
+            }),
+            Piece::Quoted(text) => {
+                atoms.push(Atom::Quotes);
+                atoms.push(quoted(text.clone()));
+            }
+            Piece::DoubleQuoted(inner) => {
+                let place = Place { quoted: true, ..place };
+                // `"$@"` without parameters is nothing at all, not an empty field.
+                let before = atoms.len();
+                self.pieces(inner, place, atoms)?;
+                let vanished = atoms.len() == before && !inner.is_empty() && inner.iter().all(is_all_parameters);
+                if !vanished {
+                    atoms.insert(before, Atom::Quotes);
+                }
+            }
+            Piece::Tilde { user, after_equals } => {
+                let text = match (*after_equals && !place.assignment, self.home_of(user)) {
+                    (false, Some(home)) => home,
+                    _ => format!("~{user}"),
+                };
+                atoms.push(quoted(text));
+            }
+            Piece::Parameter(expansion) => self.parameter(expansion, place, atoms)?,
+            Piece::Command(list) => {
+                let output = self.nested(|shell| shell.substitute(list))?;
+                atoms.push(expanded(output, place));
+            }
+            Piece::Arithmetic(expression) => {
+                let value = self.nested(|shell| shell.arithmetic(expression))?;
+                atoms.push(expanded(value.to_string(), place));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the commands write, without the newlines at its end.
+    fn substitute(&mut self, list: &List) -> Run<String> {
+        let output = Description::output();
+        let capture = std::rc::Rc::clone(&output);
+        let status = self.subshell(|shell| {
+            shell.state.files.insert(1, capture);
+            shell.list(list, false)
+        })?;
+        self.substituted = Some(status);
+        self.state.status = status;
+        let mut bytes = Description::collected(&output);
+        bytes.retain(|byte| *byte != 0);
+        while bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        }
+        self.text(bytes)
+    }
+
+    /// Bytes that become the value of a variable: they must be text, for that is what our variables hold.
+    pub(super) fn text(&mut self, bytes: Vec<u8>) -> Run<String> {
+        String::from_utf8(bytes).map_err(|_| Self::unsupported("$(…)", "output that is not UTF-8 in a variable"))
+    }
+
+    /// The home directory of `user`, of ourselves if empty.
+    fn home_of(&self, user: &str) -> Option<String> {
+        if user.is_empty() {
+            return self.state.get("HOME").map(str::to_owned);
+        }
+        let passwd = self.system.tree.read_text("/etc/passwd").ok()?;
+        let line = passwd.lines().find(|line| line.split(':').next() == Some(user))?;
+        line.split(':').nth(5).map(str::to_owned)
+    }
+
+    /// The value of an arithmetic expression.
+    pub(super) fn arithmetic(&mut self, expression: &Word) -> Run<i64> {
+        let place = Place {
+            quoted: true,
+            ..Place::default()
+        };
+        let atoms = self.atoms(expression, place)?;
+        let text = self.joined(&atoms);
+        match arithmetic::evaluate(&text, self) {
+            Ok(value) => Ok(value),
+            Err(arithmetic::Trouble::Flow(flow)) => Err(flow),
+            Err(arithmetic::Trouble::Wrong(message)) => {
+                Err(self.error(&format!("arithmetic expression: {message}: \"{text}\"")))
+            }
+        }
+    }
+}
+
+fn is_all_parameters(piece: &Piece) -> bool {
+    matches!(piece, Piece::Parameter(expansion) if expansion.parameter == super::syntax::Parameter::Special('@'))
+}
+
+fn quoted(text: String) -> Atom {
+    Atom::Text {
+        text,
+        quoted: true,
+        splits: false,
+    }
+}
+
+fn expanded(text: String, place: Place) -> Atom {
+    Atom::Text {
+        text,
+        quoted: place.quoted,
+        splits: !place.quoted,
+    }
+}
+
+/// The variables of arithmetic.
+impl arithmetic::Variables for Shell<'_> {
+    fn value(&mut self, name: &str) -> Result<i64, arithmetic::Trouble> {
+        match self.state.get(name) {
+            Some(value) => match arithmetic::number(value.trim()) {
+                Some(number) => Ok(number),
+                None if value.trim().is_empty() => Ok(0),
+                None => {
+                    let message = format!("Illegal number: {value}");
+                    Err(arithmetic::Trouble::Flow(self.error(&message)))
+                }
+            },
+            None if self.state.options.has("nounset") => {
+                let message = format!("{name}: parameter not set");
+                Err(arithmetic::Trouble::Flow(self.error(&message)))
+            }
+            None => Ok(0),
+        }
+    }
+
+    fn assign(&mut self, name: &str, value: i64) -> Result<(), Flow> {
+        self.set(name, &value.to_string())
+    }
+}

@@ -1,0 +1,266 @@
+use super::{Atom, Place, expanded, quoted};
+use crate::shell::state::{Flow, Run, Shell};
+use crate::shell::syntax::{Expansion, Operation, Parameter, Word};
+
+/// Variables bash makes up; a script that reads them would get nothing from us.
+const BASH_VARIABLES: &[&str] = &[
+    "RANDOM",
+    "SRANDOM",
+    "SECONDS",
+    "EPOCHSECONDS",
+    "EPOCHREALTIME",
+    "FUNCNAME",
+    "BASH_SOURCE",
+    "BASH_REMATCH",
+    "BASH_VERSINFO",
+    "PIPESTATUS",
+    "DIRSTACK",
+    "EUID",
+    "UID",
+];
+
+impl Shell<'_> {
+    /// Expands `$name` or `${…}` into `atoms`.
+    pub(super) fn parameter(&mut self, expansion: &Expansion, place: Place, atoms: &mut Vec<Atom>) -> Run<()> {
+        let parameter = &expansion.parameter;
+        match &expansion.operation {
+            Operation::Value => self.value_or_error(parameter, place, atoms),
+            Operation::Length => {
+                let value = self.checked(parameter)?;
+                // Bytes, as dash counts them.
+                atoms.push(expanded(value.len().to_string(), place));
+                Ok(())
+            }
+            Operation::Default(colon, word) => {
+                if self.is_set(parameter, *colon) {
+                    return self.value_or_error(parameter, place, atoms);
+                }
+                self.operand(word, place, atoms)
+            }
+            Operation::Alternative(colon, word) => {
+                if self.is_set(parameter, *colon) {
+                    self.operand(word, place, atoms)?;
+                }
+                Ok(())
+            }
+            Operation::Assign(colon, word) => {
+                if self.is_set(parameter, *colon) {
+                    return self.value_or_error(parameter, place, atoms);
+                }
+                let value = self.operand_string(word, place)?;
+                match parameter {
+                    Parameter::Named(name) => self.set(name, &value)?,
+                    _ => return Err(self.error("bad variable name")),
+                }
+                atoms.push(expanded(value, place));
+                Ok(())
+            }
+            Operation::Error(colon, word) => {
+                if self.is_set(parameter, *colon) {
+                    return self.value_or_error(parameter, place, atoms);
+                }
+                let given = self.operand_string(word, place)?;
+                let message = match (given.as_str(), colon) {
+                    ("", true) => "parameter not set or null",
+                    ("", false) => "parameter not set",
+                    (text, _) => text,
+                };
+                Err(self.error(&format!("{}: {message}", name_of(parameter))))
+            }
+            Operation::Bad(text) => Err(self.error(&format!("Bad substitution: {text}"))),
+            _ => {
+                let value = self.transformed(expansion, place)?;
+                atoms.push(expanded(value, place));
+                Ok(())
+            }
+        }
+    }
+
+    /// The value after `#`, `%`, `/` or `:`.
+    fn transformed(&mut self, expansion: &Expansion, place: Place) -> Run<String> {
+        let value = self.checked(&expansion.parameter)?;
+        match &expansion.operation {
+            Operation::Trim {
+                suffix,
+                longest,
+                pattern,
+            } => {
+                let pattern = self.pattern(pattern)?;
+                let chars: Vec<char> = value.chars().collect();
+                let ends = 0..=chars.len();
+                // The part that goes is `..cut` or `cut..`; the shortest such part is tried first, or the longest.
+                let cut = if *suffix == *longest {
+                    ends.into_iter().find(|&cut| fits(&pattern, &chars, *suffix, cut))
+                } else {
+                    ends.rev().find(|&cut| fits(&pattern, &chars, *suffix, cut))
+                };
+                Ok(match cut {
+                    Some(cut) if *suffix => chars[..cut].iter().collect(),
+                    Some(cut) => chars[cut..].iter().collect(),
+                    None => value,
+                })
+            }
+            Operation::Replace {
+                all,
+                pattern,
+                replacement,
+            } => {
+                let pattern = self.pattern(pattern)?;
+                let replacement = self.operand_string(replacement, place)?;
+                let chars: Vec<char> = value.chars().collect();
+                let mut result = String::new();
+                let (mut at, mut done) = (0, false);
+                while at < chars.len() {
+                    let end = (at + 1..=chars.len())
+                        .rev()
+                        .find(|&end| pattern.matches(&chars[at..end]));
+                    match end {
+                        Some(end) if *all || !done => {
+                            result.push_str(&replacement);
+                            at = end;
+                            done = true;
+                        }
+                        _ => {
+                            result.push(chars[at]);
+                            at += 1;
+                        }
+                    }
+                }
+                Ok(result)
+            }
+            Operation::Substring { offset, length } => {
+                let offset = self.arithmetic(offset)?;
+                let chars: Vec<char> = value.chars().collect();
+                let count = i64::try_from(chars.len()).unwrap_or(i64::MAX);
+                let start = if offset < 0 { count + offset } else { offset.min(count) };
+                let end = match length {
+                    Some(length) => match self.arithmetic(length)? {
+                        length if length < 0 => count + length,
+                        length => start.saturating_add(length).min(count),
+                    },
+                    None => count,
+                };
+                let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+                Ok(match range {
+                    Some((start, end)) if start <= end => chars[start..end].iter().collect(),
+                    _ => String::new(),
+                })
+            }
+            _ => Ok(value),
+        }
+    }
+
+    fn operand(&mut self, word: &Word, place: Place, atoms: &mut Vec<Atom>) -> Run<()> {
+        let place = Place {
+            literal_splits: true,
+            ..place
+        };
+        self.pieces(&word.0, place, atoms)
+    }
+
+    fn operand_string(&mut self, word: &Word, place: Place) -> Run<String> {
+        let atoms = self.atoms(word, place)?;
+        Ok(self.joined(&atoms))
+    }
+
+    /// Whether the parameter has a value (`colon`: that is not empty).
+    fn is_set(&self, parameter: &Parameter, colon: bool) -> bool {
+        match self.value(parameter) {
+            Some(value) => !colon || !value.is_empty(),
+            None => false,
+        }
+    }
+
+    /// The value as one string; an error under `set -u` if there is none.
+    fn checked(&mut self, parameter: &Parameter) -> Run<String> {
+        match self.value(parameter) {
+            Some(value) => Ok(value),
+            None => {
+                self.refuse_unset(parameter)?;
+                Ok(String::new())
+            }
+        }
+    }
+
+    fn refuse_unset(&mut self, parameter: &Parameter) -> Result<(), Flow> {
+        if let Parameter::Named(name) = parameter
+            && self.state.bash
+            && BASH_VARIABLES.contains(&name.as_str())
+        {
+            return Err(Self::unsupported(&format!("${name}"), "this variable of bash"));
+        }
+        let exempt = matches!(parameter, Parameter::Special('@' | '*'));
+        if self.state.options.has("nounset") && !exempt {
+            return Err(self.error(&format!("{}: parameter not set", name_of(parameter))));
+        }
+        Ok(())
+    }
+
+    fn value_or_error(&mut self, parameter: &Parameter, place: Place, atoms: &mut Vec<Atom>) -> Run<()> {
+        match parameter {
+            Parameter::Special('@') => self.all_parameters(place, atoms),
+            Parameter::Special('*') if !place.quoted => self.all_parameters(place, atoms),
+            _ => {
+                let value = self.checked(parameter)?;
+                atoms.push(expanded(value, place));
+            }
+        }
+        Ok(())
+    }
+
+    /// `$@`, and `$*` outside of quotes: a field for each.
+    fn all_parameters(&self, place: Place, atoms: &mut Vec<Atom>) {
+        for (index, param) in self.state.params.iter().enumerate() {
+            if index > 0 {
+                atoms.push(Atom::Break);
+            }
+            if place.quoted {
+                atoms.push(Atom::Quotes);
+                atoms.push(quoted(param.clone()));
+            } else {
+                atoms.push(expanded(param.clone(), place));
+            }
+        }
+    }
+
+    /// The value of a parameter, if it is set.
+    fn value(&self, parameter: &Parameter) -> Option<String> {
+        let state = &self.state;
+        match parameter {
+            Parameter::Named(name) if name == "LINENO" => Some(self.line.to_string()),
+            Parameter::Named(name) => state.get(name).map(str::to_owned),
+            Parameter::Positional(number) => state.params.get(number - 1).cloned(),
+            Parameter::Special(special) => match special {
+                '#' => Some(state.params.len().to_string()),
+                '?' => Some(state.status.to_string()),
+                '-' => Some(state.options.letters()),
+                '$' => Some(state.pid.to_string()),
+                '0' => Some(state.arg0.clone()),
+                '@' | '*' => {
+                    if state.params.is_empty() {
+                        return None;
+                    }
+                    let separator = match state.get("IFS") {
+                        Some(ifs) => ifs.chars().next().map(String::from).unwrap_or_default(),
+                        None => " ".to_owned(),
+                    };
+                    Some(state.params.join(&separator))
+                }
+                // `$!`: nothing ever ran in the background.
+                _ => None,
+            },
+        }
+    }
+}
+
+fn fits(pattern: &crate::shell::pattern::Pattern, chars: &[char], suffix: bool, cut: usize) -> bool {
+    pattern.matches(if suffix { &chars[cut..] } else { &chars[..cut] })
+}
+
+fn name_of(parameter: &Parameter) -> String {
+    match parameter {
+        Parameter::Named(name) => name.clone(),
+        Parameter::Positional(number) => number.to_string(),
+        Parameter::Special(c) => c.to_string(),
+    }
+}

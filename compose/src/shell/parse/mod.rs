@@ -1,0 +1,564 @@
+//! Text to syntax tree: a recursive-descent parser over characters, one complete command at a time, as dash reads
+//! its scripts (what stands before a syntax error has run by then).
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use super::process::Halt;
+use super::syntax::{AndOr, Arm, Command, CommandKind, Compound, Junction, List, Pipeline, Simple};
+
+/// `${…}`.
+mod expansion;
+/// Redirections and here-documents.
+mod redirect;
+/// bash's `[[ … ]]`.
+mod test;
+/// Words, quoting and substitutions.
+mod word;
+
+/// Commands, words and expansions that may be written inside one another.
+const MAX_NESTING: u32 = 150;
+
+/// Why a text is no script, and in which line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ParseError {
+    pub(super) line: usize,
+    pub(super) problem: Problem,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// dash would refuse it, too.
+    Syntax(String),
+    /// The script may well be right, but it uses something we lack.
+    Halt(Halt),
+}
+
+pub(super) type Parsed<T> = Result<T, ParseError>;
+
+/// A here-document whose body follows after the current line.
+#[derive(Debug)]
+struct PendingHere {
+    body: Rc<OnceCell<super::syntax::Word>>,
+    delimiter: String,
+    quoted: bool,
+    strip_tabs: bool,
+}
+
+/// A parser at some place in a script.
+#[derive(Debug)]
+pub(super) struct Parser<'t> {
+    text: &'t str,
+    pos: usize,
+    line: usize,
+    nesting: u32,
+    bash: bool,
+    pending: Vec<PendingHere>,
+}
+
+/// Words that are not commands where a command may start.
+const RESERVED: &[&str] = &["then", "else", "elif", "fi", "do", "done", "esac", "in", "}"];
+
+impl<'t> Parser<'t> {
+    /// A parser of `text`, whose first line counts as `line`; `bash`: with the bashisms we know.
+    pub(super) fn new(text: &'t str, line: usize, bash: bool) -> Self {
+        Self {
+            text,
+            pos: 0,
+            line,
+            nesting: 0,
+            bash,
+            pending: Vec::new(),
+        }
+    }
+
+    /// The next complete command: what stands before the next newline outside of any construct.
+    pub(super) fn next_command(&mut self) -> Parsed<Option<List>> {
+        self.linebreak()?;
+        if self.peek().is_none() {
+            return Ok(None);
+        }
+        let mut list = Vec::new();
+        loop {
+            let (and_or, more) = self.terminated_and_or()?;
+            list.push(and_or);
+            self.skip_blanks();
+            match self.peek() {
+                None => {
+                    self.read_here_documents()?;
+                    return Ok(Some(List(list)));
+                }
+                Some('\n') => {
+                    self.newline()?;
+                    return Ok(Some(List(list)));
+                }
+                Some(_) if more => {}
+                Some(_) => return Err(self.unexpected()),
+            }
+        }
+    }
+
+    /// All commands of the text.
+    fn all_commands(&mut self) -> Parsed<List> {
+        let mut all = List::default();
+        while let Some(list) = self.next_command()? {
+            all.0.extend(list.0);
+        }
+        Ok(all)
+    }
+
+    // --- characters ---
+
+    fn rest(&self) -> &'t str {
+        &self.text[self.pos..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn looking_at(&self, text: &str) -> bool {
+        self.rest().starts_with(text)
+    }
+
+    fn bump(&mut self) -> Option<char> {
+        let next = self.peek()?;
+        self.pos += next.len_utf8();
+        if next == '\n' {
+            self.line += 1;
+        }
+        Some(next)
+    }
+
+    fn take(&mut self, text: &str) -> bool {
+        let found = self.looking_at(text);
+        if found {
+            self.pos += text.len();
+            self.line += text.matches('\n').count();
+        }
+        found
+    }
+
+    /// Skips blanks, continued lines and a comment.
+    fn skip_blanks(&mut self) {
+        loop {
+            match self.peek() {
+                Some(' ' | '\t') => self.pos += 1,
+                Some('\\') if self.take("\\\n") => {}
+                Some('#') => self.pos += self.rest().find('\n').unwrap_or(self.rest().len()),
+                _ => return,
+            }
+        }
+    }
+
+    /// Skips blanks, comments and newlines, reading the here-documents that follow a newline.
+    fn linebreak(&mut self) -> Parsed<()> {
+        loop {
+            self.skip_blanks();
+            if self.peek() != Some('\n') {
+                return Ok(());
+            }
+            self.newline()?;
+        }
+    }
+
+    fn newline(&mut self) -> Parsed<()> {
+        self.bump();
+        self.read_here_documents()
+    }
+
+    // --- errors ---
+
+    fn syntax<T>(&self, message: impl Into<String>) -> Parsed<T> {
+        Err(ParseError {
+            line: self.line,
+            problem: Problem::Syntax(message.into()),
+        })
+    }
+
+    fn halt<T>(&self, command: &str, what: &str) -> Parsed<T> {
+        Err(ParseError {
+            line: self.line,
+            problem: Problem::Halt(Halt::Unsupported {
+                command: command.to_owned(),
+                what: what.to_owned(),
+            }),
+        })
+    }
+
+    fn unexpected(&self) -> ParseError {
+        let what = match self.peek() {
+            None => "end of file unexpected".to_owned(),
+            Some('\n') => "newline unexpected".to_owned(),
+            Some(other) if is_delimiter(other) => format!("\"{other}\" unexpected"),
+            Some(_) => {
+                let word: String = self.rest().chars().take_while(|&c| !is_delimiter(c)).take(40).collect();
+                format!("\"{word}\" unexpected")
+            }
+        };
+        ParseError {
+            line: self.line,
+            problem: Problem::Syntax(what),
+        }
+    }
+
+    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.nesting >= MAX_NESTING {
+            return Err(ParseError {
+                line: self.line,
+                problem: Problem::Halt(Halt::Limit(format!(
+                    "the script nests deeper than {MAX_NESTING} levels"
+                ))),
+            });
+        }
+        self.nesting += 1;
+        let parsed = parse(self);
+        self.nesting -= 1;
+        parsed
+    }
+
+    // --- reserved words ---
+
+    /// The unquoted word at this place if it could be a reserved one.
+    fn reserved(&self) -> Option<&'t str> {
+        let rest = self.rest();
+        let end = rest
+            .find(|c: char| !c.is_ascii_lowercase() && !matches!(c, '{' | '}' | '!' | '[' | ']'))
+            .unwrap_or(rest.len());
+        let next = rest[end..].chars().next();
+        (end > 0 && next.is_none_or(is_delimiter)).then(|| &rest[..end])
+    }
+
+    fn take_reserved(&mut self, word: &str) -> bool {
+        let found = self.reserved() == Some(word);
+        if found {
+            self.pos += word.len();
+        }
+        found
+    }
+
+    fn expect_reserved(&mut self, word: &str) -> Parsed<()> {
+        self.linebreak()?;
+        if self.take_reserved(word) {
+            return Ok(());
+        }
+        let mut error = self.unexpected();
+        if let Problem::Syntax(message) = &mut error.problem {
+            *message = format!("{message} (expecting \"{word}\")");
+        }
+        Err(error)
+    }
+
+    // --- lists ---
+
+    /// Commands up to a reserved word, `)` or `;;` (not consumed).
+    fn compound_list(&mut self, may_be_empty: bool) -> Parsed<List> {
+        let mut list = Vec::new();
+        loop {
+            self.linebreak()?;
+            let ended = match self.peek() {
+                None | Some(')') => true,
+                Some(';') => self.looking_at(";;") || self.looking_at(";&"),
+                Some(_) => self
+                    .reserved()
+                    .is_some_and(|word| RESERVED.contains(&word) && word != "in"),
+            };
+            if ended {
+                break;
+            }
+            let (and_or, more) = self.terminated_and_or()?;
+            list.push(and_or);
+            self.skip_blanks();
+            if !more && self.peek() != Some('\n') {
+                break;
+            }
+        }
+        if list.is_empty() && !may_be_empty {
+            return Err(self.unexpected());
+        }
+        Ok(List(list))
+    }
+
+    /// An and-or list with its `;` or `&`; `false` if there was none.
+    fn terminated_and_or(&mut self) -> Parsed<(AndOr, bool)> {
+        let mut and_or = self.and_or()?;
+        self.skip_blanks();
+        if self.looking_at(";;") || self.looking_at(";&") {
+            return Ok((and_or, false));
+        }
+        and_or.background = self.peek() == Some('&');
+        let more = and_or.background || self.peek() == Some(';');
+        if more {
+            self.bump();
+        }
+        Ok((and_or, more))
+    }
+
+    fn and_or(&mut self) -> Parsed<AndOr> {
+        let first = self.pipeline()?;
+        let mut rest = Vec::new();
+        loop {
+            self.skip_blanks();
+            let junction = if self.take("&&") {
+                Junction::And
+            } else if self.take("||") {
+                Junction::Or
+            } else {
+                return Ok(AndOr {
+                    first,
+                    rest,
+                    background: false,
+                });
+            };
+            self.linebreak()?;
+            rest.push((junction, self.pipeline()?));
+        }
+    }
+
+    fn pipeline(&mut self) -> Parsed<Pipeline> {
+        self.skip_blanks();
+        let mut negated = false;
+        while self.take_reserved("!") {
+            negated = !negated;
+            self.skip_blanks();
+        }
+        let mut stages = vec![self.command()?];
+        loop {
+            self.skip_blanks();
+            if self.looking_at("||") || !self.take("|") {
+                return Ok(Pipeline { negated, stages });
+            }
+            if self.peek() == Some('&') {
+                return self.halt("|&", "piping standard error");
+            }
+            self.linebreak()?;
+            stages.push(self.command()?);
+        }
+    }
+
+    // --- commands ---
+
+    fn command(&mut self) -> Parsed<Command> {
+        self.nested(|parser| {
+            parser.skip_blanks();
+            let line = parser.line;
+            let kind = match parser.compound()? {
+                Some(compound) => CommandKind::Compound(Box::new(compound), parser.redirects()?),
+                None => parser.simple_or_function()?,
+            };
+            Ok(Command { line, kind })
+        })
+    }
+
+    /// The compound command that starts here, if one does.
+    fn compound(&mut self) -> Parsed<Option<Compound>> {
+        if self.bash && self.take("((") {
+            let expression = self.arithmetic()?;
+            return Ok(Some(Compound::Arithmetic(expression)));
+        }
+        if self.take("(") {
+            let list = self.compound_list(false)?;
+            if !self.take(")") {
+                return Err(self.unexpected());
+            }
+            return Ok(Some(Compound::Subshell(list)));
+        }
+        let Some(word) = self.reserved() else { return Ok(None) };
+        let compound = match word {
+            "{" => {
+                self.take_reserved("{");
+                let list = self.compound_list(false)?;
+                self.expect_reserved("}")?;
+                Compound::Group(list)
+            }
+            "if" => self.if_clause()?,
+            "while" | "until" => {
+                let until = word == "until";
+                self.take_reserved(word);
+                let condition = self.compound_list(false)?;
+                let body = self.do_group()?;
+                Compound::Loop { until, condition, body }
+            }
+            "for" => self.for_clause()?,
+            "case" => self.case_clause()?,
+            "[[" if self.bash => self.extended_test()?,
+            "select" | "coproc" | "time" if self.bash => return self.halt(word, "this command of bash"),
+            _ if RESERVED.contains(&word) && word != "in" => return Err(self.unexpected()),
+            _ => return Ok(None),
+        };
+        Ok(Some(compound))
+    }
+
+    fn do_group(&mut self) -> Parsed<List> {
+        self.expect_reserved("do")?;
+        let body = self.compound_list(false)?;
+        self.expect_reserved("done")?;
+        Ok(body)
+    }
+
+    fn if_clause(&mut self) -> Parsed<Compound> {
+        self.take_reserved("if");
+        let mut arms = Vec::new();
+        loop {
+            let condition = self.compound_list(false)?;
+            self.expect_reserved("then")?;
+            arms.push((condition, self.compound_list(false)?));
+            if !self.take_reserved("elif") {
+                break;
+            }
+        }
+        let otherwise = if self.take_reserved("else") {
+            Some(self.compound_list(false)?)
+        } else {
+            None
+        };
+        self.expect_reserved("fi")?;
+        Ok(Compound::If { arms, otherwise })
+    }
+
+    fn for_clause(&mut self) -> Parsed<Compound> {
+        self.take_reserved("for");
+        self.skip_blanks();
+        if self.looking_at("((") {
+            return self.halt("for ((", "the arithmetic loop of bash");
+        }
+        let Some(name) = self.take_name() else {
+            return self.syntax("Bad for loop variable");
+        };
+        let name = name.to_owned();
+        self.linebreak()?;
+        let words = if self.take_reserved("in") {
+            let mut words = Vec::new();
+            while let Some(word) = self.word()? {
+                words.push(word);
+            }
+            if !matches!(self.peek(), Some(';' | '\n')) {
+                return Err(self.unexpected());
+            }
+            Some(words)
+        } else {
+            None
+        };
+        self.take(";");
+        let body = self.do_group()?;
+        Ok(Compound::For { name, words, body })
+    }
+
+    fn case_clause(&mut self) -> Parsed<Compound> {
+        self.take_reserved("case");
+        let Some(subject) = self.word()? else {
+            return Err(self.unexpected());
+        };
+        self.expect_reserved("in")?;
+        let mut arms = Vec::new();
+        loop {
+            self.linebreak()?;
+            if self.take_reserved("esac") {
+                return Ok(Compound::Case { subject, arms });
+            }
+            arms.push(self.case_arm()?);
+        }
+    }
+
+    fn case_arm(&mut self) -> Parsed<Arm> {
+        self.take("(");
+        let mut patterns = Vec::new();
+        loop {
+            match self.word()? {
+                Some(pattern) => patterns.push(pattern),
+                None => return Err(self.unexpected()),
+            }
+            self.skip_blanks();
+            if self.take(")") {
+                break;
+            }
+            if !self.take("|") {
+                return Err(self.unexpected());
+            }
+        }
+        let body = self.compound_list(true)?;
+        if self.looking_at(";;&") {
+            return self.halt(";;&", "this end of a case branch");
+        }
+        let falls_through = self.bash && self.take(";&");
+        if !falls_through && !self.take(";;") && self.reserved() != Some("esac") {
+            return Err(self.unexpected());
+        }
+        Ok(Arm {
+            patterns,
+            body,
+            falls_through,
+        })
+    }
+
+    fn simple_or_function(&mut self) -> Parsed<CommandKind> {
+        if self.bash && self.take_reserved("function") {
+            self.skip_blanks();
+            let Some(name) = self.word()? else {
+                return Err(self.unexpected());
+            };
+            let Some(name) = name.literal().map(str::to_owned) else {
+                return self.syntax("Bad function name");
+            };
+            self.skip_blanks();
+            if self.take("(") {
+                self.skip_blanks();
+                self.take(")");
+            }
+            return self.function(name);
+        }
+        let mut simple = Simple::default();
+        loop {
+            self.skip_blanks();
+            if let Some(redirect) = self.redirect()? {
+                simple.redirects.push(redirect);
+            } else if simple.words.is_empty()
+                && let Some(assignment) = self.assignment()?
+            {
+                simple.assignments.push(assignment);
+            } else if let Some(word) = self.word()? {
+                simple.words.push(word);
+            } else if self.peek() == Some('(') && simple.words.len() == 1 {
+                if !simple.assignments.is_empty() || !simple.redirects.is_empty() {
+                    return Err(self.unexpected());
+                }
+                self.bump();
+                self.skip_blanks();
+                if !self.take(")") {
+                    return Err(self.unexpected());
+                }
+                return match simple.words[0].literal().map(str::to_owned) {
+                    Some(name) => self.function(name),
+                    None => self.syntax("Bad function name"),
+                };
+            } else {
+                break;
+            }
+        }
+        if simple == Simple::default() {
+            return Err(self.unexpected());
+        }
+        Ok(CommandKind::Simple(simple))
+    }
+
+    fn function(&mut self, name: String) -> Parsed<CommandKind> {
+        self.linebreak()?;
+        Ok(CommandKind::Function(name, Rc::new(self.command()?)))
+    }
+}
+
+/// Whether `c` ends an unquoted word.
+fn is_delimiter(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | ';' | '&' | '|' | '<' | '>' | '(' | ')')
+}
+
+/// Whether `text` is a name (XBD 3.216).
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && word::name_length(text) == text.len()
+}
+
+/// The name and the rest of `NAME=…`.
+pub(super) fn split_assignment(text: &str) -> Option<(&str, &str)> {
+    let (name, value) = text.split_once('=')?;
+    is_name(name).then_some((name, value))
+}
