@@ -146,7 +146,7 @@ impl Shell<'_> {
         let saved = self.state.files.clone();
         let result = match self.redirect_all(redirects) {
             Ok(true) => self.compound(compound, tested),
-            Ok(false) => Ok(2),
+            Ok(false) => self.check_errexit(2, tested).map(|()| 2),
             Err(flow) => Err(flow),
         };
         self.state.files = saved;

@@ -25,8 +25,8 @@ pub(super) fn getopts(shell: &mut Shell<'_>, args: &[String]) -> Run {
     let (index, offset) = (next.index + 1, next.offset);
     let silent = optstring.starts_with(':');
     let (value, argument, status) = match found {
-        Found::End => ("?".to_owned(), None, 1),
-        Found::Option(letter, argument) => (letter.to_string(), argument, 0),
+        Found::End => ("?".to_owned(), shell.state.get("OPTARG").map(str::to_owned), 1),
+        Found::Option(letter, argument) => (letter.to_string(), Some(argument), 0),
         Found::Unknown(letter) => {
             if !silent {
                 shell.complain(&format!("getopts: Illegal option -{letter}"));
@@ -55,57 +55,63 @@ pub(super) fn getopts(shell: &mut Shell<'_>, args: &[String]) -> Run {
 
 enum Found {
     End,
-    Option(char, Option<String>),
+    /// An option and its argument, empty if it takes none (dash sets `OPTARG` all the same).
+    Option(char, String),
     Unknown(char),
     MissingArgument(char),
 }
 
 struct Next<'w> {
     words: &'w [String],
+    /// The next word; as in dash, the word being read is already behind it.
     index: usize,
-    /// Bytes of the current word already taken; 0 at the start of a word.
+    /// Bytes taken of the word before `index`; 0 when a new word is due.
     offset: usize,
 }
 
 impl Next<'_> {
     fn option(&mut self, optstring: &str) -> Found {
-        let Some(word) = self.words.get(self.index) else {
-            return Found::End;
+        let current = self.index.checked_sub(1).and_then(|index| self.words.get(index));
+        let mut rest = match current {
+            Some(word) if self.offset > 0 => word.get(self.offset..).unwrap_or_default(),
+            _ => "",
         };
-        if self.offset == 0 {
-            if word == "--" {
-                self.index += 1;
+        if rest.is_empty() {
+            self.offset = 0;
+            let Some(letters) = self.words.get(self.index).and_then(|word| word.strip_prefix('-')) else {
+                return Found::End;
+            };
+            if letters.is_empty() {
                 return Found::End;
             }
-            if !word.starts_with('-') || word == "-" {
+            self.index += 1;
+            if letters == "-" {
                 return Found::End;
             }
+            rest = letters;
             self.offset = 1;
         }
-        let Some(letter) = word.get(self.offset..).and_then(|rest| rest.chars().next()) else {
-            self.index += 1;
-            self.offset = 0;
+        let Some(letter) = rest.chars().next() else {
             return Found::End;
         };
         self.offset += letter.len_utf8();
-        let rest = &word[self.offset..];
-        let position = optstring.find(letter).filter(|_| letter != ':');
-        let takes_argument = position.is_some_and(|at| optstring[at + letter.len_utf8()..].starts_with(':'));
-        if rest.is_empty() || takes_argument {
-            self.index += 1;
-            self.offset = 0;
+        let rest = &rest[letter.len_utf8()..];
+        let Some(position) = optstring.find(letter).filter(|_| letter != ':') else {
+            return Found::Unknown(letter);
+        };
+        if !optstring[position + letter.len_utf8()..].starts_with(':') {
+            return Found::Option(letter, String::new());
         }
-        match (position, takes_argument) {
-            (None, _) => Found::Unknown(letter),
-            (Some(_), false) => Found::Option(letter, None),
-            (Some(_), true) if !rest.is_empty() => Found::Option(letter, Some(rest.to_owned())),
-            (Some(_), true) => match self.words.get(self.index) {
-                Some(argument) => {
-                    self.index += 1;
-                    Found::Option(letter, Some(argument.clone()))
-                }
-                None => Found::MissingArgument(letter),
-            },
+        self.offset = 0;
+        if !rest.is_empty() {
+            return Found::Option(letter, rest.to_owned());
+        }
+        match self.words.get(self.index) {
+            Some(argument) => {
+                self.index += 1;
+                Found::Option(letter, argument.clone())
+            }
+            None => Found::MissingArgument(letter),
         }
     }
 }

@@ -18,6 +18,9 @@ pub(super) fn set(shell: &mut Shell<'_>, args: &[String]) -> Run {
             shell.state.options.set("xtrace", false);
             shell.state.options.set("verbose", false);
             rest = &rest[1..];
+            if rest.is_empty() {
+                return Ok(0);
+            }
             break;
         }
         if !word.starts_with(['-', '+']) || word.len() == 1 {

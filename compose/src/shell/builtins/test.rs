@@ -165,8 +165,8 @@ fn binary(shell: &Shell<'_>, left: &str, operator: &str, right: &str) -> Result<
         "-ge" => integer(left)? >= integer(right)?,
         "-lt" => integer(left)? < integer(right)?,
         "-le" => integer(left)? <= integer(right)?,
-        "-nt" => time(left).is_some() && time(left) > time(right),
-        "-ot" => time(right).is_some() && time(left) < time(right),
+        "-nt" => time(left).zip(time(right)).is_some_and(|(left, right)| left > right),
+        "-ot" => time(left).zip(time(right)).is_some_and(|(left, right)| left < right),
         "-ef" => {
             let inode = |path: &str| tree.lookup(&shell.absolute(path), Follow::Yes).ok();
             inode(left).is_some() && inode(left) == inode(right)

@@ -222,11 +222,6 @@ impl<'t> Evaluator<'t> {
     }
 
     fn unary(&mut self) -> Value {
-        for double in ["++", "--"] {
-            if self.rest.starts_with(double) && self.rest[2..].trim_start().starts_with(is_name_start) {
-                return Err(wrong("expecting primary"));
-            }
-        }
         self.nested(|evaluator| {
             if evaluator.take("!") {
                 Ok(i64::from(evaluator.unary()? == 0))

@@ -211,6 +211,13 @@ impl Shell<'_> {
         };
         let atoms = self.atoms(expression, place)?;
         let text = self.joined(&atoms);
+        if let Some(operator) = ["++", "--", "**", ","]
+            .into_iter()
+            .find(|operator| text.contains(operator))
+            && self.state.bash
+        {
+            return Err(Self::unsupported("((", format!("the operator {operator} of bash")));
+        }
         match arithmetic::evaluate(&text, self) {
             Ok(value) => Ok(value),
             Err(arithmetic::Trouble::Flow(flow)) => Err(flow),

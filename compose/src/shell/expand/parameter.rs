@@ -227,7 +227,6 @@ impl Shell<'_> {
     fn value(&self, parameter: &Parameter) -> Option<String> {
         let state = &self.state;
         match parameter {
-            Parameter::Named(name) if name == "LINENO" => Some(self.line.to_string()),
             Parameter::Named(name) => state.get(name).map(str::to_owned),
             Parameter::Positional(number) => state.params.get(number - 1).cloned(),
             Parameter::Special(special) => match special {

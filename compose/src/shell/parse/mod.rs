@@ -542,6 +542,9 @@ impl<'t> Parser<'t> {
     }
 
     fn function(&mut self, name: String) -> Parsed<CommandKind> {
+        if !self.bash && !is_name(&name) {
+            return self.syntax("Bad function name");
+        }
         self.linebreak()?;
         Ok(CommandKind::Function(name, Rc::new(self.command()?)))
     }

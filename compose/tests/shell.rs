@@ -1,0 +1,252 @@
+//! The evaluator against dash (and bash, for the bashisms): the same scripts, the same output and status.
+//!
+//! A case is `{name, script, stdout, status}` in `tests/shell/*.json`. To add some, write name and script and run
+//! `cargo test -p computatom-compose --test shell -- --ignored record`: the real shell fills in the rest.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use computatom_compose::shell::process::Origin;
+use computatom_compose::shell::run_in;
+use computatom_compose::shell::session::Session;
+use computatom_compose::system::System;
+use computatom_compose::tree::{Inode, Kind};
+use serde_json::Value;
+
+/// The files of cases; each says in its name what it is about.
+const FILES: &[&str] = &[
+    "vectors.json",
+    "errexit.json",
+    "expansion.json",
+    "commands.json",
+    "redirection.json",
+    "bash.json",
+];
+
+/// Where a script finds its programs, in the sandbox as in the tree.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+#[derive(Clone, Debug)]
+struct Case {
+    name: String,
+    script: String,
+    stdout: Option<String>,
+    status: Option<i32>,
+}
+
+fn path_of(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shell").join(file)
+}
+
+fn cases(file: &str) -> Vec<Case> {
+    let text = std::fs::read_to_string(path_of(file)).expect("a file of cases");
+    let values: Vec<Value> = serde_json::from_str(&text).expect("a list of cases");
+    let text = |value: &Value, key: &str| value[key].as_str().map(str::to_owned);
+    values
+        .iter()
+        .map(|value| Case {
+            name: text(value, "name").expect("a case has a name"),
+            script: text(value, "script").expect("a case has a script"),
+            stdout: text(value, "stdout"),
+            status: value["status"]
+                .as_i64()
+                .map(|status| i32::try_from(status).expect("a status")),
+        })
+        .collect()
+}
+
+/// A root with what the sandbox has: scratch directories and a few files.
+fn machine() -> System {
+    let mut system = System::new("amd64", 1_700_000_000);
+    let tree = &mut system.tree;
+    for dir in ["/tmp", "/scratch", "/home/user", "/etc", "/usr/bin", "/dev"] {
+        tree.mkdir_all(dir, 0o755).expect("a fresh tree");
+    }
+    tree.symlink("usr/bin", "/bin").expect("a fresh tree");
+    let null = Inode::new(Kind::Char { major: 1, minor: 3 }, 0o666, 0);
+    tree.create("/dev/null", null).expect("a fresh tree");
+    // The oracle has its programs as files, and `command -v` asks for files.
+    for program in ["cat", "sed", "mkdir", "sh", "dash"] {
+        tree.write(&format!("/usr/bin/{program}"), "\x7fELF", 0o755)
+            .expect("a fresh tree");
+    }
+    tree.write("/etc/passwd", PASSWD, 0o644).expect("a fresh tree");
+    system
+}
+
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n";
+
+fn ours(case: &Case) -> (String, i32, String) {
+    let mut system = machine();
+    let origin = Origin {
+        package: "case".to_owned(),
+        script: "/script".to_owned(),
+    };
+    let env = BTreeMap::from([
+        ("HOME".to_owned(), "/home/user".to_owned()),
+        ("PATH".to_owned(), PATH.to_owned()),
+    ]);
+    match run_in(&Session::lenient(), &mut system, origin, &case.script, &[], &env) {
+        Ok(finished) => (
+            String::from_utf8_lossy(&finished.stdout).into_owned(),
+            i32::from(finished.status),
+            String::from_utf8_lossy(&finished.stderr).into_owned(),
+        ),
+        Err(halted) => (String::new(), -1, halted.to_string()),
+    }
+}
+
+/// A scratch root with dash, bash and busybox, thrown away afterwards.
+struct Sandbox(tempfile::TempDir);
+
+impl Sandbox {
+    fn new() -> Self {
+        for tool in ["dash", "bash", "busybox", "unshare", "chroot", "ldd"] {
+            let found = Command::new("sh")
+                .args(["-c", "command -v \"$0\"", tool])
+                .output()
+                .expect("running sh");
+            assert!(
+                found.status.success(),
+                "`{tool}` is missing: the real shells judge our evaluator; install dash, bash, busybox-static, util-linux \
+                 and coreutils (apt-get install dash bash busybox-static util-linux coreutils libc-bin)"
+            );
+        }
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let script = "set -e
+            cd \"$0\"
+            mkdir -p tmp scratch home/user etc usr/bin dev proc
+            ln -s usr/bin bin
+            ln -s /proc/self/fd dev/fd
+            for stream in 0:stdin 1:stdout 2:stderr; do ln -s \"/proc/self/fd/${stream%:*}\" \"dev/${stream#*:}\"; done
+            : > dev/null
+            for program in dash bash busybox; do
+                path=$(command -v $program)
+                cp \"$path\" usr/bin/
+                for lib in $(ldd \"$path\" 2>/dev/null | grep -o '/[^ ]*'); do
+                    mkdir -p \".${lib%/*}\"
+                    cp -L \"$lib\" \".$lib\"
+                done
+            done
+            ln -s dash usr/bin/sh
+            for applet in $(busybox --list); do
+                [ -e usr/bin/$applet ] || ln -s busybox usr/bin/$applet
+            done";
+        let built = Command::new("sh")
+            .args(["-c", script])
+            .arg(root.path())
+            .output()
+            .expect("running sh");
+        assert!(built.status.success(), "building the sandbox: {}", text(&built.stderr));
+        std::fs::write(root.path().join("etc/passwd"), PASSWD).expect("writing into the sandbox");
+        Self(root)
+    }
+
+    fn run(&self, case: &Case) -> Output {
+        let root = self.0.path();
+        for dir in ["tmp", "scratch"] {
+            let _ = std::fs::remove_dir_all(root.join(dir));
+            std::fs::create_dir(root.join(dir)).expect("a fresh directory in the sandbox");
+        }
+        std::fs::write(root.join("script"), &case.script).expect("writing the script");
+        let shell = if case.script.starts_with("#!/bin/bash") {
+            "bash"
+        } else {
+            "dash"
+        };
+        let enter = "mount --bind /dev/null \"$0/dev/null\" && mount --rbind /proc \"$0/proc\" && exec chroot \"$0\" \
+                     /usr/bin/busybox env -i HOME=/home/user PATH=\"$1\" \"$2\" /script";
+        let output = Command::new("unshare")
+            .args(["--map-root-user", "--mount", "--", "sh", "-c", enter])
+            .arg(root)
+            .args([PATH, shell])
+            .stdin(Stdio::null())
+            .output()
+            .expect("running unshare");
+        assert!(
+            !text(&output.stderr).contains("unshare failed"),
+            "the real shell runs in namespaces of its own, which this machine forbids ({}): run the tests as root or \
+             allow it by `sysctl kernel.unprivileged_userns_clone=1`",
+            text(&output.stderr).trim()
+        );
+        output
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn our_output_is_the_recorded_one() {
+    let mut wrong = String::new();
+    for file in FILES {
+        for case in cases(file) {
+            let (stdout, status, stderr) = ours(&case);
+            let recorded = case.stdout.as_deref().expect("a recorded output");
+            if stdout != recorded || case.status.is_some_and(|expected| expected != status) {
+                let _ = writeln!(
+                    wrong,
+                    "{file}: {}\n{}\n  recorded {recorded:?} {:?}\n  ours     {stdout:?} {status}\n  stderr   {stderr:?}\n",
+                    case.name, case.script, case.status
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn the_real_shell_writes_what_is_recorded() {
+    let sandbox = Sandbox::new();
+    let mut wrong = String::new();
+    for file in FILES {
+        for case in cases(file) {
+            let output = sandbox.run(&case);
+            let (stdout, status) = (text(&output.stdout), output.status.code());
+            let recorded = case.stdout.as_deref().expect("a recorded output");
+            if stdout != recorded || case.status.is_some() && case.status != status {
+                let _ = writeln!(
+                    wrong,
+                    "{file}: {}\n{}\n  recorded {recorded:?} {:?}\n  real     {stdout:?} {status:?}\n  stderr   {:?}\n",
+                    case.name,
+                    case.script,
+                    case.status,
+                    text(&output.stderr)
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+#[ignore = "writes what the real shell answers into cases that have no answer yet"]
+fn record() {
+    let sandbox = Sandbox::new();
+    for file in FILES {
+        let mut lines = Vec::new();
+        for mut case in cases(file) {
+            if case.stdout.is_none() {
+                let output = sandbox.run(&case);
+                case.stdout = Some(text(&output.stdout));
+                case.status = output.status.code();
+            }
+            let quote = |text: &str| Value::from(text).to_string();
+            let mut line = format!(
+                " {{\"name\": {}, \"script\": {}, \"stdout\": {}",
+                quote(&case.name),
+                quote(&case.script),
+                quote(&case.stdout.unwrap_or_default())
+            );
+            if let Some(status) = case.status {
+                let _ = write!(line, ", \"status\": {status}");
+            }
+            lines.push(format!("{line}}}"));
+        }
+        let text = format!("[\n{}\n]\n", lines.join(",\n"));
+        std::fs::write(path_of(file), text).expect("writing the cases");
+    }
+}
