@@ -34,6 +34,9 @@ pub mod system;
 /// Users and groups of the tree, and the numbers they get.
 pub mod accounts;
 
+/// debconf's templates, questions and answers.
+pub mod debconf;
+
 /// The files dpkg keeps its state in.
 pub mod dpkg;
 

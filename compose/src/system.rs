@@ -38,6 +38,10 @@ pub struct Question {
     pub flags: BTreeSet<String>,
     /// Packages that own it.
     pub owners: BTreeSet<String>,
+    /// The template's other fields by lower-case name (`description`, `extended_description`).
+    pub fields: BTreeMap<String, String>,
+    /// Asked by `db_input` and waiting for `db_go`; whether it will count as seen then.
+    pub asked: Option<bool>,
 }
 
 /// A remark on something a command did not do although a script asked for it.

@@ -6,6 +6,9 @@ mod accounts;
 /// Options and operands of a command line.
 mod arguments;
 
+/// db_get, debconf-set-selections, …
+mod debconf;
+
 /// dpkg-query, dpkg-divert, dpkg-statoverride, …
 mod dpkg;
 
@@ -38,6 +41,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     accounts::conversion::COMMANDS,
     accounts::groups::COMMANDS,
     accounts::users::COMMANDS,
+    debconf::COMMANDS,
     dpkg::divert::COMMANDS,
     dpkg::query::COMMANDS,
     dpkg::statoverride::COMMANDS,
