@@ -1,0 +1,45 @@
+# Made by computatom-agent for `rack-a1` (client, monitor) at every boot: changes here are overwritten.
+# The site settings decide: /usr/share/computatom/site.json
+
+advertise_addr = "192.168.1.51"
+bind_addr = "192.168.1.51"
+client_addr = "127.0.0.1 192.168.1.51"
+data_dir = "/var/lib/consul"
+datacenter = "home"
+disable_keyring_file = true
+disable_remote_exec = true
+disable_update_check = true
+dns_config {
+  node_ttl = "30s"
+  service_ttl {
+    "*" = "5s"
+  }
+}
+enable_local_script_checks = false
+enable_script_checks = false
+leave_on_terminate = false
+log_level = "INFO"
+node_id = "5d134d3e-af42-878b-8c13-bbf0e30951db"
+node_meta {
+  board = "Raspberry Pi 5 Model B Rev 1.0"
+  roles = "client_monitor"
+}
+node_name = "rack-a1"
+performance {
+  raft_multiplier = 5
+}
+ports {
+  dns = 8600
+  grpc = -1
+  grpc_tls = -1
+  http = 8500
+}
+rejoin_after_leave = true
+retry_interval = "15s"
+retry_join = ["192.168.1.20", "core-1.local"]
+server = false
+skip_leave_on_interrupt = true
+telemetry {
+  disable_hostname = true
+  prometheus_retention_time = "60s"
+}
