@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use pkgbuilder::definition::Image;
 use pkgbuilder::fetch::{Cache, Fetcher};
 use pkgbuilder::reporter::Reporter;
-use pkgbuilder::resolve::{self, Lock, Policy, Settings};
+use pkgbuilder::resolve::{self, Lock, Settings};
 
 #[allow(clippy::print_stdout, reason = "the list is what is asked for")]
 fn main() -> Result<()> {
@@ -22,11 +22,7 @@ fn main() -> Result<()> {
         "partitions": { "bootsel_mib": 1, "boot_mib": 1, "root_mib": 1 }, "cmdline": [], "site": {}
     }))?;
     let fetcher = Fetcher::new(Cache::open()?, Reporter::new(false))?;
-    let settings = Settings {
-        mirror: None,
-        keyrings: Vec::new(),
-        policy: Policy::Keep,
-    };
+    let settings = Settings::default();
     let mut lock = Lock::new("example");
     for deb in resolve::debian(&fetcher, &settings, &image, &image.targets[0], &[], &mut lock)? {
         println!(

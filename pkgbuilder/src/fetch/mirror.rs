@@ -43,11 +43,11 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// The mirror of `--mirror`, else of the environment, else of this machine's apt sources.
-    pub fn find(option: Option<&str>) -> Result<Self> {
-        let named = option
-            .map(str::to_owned)
-            .or_else(|| env::var(MIRROR).ok().filter(|value| !value.is_empty()));
+    /// The mirror of `--mirror`, else of the environment, else of this machine's apt sources; the snapshot archive
+    /// behind it is the given one, else the environment's.
+    pub fn find(option: Option<&str>, snapshot: Option<&str>) -> Result<Self> {
+        let from_environment = |name| env::var(name).ok().filter(|value| !value.is_empty());
+        let named = option.map(str::to_owned).or_else(|| from_environment(MIRROR));
         let mut mirror = match named {
             Some(value) => Self::parse(&value)?,
             None => Self::of_apt(Path::new("/etc/apt"))?.ok_or_else(|| {
@@ -57,10 +57,8 @@ impl Mirror {
                 )
             })?,
         };
-        mirror.snapshot = match env::var(SNAPSHOT) {
-            Ok(value) if !value.is_empty() => Some(base(&value)?),
-            _ => None,
-        };
+        let snapshot = snapshot.map(str::to_owned).or_else(|| from_environment(SNAPSHOT));
+        mirror.snapshot = snapshot.as_deref().map(base).transpose()?;
         Ok(mirror)
     }
 
@@ -79,12 +77,6 @@ impl Mirror {
             security,
             snapshot: None,
         })
-    }
-
-    /// The same mirror with a snapshot archive behind it.
-    pub fn with_snapshot(mut self, snapshot: &str) -> Result<Self> {
-        self.snapshot = Some(base(snapshot)?);
-        Ok(self)
     }
 
     /// The base URL for a suite.
@@ -373,7 +365,7 @@ mod tests {
     fn a_snapshot_is_by_archive_and_time() {
         let mirror = Mirror::parse("http://a.example/debian").unwrap();
         assert_eq!(mirror.snapshot("trixie", "20260912T075541Z"), None);
-        let mirror = mirror.with_snapshot("http://s.example/").unwrap();
+        let mirror = Mirror::find(Some("http://a.example/debian"), Some("http://s.example/")).unwrap();
         assert_eq!(
             mirror.snapshot("trixie-security", "20260912T075541Z").unwrap(),
             "http://s.example/archive/debian-security/20260912T075541Z"

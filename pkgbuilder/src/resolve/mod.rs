@@ -7,6 +7,7 @@ pub mod lock;
 pub mod debian;
 
 use std::collections::BTreeMap;
+use std::env;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -18,35 +19,60 @@ use self::lock::LockedDeb;
 use crate::bail_input;
 use crate::definition::Image;
 use crate::definition::image::Target;
-use crate::fetch::mirror::Mirror;
+use crate::fetch::mirror::{Mirror, SNAPSHOT};
 use crate::fetch::{Fetcher, Request};
 use crate::verify::deb::{VerifiedDeb, verify_all};
 use crate::verify::openpgp::Keyring;
 use crate::verify::release::timestamp;
 
+/// Environment variable with a file of keys to trust beside Debian's own.
+pub const KEYRING: &str = "COMPUTATOM_KEYRING";
+
 /// Packages named in one message.
 const NAMED: usize = 12;
 
 /// How much a lock binds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
     /// `--locked`: exactly what it says, or nothing.
     Locked,
     /// What it says, as long as the definition is the same and the archive still has it; else a new choice.
+    #[default]
     Keep,
     /// `lock`: always a new choice.
     Renew,
 }
 
 /// Where packages of the archive come from and who is believed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// `--mirror`
+    /// `--mirror`: see [`Mirror::find`].
     pub mirror: Option<String>,
-    /// `--keyring`: trusted beside Debian's own keys.
+    /// A snapshot archive for versions that the mirror has dropped; unset: the one of the environment.
+    pub snapshot: Option<String>,
+    /// `--keyring`: trusted beside Debian's own keys and those of the environment (`COMPUTATOM_KEYRING`).
     pub keyrings: Vec<PathBuf>,
+    /// Whether a table of contents past its `Valid-Until` is only warned about.
+    pub allow_expired: bool,
     /// How much the lock binds.
     pub policy: Policy,
+}
+
+impl Settings {
+    fn find_mirror(&self) -> Result<Mirror> {
+        Mirror::find(self.mirror.as_deref(), self.snapshot.as_deref())
+    }
+
+    fn keyring(&self) -> Result<Keyring> {
+        let mut keyring = Keyring::debian()?;
+        let named = env::var_os(KEYRING)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from);
+        for path in self.keyrings.iter().chain(&named) {
+            keyring.add_file(path)?;
+        }
+        Ok(keyring)
+    }
 }
 
 /// The packages of the Debian archive for one target, verified, in the cache, as the lock then names them.
@@ -78,7 +104,7 @@ pub fn debian(
                      versions that the archive has now, or name a snapshot archive in {}",
                     missing.len(),
                     list(&missing),
-                    crate::fetch::mirror::SNAPSHOT
+                    SNAPSHOT
                 );
             }
             fetcher.reporter().warn(format_args!(
@@ -112,15 +138,13 @@ fn choose(
     digest: String,
     lock: &mut Lock,
 ) -> Result<Vec<VerifiedDeb>> {
-    let mirror = Mirror::find(settings.mirror.as_deref())?;
-    let mut keyring = Keyring::debian()?;
-    for path in &settings.keyrings {
-        keyring.add_file(path)?;
-    }
+    let mirror = settings.find_mirror()?;
+    let keyring = settings.keyring()?;
     let archive = Archive {
         fetcher,
         mirror: &mirror,
         keyring: &keyring,
+        allow_expired: settings.allow_expired,
     };
     let answer = archive.solve(question)?;
     if let Some(before) = lock.debian.get(&target.name) {
@@ -158,7 +182,7 @@ fn fetch_debs(fetcher: &Fetcher, settings: &Settings, epoch: i64, debs: &[Locked
     let absent: Vec<usize> = (0..debs.len()).filter(|&at| found[at].is_none()).collect();
     if !absent.is_empty() {
         // Only now: whoever has everything in the cache needs no mirror.
-        let mirror = Mirror::find(settings.mirror.as_deref())?;
+        let mirror = settings.find_mirror()?;
         let requests = absent
             .iter()
             .map(|&at| request(&mirror, epoch, &debs[at]))
@@ -223,8 +247,8 @@ fn list(debs: &[LockedDeb]) -> String {
     }
 }
 
-/// One line for each package that differs between two choices.
-fn moves(before: &[LockedDeb], after: &[LockedDeb]) -> Vec<String> {
+/// One line for each package that differs between two choices (`library: 1.0-1 -> 1.0-2`).
+pub fn moves(before: &[LockedDeb], after: &[LockedDeb]) -> Vec<String> {
     let by_name = |debs: &[LockedDeb]| -> BTreeMap<String, String> {
         debs.iter().map(|deb| (deb.name.clone(), deb.version.clone())).collect()
     };

@@ -48,26 +48,27 @@ impl Release {
                 release.codename
             );
         }
-        release.check_time(&what, now)?;
+        if release.date > now + CLOCK_TOLERANCE {
+            bail_input!(
+                "{what} is dated {}, which is in the future: set this machine's clock (it says {})",
+                readable(release.date),
+                readable(now)
+            );
+        }
         Ok(release)
     }
 
-    fn check_time(&self, what: &str, now: i64) -> Result<()> {
-        if self.date > now + CLOCK_TOLERANCE {
-            bail_input!(
-                "{what} is dated {}, which is in the future: set this machine's clock (it says {})",
-                http_date(self.date),
-                http_date(now)
-            );
-        }
+    /// Fails if `now` is past `Valid-Until`: a mirror that is not updated any more, or one that hides updates.
+    pub fn check_validity(&self, now: i64) -> Result<()> {
         if let Some(until) = self.valid_until
             && until < now
         {
             bail_input!(
-                "{what} was valid until {} only, and this machine's clock says {}: the mirror is stale (take another \
-                 one by `--mirror URL`), or the clock is wrong",
-                http_date(until),
-                http_date(now)
+                "InRelease of {} was valid until {} only, and this machine's clock says {}: the mirror is stale (take \
+                 another one by `--mirror URL`), or the clock is wrong",
+                self.codename,
+                readable(until),
+                readable(now)
             );
         }
         Ok(())
@@ -166,7 +167,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 }
 
 /// `12 Sep 2026 07:55:41 UTC`, for people.
-pub fn http_date(seconds: i64) -> String {
+pub fn readable(seconds: i64) -> String {
     let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
     let clock = seconds.rem_euclid(86_400);
     let name = usize::try_from(month - 1).map_or("?", |month| MONTHS[month]);

@@ -91,6 +91,8 @@ pub struct Archive<'a> {
     pub mirror: &'a Mirror,
     /// Who may sign them.
     pub keyring: &'a Keyring,
+    /// Whether a table of contents past its `Valid-Until` is only warned about.
+    pub allow_expired: bool,
 }
 
 impl Archive<'_> {
@@ -137,11 +139,14 @@ impl Archive<'_> {
             .par_iter()
             .map(|(suite, file)| {
                 let message = std::fs::read(&file.path).with_context(|| format!("reading {}", file.path.display()))?;
-                let release = Release::verify(suite, &message, self.keyring, now);
-                if release.is_err() {
+                let release = Release::verify(suite, &message, self.keyring, now).inspect_err(|_| {
                     self.fetcher.cache().remove(&file.sha256);
+                })?;
+                match release.check_validity(now) {
+                    Err(error) if self.allow_expired => self.fetcher.reporter().warn(error),
+                    checked => checked?,
                 }
-                Ok(((*suite).clone(), release?))
+                Ok(((*suite).clone(), release))
             })
             .collect()
     }
