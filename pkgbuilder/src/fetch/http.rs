@@ -387,6 +387,17 @@ struct Sink {
     hasher: Hasher,
     /// Removes a file whose digest is not known beforehand; the others wait for a resumption.
     temporary: Option<TempPath>,
+    /// The file is no longer ours: it has got its name, or is gone.
+    settled: bool,
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        // An empty file is nothing to resume.
+        if self.received == 0 && !self.settled {
+            self.discard();
+        }
+    }
 }
 
 impl Sink {
@@ -404,6 +415,7 @@ impl Sink {
             received: 0,
             hasher: Hasher::default(),
             temporary: Some(path),
+            settled: false,
         })
     }
 
@@ -445,6 +457,7 @@ impl Sink {
             received,
             hasher,
             temporary: None,
+            settled: false,
         }))
     }
 
@@ -469,11 +482,13 @@ impl Sink {
     fn discard(&mut self) {
         // A partial file that stays is only a resumption that fails.
         let _ = std::fs::remove_file(&self.path);
+        self.settled = true;
     }
 
     /// The file has got its name in the cache.
-    fn keep(self) {
-        if let Some(path) = self.temporary {
+    fn keep(mut self) {
+        self.settled = true;
+        if let Some(path) = self.temporary.take() {
             let _ = path.keep();
         }
     }

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use pgp::composed::CleartextSignedMessage;
+use pgp::composed::{CleartextSignedMessage, SignedPublicKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::Signature;
+use pgp::types::KeyDetails;
 use rpgpie::certificate::Certificate;
 
 use crate::{bail_input, input_error};
@@ -58,6 +59,15 @@ impl Keyring {
             .collect()
     }
 
+    /// The certificates that signatures claim to be by: reading a certificate takes longer than verifying with it.
+    fn issuers(&self, signatures: &[Signature]) -> Vec<Certificate> {
+        let wanted = |certificate: &&Certificate| {
+            let keys = SignedPublicKey::from((*certificate).clone());
+            signatures.iter().any(|signature| is_by(signature, &keys))
+        };
+        self.certificates.iter().filter(wanted).cloned().collect()
+    }
+
     /// The text inside a cleartext-signed message (RFC 9580, section 7), if at least one signature is good.
     ///
     /// `what` names the message in errors, which are [`crate::failure::InputError`]s.
@@ -70,8 +80,9 @@ impl Keyring {
         }
         let (signed, _) = CleartextSignedMessage::from_string(text)
             .map_err(|error| input_error!("{what} is damaged: its signature cannot be read ({error})"))?;
+        let candidates = self.issuers(signed.signatures());
         let mut content = Vec::new();
-        let valid = rpgpie::csf::verify(signed.clone(), &mut content, is_strong, &self.certificates)
+        let valid = rpgpie::csf::verify(signed.clone(), &mut content, is_strong, &candidates)
             .map_err(|error| input_error!("{what} cannot be verified: {error}"))?;
         if valid.is_empty() {
             bail_input!(
@@ -84,6 +95,21 @@ impl Keyring {
         // What is signed is the text with the line endings of RFC 9580, section 5.2.4.
         Ok(content.replace("\r\n", "\n"))
     }
+}
+
+/// Whether a signature claims to be by one of a certificate's keys.
+fn is_by(signature: &Signature, certificate: &SignedPublicKey) -> bool {
+    let subkeys = certificate
+        .public_subkeys
+        .iter()
+        .map(|subkey| (subkey.fingerprint(), subkey.legacy_key_id()));
+    let primary = (
+        certificate.primary_key.fingerprint(),
+        certificate.primary_key.legacy_key_id(),
+    );
+    std::iter::once(primary).chain(subkeys).any(|(fingerprint, id)| {
+        signature.issuer_fingerprint().contains(&&fingerprint) || signature.issuer_key_id().contains(&&id)
+    })
 }
 
 /// Whether the digest inside a signature withstands collisions: the SHA-2 and SHA-3 families from 256 bits on.
@@ -120,7 +146,129 @@ fn signers(signatures: &[Signature]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use pgp::composed::{ArmorOptions, KeyType, SecretKeyParamsBuilder, SignedSecretKey};
+    use pgp::packet::{KeyFlags, SignatureConfig, SignatureType, Subpacket, SubpacketData};
+    use pgp::types::{Duration, Password, Tag, Timestamp};
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// A key made `age` seconds ago that expires `expires` seconds after that.
+    fn key(age: u32, expires: Option<u32>) -> SignedSecretKey {
+        key_of(KeyType::Ed25519Legacy, age, expires)
+    }
+
+    fn key_of(kind: KeyType, age: u32, expires: Option<u32>) -> SignedSecretKey {
+        let created = Timestamp::from_secs(Timestamp::now().as_secs() - age);
+        let mut key = SecretKeyParamsBuilder::default()
+            .key_type(kind)
+            .created_at(created)
+            .can_sign(true)
+            .primary_user_id("test".to_owned())
+            .build()
+            .unwrap()
+            .generate(rand::thread_rng())
+            .unwrap();
+        if let Some(expires) = expires {
+            let id = key.details.users[0].id.clone();
+            let mut flags = KeyFlags::default();
+            flags.set_sign(true);
+            let mut config =
+                SignatureConfig::from_key(rand::thread_rng(), &key.primary_key, SignatureType::CertPositive).unwrap();
+            let subpackets = [
+                SubpacketData::SignatureCreationTime(created),
+                SubpacketData::IssuerFingerprint(key.primary_key.fingerprint()),
+                SubpacketData::KeyFlags(flags),
+                SubpacketData::KeyExpirationTime(Duration::from_secs(expires)),
+            ];
+            config.hashed_subpackets = subpackets.map(|data| Subpacket::regular(data).unwrap()).into();
+            let public = key.primary_key.public_key();
+            let signature = config
+                .sign_certification(&key.primary_key, public, &Password::empty(), Tag::UserId, &id)
+                .unwrap();
+            key.details.users[0].signatures = vec![signature];
+        }
+        key
+    }
+
+    fn trusting(key: &SignedSecretKey) -> Keyring {
+        Keyring {
+            certificates: vec![Certificate::from(key.to_public_key())],
+        }
+    }
+
+    fn sign(key: &SignedSecretKey, hash: HashAlgorithm, text: &str) -> String {
+        let mut config = SignatureConfig::from_key(rand::thread_rng(), &key.primary_key, SignatureType::Text).unwrap();
+        config.hash_alg = hash;
+        config.hashed_subpackets = vec![
+            Subpacket::regular(SubpacketData::SignatureCreationTime(Timestamp::now())).unwrap(),
+            Subpacket::regular(SubpacketData::IssuerFingerprint(key.primary_key.fingerprint())).unwrap(),
+        ];
+        let signed = CleartextSignedMessage::new(text, config, &key.primary_key, &Password::empty()).unwrap();
+        signed.to_armored_string(ArmorOptions::default()).unwrap()
+    }
+
+    fn refused(keyring: &Keyring, message: &str) -> String {
+        let error = keyring.verify_cleartext("the message", message.as_bytes()).unwrap_err();
+        assert_eq!(crate::failure::exit_code(&error), 2);
+        error.to_string()
+    }
+
+    #[test]
+    fn a_good_signature_gives_the_text() {
+        let key = key(10, None);
+        let message = sign(&key, HashAlgorithm::Sha256, "one\n- two\n");
+        let text = trusting(&key)
+            .verify_cleartext("the message", message.as_bytes())
+            .unwrap();
+        assert_eq!(text.trim_end(), "one\n- two");
+    }
+
+    #[test]
+    fn another_key_a_changed_text_and_no_signature_are_refused() {
+        let key = key(10, None);
+        let message = sign(&key, HashAlgorithm::Sha256, "one\n");
+        assert!(refused(&trusting(&self::key(10, None)), &message).contains("no good signature"));
+        let fingerprint = key.primary_key.fingerprint().to_string().to_uppercase();
+        let error = refused(&trusting(&key), &message.replace("one", "two"));
+        assert!(error.contains(&format!("(signed by {fingerprint})")), "{error}");
+        assert!(refused(&trusting(&key), "one\n").contains("not a signed message"));
+        assert!(refused(&trusting(&key), "").contains("not a signed message"));
+    }
+
+    #[test]
+    fn a_key_that_has_expired_cannot_sign() {
+        let day = 24 * 3600;
+        let alive = key(2 * day, Some(3 * day));
+        let message = sign(&alive, HashAlgorithm::Sha256, "one\n");
+        trusting(&alive)
+            .verify_cleartext("the message", message.as_bytes())
+            .unwrap();
+        let expired = key(2 * day, Some(day));
+        let message = sign(&expired, HashAlgorithm::Sha256, "one\n");
+        assert!(refused(&trusting(&expired), &message).contains("no good signature"));
+    }
+
+    #[test]
+    fn a_digest_that_can_be_forged_does_not_count() {
+        // An old RSA key: for younger kinds the library does not even make such a signature.
+        let key = key_of(KeyType::Rsa(2048), 10, None);
+        let message = sign(&key, HashAlgorithm::Sha256, "one\n");
+        trusting(&key)
+            .verify_cleartext("the message", message.as_bytes())
+            .unwrap();
+        let message = sign(&key, HashAlgorithm::Sha1, "one\n");
+        assert!(refused(&trusting(&key), &message).contains("no good signature"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let mut message = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n".to_vec();
+            message.extend(bytes);
+            let _ = Keyring { certificates: Vec::new() }.verify_cleartext("the message", &message);
+        }
+    }
 
     #[test]
     fn the_committed_keys_are_debians() {

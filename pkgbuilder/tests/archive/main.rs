@@ -14,13 +14,14 @@ mod packages;
 /// Signatures and digests that are wrong.
 mod trust;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pkgbuilder::definition::Image;
 use pkgbuilder::fetch::{Cache, Fetcher, Limits};
 use pkgbuilder::reporter::Reporter;
 use pkgbuilder::resolve::{self, Lock, Policy, Settings};
+use pkgbuilder::verify::Sha256;
 use pkgbuilder::verify::deb::VerifiedDeb;
 
 use self::server::Server;
@@ -108,29 +109,42 @@ impl World {
 
     /// Files below a folder of the cache.
     fn cached(&self, folder: &str) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        let mut folders = vec![self.cache().root().join(folder)];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    files.push(path);
-                }
-            }
-        }
-        files
+        files_below(&self.cache().root().join(folder))
     }
 
-    /// Fails if an object's name is not its digest, or something half-done is left.
+    /// Fails if an object's name is not its digest, or if what is left to be resumed is not the beginning of the
+    /// file that it shall become.
     fn assert_cache_is_clean(&self) {
         for path in self.cached("objects") {
-            let digest = pkgbuilder::verify::Sha256::of_file(&path).unwrap();
+            let digest = Sha256::of_file(&path).unwrap();
             assert!(path.ends_with(digest.hex()), "{}", path.display());
         }
-        assert_eq!(self.cached("partial"), Vec::<PathBuf>::new());
+        let published = files_below(&self.folder.path().join("archive"));
+        for path in self.cached("partial") {
+            let begun = std::fs::read(&path).unwrap();
+            let of = published
+                .iter()
+                .find(|file| path.ends_with(Sha256::of_file(file).unwrap().hex()));
+            let of = of.unwrap_or_else(|| panic!("{} is of no published file", path.display()));
+            assert!(std::fs::read(of).unwrap().starts_with(&begun), "{}", path.display());
+        }
     }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files
 }
 
 /// A definition of one arm64 target that asks for these packages.

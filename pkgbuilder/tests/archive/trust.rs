@@ -49,12 +49,16 @@ fn an_unsigned_answer_is_refused() {
 }
 
 #[test]
-fn text_outside_the_signature_is_not_read() {
+fn text_outside_the_signature_is_refused() {
     let mut world = World::new();
     let path = world.archive.in_release("trixie");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("{text}\nCodename: forged\nSHA256:\n")).unwrap();
-    world.resolve(pkgbuilder::resolve::Policy::Keep, &["app"]).unwrap();
+    let error = world.failure(&["app"], 2);
+    assert!(error.contains("InRelease of trixie is damaged"), "{error}");
+    fs::write(&path, format!("Codename: forged\n\n{text}")).unwrap();
+    let error = world.failure(&["app"], 2);
+    assert!(error.contains("InRelease of trixie is not a signed message"), "{error}");
 }
 
 #[test]

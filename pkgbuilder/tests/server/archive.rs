@@ -16,17 +16,17 @@ use pgp::types::Password;
 use sha2::{Digest, Sha256};
 
 /// Architecture of the archive's packages.
-pub const ARCH: &str = "arm64";
+pub(crate) const ARCH: &str = "arm64";
 
 /// Someone who signs.
 #[derive(Debug)]
-pub struct Signer {
+pub(crate) struct Signer {
     key: SignedSecretKey,
 }
 
 impl Signer {
     /// A new key with a subkey that signs.
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let subkey = SubkeyParamsBuilder::default()
             .key_type(KeyType::Ed25519Legacy)
             .can_sign(true)
@@ -46,7 +46,7 @@ impl Signer {
     }
 
     /// The public half, armored.
-    pub fn public(&self) -> String {
+    pub(crate) fn public(&self) -> String {
         self.key
             .to_public_key()
             .to_armored_string(ArmorOptions::default())
@@ -54,7 +54,7 @@ impl Signer {
     }
 
     /// The cleartext-signed form of a text.
-    pub fn sign(&self, text: &str) -> String {
+    pub(crate) fn sign(&self, text: &str) -> String {
         let subkey = &self.key.secret_subkeys[0].key;
         let signed = CleartextSignedMessage::sign(rand::thread_rng(), text, subkey, &Password::empty()).unwrap();
         signed.to_armored_string(ArmorOptions::default()).unwrap()
@@ -69,7 +69,7 @@ struct Package {
 
 /// An archive in a folder: `debian/` and `debian-security/` with the suites of the definition.
 #[derive(Debug)]
-pub struct Archive {
+pub(crate) struct Archive {
     root: PathBuf,
     signer: Signer,
     /// By suite and package name.
@@ -78,10 +78,10 @@ pub struct Archive {
 
 impl Archive {
     /// The suites, as the shipped definitions name them.
-    pub const SUITES: [&'static str; 3] = ["trixie", "trixie-updates", "trixie-security"];
+    pub(crate) const SUITES: [&'static str; 3] = ["trixie", "trixie-updates", "trixie-security"];
 
     /// An archive in the empty folder `root`, with nothing published.
-    pub fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         let archive = Self {
             root: root.to_owned(),
             signer: Signer::new("archive"),
@@ -92,14 +92,14 @@ impl Archive {
     }
 
     /// The file with the key to trust (`--keyring`).
-    pub fn keyring(&self) -> PathBuf {
+    pub(crate) fn keyring(&self) -> PathBuf {
         self.root.join("archive.asc")
     }
 
     /// Builds a .deb and puts it into a suite, in place of one of the same name; gives its path below the root.
     ///
     /// `fields` are further control fields, one per line; its only file is `/usr/share/doc/NAME/VERSION`.
-    pub fn add(&mut self, suite: &str, name: &str, version: &str, fields: &str) -> String {
+    pub(crate) fn add(&mut self, suite: &str, name: &str, version: &str, fields: &str) -> String {
         let stage = self.root.join("stage");
         let _ = fs::remove_dir_all(&stage);
         fs::create_dir_all(stage.join("DEBIAN")).unwrap();
@@ -139,14 +139,14 @@ impl Archive {
     }
 
     /// Writes the indexes of all suites and signs them, dated now.
-    pub fn publish(&self) {
+    pub(crate) fn publish(&self) {
         for suite in Self::SUITES {
             self.publish_suite(suite, &self.signer, now(), None);
         }
     }
 
     /// Writes the index of one suite, signed by someone, with a date and an end of validity (seconds since 1970).
-    pub fn publish_suite(&self, suite: &str, signer: &Signer, date: i64, valid_until: Option<i64>) {
+    pub(crate) fn publish_suite(&self, suite: &str, signer: &Signer, date: i64, valid_until: Option<i64>) {
         let dists = self.root.join(folder(suite)).join("dists").join(suite);
         let mut sums = String::new();
         for component in ["main", "non-free-firmware"] {
@@ -179,7 +179,7 @@ impl Archive {
     }
 
     /// The file of a suite's signed table of contents.
-    pub fn in_release(&self, suite: &str) -> PathBuf {
+    pub(crate) fn in_release(&self, suite: &str) -> PathBuf {
         self.root
             .join(folder(suite))
             .join("dists")
@@ -188,7 +188,7 @@ impl Archive {
     }
 
     /// Who signs.
-    pub fn signer(&self) -> &Signer {
+    pub(crate) fn signer(&self) -> &Signer {
         &self.signer
     }
 }
@@ -203,7 +203,7 @@ fn folder(suite: &str) -> &'static str {
 }
 
 /// Seconds since 1970.
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(elapsed.as_secs()).unwrap()
 }

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test helper: what fails here fails the test")]
 
 /// A tiny Debian archive, signed with throw-away keys.
-pub mod archive;
+pub(crate) mod archive;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 
 /// What goes wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// This status and no content.
     Status(u16),
     /// The connection is closed after so many bytes of the body.
@@ -35,11 +35,11 @@ pub enum Fault {
 
 /// A request that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Path on the server, with the slash before it.
-    pub path: String,
+    pub(crate) path: String,
     /// First byte asked for by `Range`.
-    pub from: Option<usize>,
+    pub(crate) from: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Shared {
 
 /// A running server; dropping it closes every connection.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     shared: Arc<Shared>,
     address: String,
     accepting: Option<JoinHandle<()>>,
@@ -86,7 +86,7 @@ pub struct Server {
 
 impl Server {
     /// Serves the files below `root` on a free port.
-    pub fn start(root: &Path) -> Self {
+    pub(crate) fn start(root: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let shared = Arc::new(Shared {
@@ -117,12 +117,12 @@ impl Server {
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at the end.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The next `times` requests whose path contains `part` meet `fault`.
-    pub fn fault(&self, part: &str, times: usize, fault: Fault) {
+    pub(crate) fn fault(&self, part: &str, times: usize, fault: Fault) {
         self.shared.state().faults.push(Planned {
             part: part.to_owned(),
             fault,
@@ -131,17 +131,17 @@ impl Server {
     }
 
     /// All requests whose path contains `part` meet `fault`.
-    pub fn always(&self, part: &str, fault: Fault) {
+    pub(crate) fn always(&self, part: &str, fault: Fault) {
         self.fault(part, usize::MAX, fault);
     }
 
     /// No more faults.
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.shared.state().faults.clear();
     }
 
     /// The requests seen so far, forgotten by asking.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.shared.state().seen)
     }
 }

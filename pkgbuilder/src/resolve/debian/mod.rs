@@ -130,18 +130,18 @@ impl Archive<'_> {
                 label: format!("InRelease of {suite}"),
             })
             .collect();
-        let mut files = Vec::new();
+        let mut messages = Vec::new();
         for (suite, outcome) in suites.iter().zip(self.fetcher.fetch_all(requests)?) {
-            files.push((suite, outcome?));
+            let file = outcome?;
+            let message = std::fs::read(&file.path).with_context(|| format!("reading {}", file.path.display()))?;
+            messages.push((suite, file.sha256, message));
         }
         let now = seconds_since_1970();
-        files
+        messages
             .par_iter()
-            .map(|(suite, file)| {
-                let message = std::fs::read(&file.path).with_context(|| format!("reading {}", file.path.display()))?;
-                let release = Release::verify(suite, &message, self.keyring, now).inspect_err(|_| {
-                    self.fetcher.cache().remove(&file.sha256);
-                })?;
+            .map(|(suite, sha256, message)| {
+                let release = Release::verify(suite, message, self.keyring, now)
+                    .inspect_err(|_| self.fetcher.cache().remove(sha256))?;
                 match release.check_validity(now) {
                     Err(error) if self.allow_expired => self.fetcher.reporter().warn(error),
                     checked => checked?,
