@@ -1,14 +1,377 @@
-//! Stage 5: upstream binaries to reproducible .debs.
+//! Stage 5: components to reproducible .debs.
+//!
+//! A component has sources ([`sources`]); the first that is within reach gives a [`recipe::Payload`], its recipe makes
+//! that a [`deb::Package`], and the .deb lies in the cache under the digest of everything that went into it.
 
-use std::path::PathBuf;
+/// The control stanza.
+pub mod control;
 
+/// The files of a package.
+pub mod data;
+
+/// Dates in package files.
+pub mod date;
+
+/// The .deb container.
+pub mod deb;
+
+/// The papers of a package.
+pub mod documents;
+
+/// What a program needs from the C library.
+pub mod elf;
+
+/// Maintainer scripts.
+pub mod scripts;
+
+/// From a component's payload to its package.
+pub mod recipe;
+
+/// Where components come from.
+pub mod sources;
+
+/// What is pinned of a component.
+mod pins;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use computatom_spec::arch::Arch;
 use computatom_spec::manifest::PackageRecord;
 
-/// A finished, verified .deb on disk: a package of the archive or one of our own.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Deb {
-    /// The file.
-    pub path: PathBuf,
-    /// What it is, for the manifest; `digest` is that of the file.
-    pub record: PackageRecord,
+use self::sources::{Attempt, Workbench};
+use crate::definition::Image;
+use crate::definition::image::{Component, Source};
+use crate::fetch::Fetcher;
+use crate::resolve::Lock;
+use crate::resolve::lock::LockedComponent;
+use crate::verify::Sha256;
+use crate::{bail_input, input_error};
+
+/// Changes whenever this program packages the same input differently, so that older packages in the cache are not used.
+const FORMAT: u32 = 1;
+
+/// How components are to be had.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The top of the checkout: paths of the source `file` begin here.
+    pub root: PathBuf,
+    /// Folder that .debs are put into under their usual names (`out/packages`), beside the cache.
+    pub output: Option<PathBuf>,
+    /// `--source`: component to the only source it may come from.
+    pub only: BTreeMap<String, String>,
+    /// Nothing may be taken that the lock does not pin.
+    pub locked: bool,
 }
+
+/// A .deb of ours in the cache.
+#[derive(Clone, Debug)]
+pub struct Deb {
+    /// Where in the cache.
+    pub path: PathBuf,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// What manifests say about it.
+    pub record: PackageRecord,
+    /// Its control stanza, for the solver.
+    pub control: String,
+}
+
+/// The components of an image for one architecture.
+#[derive(Clone, Debug, Default)]
+pub struct Components {
+    /// Debian packages to ask the solver for.
+    pub debian: Vec<String>,
+    /// Packages of ours.
+    pub debs: Vec<Deb>,
+    /// What the lock is to say about them: all that it said, and what was pinned now.
+    pub locked: BTreeMap<String, LockedComponent>,
+}
+
+/// Gets every component of `image` for `arch`: from the first of its sources that is within reach, unless `options`
+/// name one. What the cache has counts as within reach, and nothing is fetched or built for it again.
+pub fn resolve_components(
+    fetcher: &Fetcher,
+    image: &Image,
+    arch: Arch,
+    lock: Option<&Lock>,
+    options: &Options,
+) -> Result<Components> {
+    check_choices(image, options)?;
+    let mut found = Components::default();
+    for component in &image.components {
+        let locked = lock.and_then(|lock| lock.components.get(&component.name));
+        let mut pinned = pins::of(component, locked, options.locked)?;
+        let bench = Workbench {
+            fetcher,
+            root: &options.root,
+            arch,
+            locked: options.locked,
+        };
+        match resolve(&bench, component, &mut pinned, options)? {
+            Resolved::Debian(package) => found.debian.push(package),
+            Resolved::Deb(deb) => found.debs.push(publish(deb, options)?),
+        }
+        if pins::worth_locking(&pinned) {
+            found.locked.insert(component.name.clone(), pinned);
+        }
+    }
+    Ok(found)
+}
+
+/// Pins what the lock can hold about every component, without building anything: for `pkgbuilder lock`.
+pub fn pin_components(
+    fetcher: &Fetcher,
+    image: &Image,
+    arch: Arch,
+    lock: Option<&Lock>,
+    options: &Options,
+) -> Result<BTreeMap<String, LockedComponent>> {
+    let bench = Workbench {
+        fetcher,
+        root: &options.root,
+        arch,
+        locked: options.locked,
+    };
+    let mut pins = BTreeMap::new();
+    for component in &image.components {
+        let locked = lock.and_then(|lock| lock.components.get(&component.name));
+        let mut pinned = pins::of(component, locked, options.locked)?;
+        for source in &component.sources {
+            if let Some(reason) = sources::pin(&bench, component, source, &mut pinned)? {
+                let reporter = fetcher.reporter();
+                reporter.warn(format_args!("{}: `{}` stays unpinned: {reason}", component.name, source.name()));
+            }
+        }
+        if pins::worth_locking(&pinned) {
+            pins.insert(component.name.clone(), pinned);
+        }
+    }
+    Ok(pins)
+}
+
+/// `--source` must name components that there are, and sources that they have.
+fn check_choices(image: &Image, options: &Options) -> Result<()> {
+    for (name, choice) in &options.only {
+        let Some(component) = image.components.iter().find(|component| component.name == *name) else {
+            let names: Vec<String> = image.components.iter().map(|component| component.name.clone()).collect();
+            let nearest = crate::definition::nearest(name, &names);
+            bail_input!(
+                "--source {name}={choice}: {} has no component `{name}`{nearest}; it has {}",
+                image.name,
+                names.join(", ")
+            );
+        };
+        if !component.sources.iter().any(|source| source.name() == choice) {
+            let names: Vec<&str> = component.sources.iter().map(Source::name).collect();
+            bail_input!(
+                "--source {name}={choice}: {name} {} has no such source; it has {}",
+                component.version,
+                names.join(", ")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Where one component came from.
+enum Resolved {
+    Debian(String),
+    Deb(Deb),
+}
+
+fn resolve(
+    bench: &Workbench<'_>,
+    component: &Component,
+    pinned: &mut LockedComponent,
+    options: &Options,
+) -> Result<Resolved> {
+    let only = options.only.get(&component.name);
+    let allowed: Vec<&Source> = component
+        .sources
+        .iter()
+        .filter(|source| only.is_none_or(|only| source.name() == only))
+        .collect();
+    for source in &allowed {
+        if let Some(deb) = cached(bench, component, source, pinned)? {
+            return Ok(Resolved::Deb(deb));
+        }
+    }
+    let mut reasons = Vec::new();
+    let mut out_of_reach = false;
+    for (index, source) in allowed.iter().enumerate() {
+        match sources::give(bench, component, source, pinned)? {
+            Attempt::Debian(package) => return Ok(Resolved::Debian(package)),
+            Attempt::Deb(path) => return Ok(Resolved::Deb(sources::file::deb(bench, component, &path)?)),
+            Attempt::Payload { payload, identity } => {
+                let key = key(component, bench.arch, source, &identity)?;
+                return Ok(Resolved::Deb(pack(bench, component, source, &payload, &key)?));
+            }
+            Attempt::Unreachable(reason) => {
+                out_of_reach = true;
+                if let Some(next) = allowed.get(index + 1) {
+                    let (name, source, next) = (&component.name, source.name(), next.name());
+                    let reporter = bench.fetcher.reporter();
+                    reporter.warn(format_args!("{name}: `{source}` is out of reach ({reason}); trying `{next}`"));
+                }
+                reasons.push(format!("{}: {reason}", source.name()));
+            }
+            Attempt::Absent(reason) => reasons.push(format!("{}: {reason}", source.name())),
+        }
+    }
+    let (name, version, arch) = (&component.name, &component.version, bench.arch);
+    let reasons = reasons.join("\n  ");
+    if out_of_reach {
+        bail!("{name} {version} for {arch} cannot be had now:\n  {reasons}");
+    }
+    bail_input!("{name} {version} for {arch} does not exist in any source; name another version or target:\n  {reasons}")
+}
+
+/// The digest of everything that goes into a package: what its source gives, its recipe, this program's way.
+fn key(component: &Component, arch: Arch, source: &Source, identity: &str) -> Result<String> {
+    // Which sources there are does not matter, only which one was taken.
+    let mut description = component.clone();
+    description.sources = vec![source.clone()];
+    let description = serde_json::to_string(&description).context("describing a component")?;
+    Ok(Sha256::of(format!("{FORMAT}\n{arch}\n{identity}\n{description}").as_bytes()).hex())
+}
+
+/// The package of a component if it was made before.
+fn cached(
+    bench: &Workbench<'_>,
+    component: &Component,
+    source: &Source,
+    pinned: &LockedComponent,
+) -> Result<Option<Deb>> {
+    let Some(identity) = sources::identity(bench, component, source, pinned)? else {
+        return Ok(None);
+    };
+    let key = key(component, bench.arch, source, &identity)?;
+    let Some(note) = Note::read(bench, "deb", &key)? else {
+        return Ok(None);
+    };
+    open(component, source, note).map(Some)
+}
+
+fn pack(
+    bench: &Workbench<'_>,
+    component: &Component,
+    source: &Source,
+    payload: &recipe::Payload,
+    key: &str,
+) -> Result<Deb> {
+    let recipe = component
+        .recipe
+        .as_ref()
+        .ok_or_else(|| input_error!("{} has no recipe", component.name))?;
+    let package = recipe::package(component, recipe, bench.arch, payload)?;
+    let label = package.file_name();
+    let bar = bench.fetcher.reporter().busy(format!("packing {label}"));
+    let mut incoming = bench.fetcher.cache().incoming()?;
+    package.write(&mut incoming).with_context(|| format!("packing {label}"))?;
+    let (sha256, path) = incoming.commit()?;
+    bar.finish_and_clear();
+    let note = Note {
+        sha256,
+        path,
+        origin: payload.origin.clone(),
+    };
+    note.write(bench, "deb", key)?;
+    open(component, source, note)
+}
+
+/// Reads a .deb's control stanza.
+fn open(component: &Component, source: &Source, note: Note) -> Result<Deb> {
+    let bytes = fs::read(&note.path).with_context(|| format!("reading {}", note.path.display()))?;
+    let deb = computatom_compose::deb::Deb::open(&bytes.into())
+        .with_context(|| format!("reading the package of {}", component.name))?;
+    let control = deb.control();
+    Ok(Deb {
+        record: PackageRecord {
+            name: control.name.clone(),
+            version: control.version.to_string(),
+            architecture: control.architecture.clone(),
+            digest: format!("sha256:{}", note.sha256),
+            source: source.name().to_owned(),
+            origin: note.origin,
+        },
+        control: stanza(deb.control()),
+        path: note.path,
+        sha256: note.sha256,
+    })
+}
+
+fn stanza(control: &computatom_compose::deb::Control) -> String {
+    control
+        .stanza
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\n"))
+        .collect()
+}
+
+/// Puts a .deb where people look for it.
+fn publish(deb: Deb, options: &Options) -> Result<Deb> {
+    let Some(folder) = &options.output else {
+        return Ok(deb);
+    };
+    let PackageRecord {
+        name,
+        version,
+        architecture,
+        ..
+    } = &deb.record;
+    // An epoch's colon has no place in a file name (dpkg-name(1)).
+    let version = version.split_once(':').map_or(version.as_str(), |(_, rest)| rest);
+    let path = folder.join(format!("{name}_{version}_{architecture}.deb"));
+    if path.is_file() && Sha256::of_file(&path)? == deb.sha256 {
+        return Ok(deb);
+    }
+    let mut pending = crate::atomic::Pending::create(&path)?;
+    let mut source = fs::File::open(&deb.path).with_context(|| format!("reading {}", deb.path.display()))?;
+    std::io::copy(&mut source, pending.file()).with_context(|| format!("writing {}", path.display()))?;
+    pending.commit()?;
+    Ok(deb)
+}
+
+/// What a derived object in the cache is: its digest, then what it was made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Note {
+    /// Digest of the object.
+    pub(crate) sha256: Sha256,
+    /// The object.
+    pub(crate) path: PathBuf,
+    /// What it was made from.
+    pub(crate) origin: String,
+}
+
+impl Note {
+    /// The object derived from inputs with the digest `key`, if it is in the cache undamaged.
+    pub(crate) fn read(bench: &Workbench<'_>, kind: &str, key: &str) -> Result<Option<Self>> {
+        let cache = bench.fetcher.cache();
+        let Ok(text) = fs::read_to_string(cache.derived(kind, key)?) else {
+            return Ok(None);
+        };
+        let Some((digest, origin)) = text.split_once('\n') else {
+            return Ok(None);
+        };
+        let Ok(sha256) = digest.parse::<Sha256>() else {
+            return Ok(None);
+        };
+        Ok(cache.verified(&sha256)?.map(|path| Self {
+            sha256,
+            path,
+            origin: origin.trim_end().to_owned(),
+        }))
+    }
+
+    /// Remembers it.
+    pub(crate) fn write(&self, bench: &Workbench<'_>, kind: &str, key: &str) -> Result<()> {
+        let path: PathBuf = bench.fetcher.cache().derived(kind, key)?;
+        crate::atomic::write(Path::new(&path), format!("{}\n{}\n", self.sha256, self.origin).as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;

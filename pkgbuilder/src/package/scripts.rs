@@ -1,0 +1,190 @@
+//! Maintainer scripts: the fragments that debhelper would put there, in its words.
+//!
+//! The composer interprets these scripts like everybody else's, so their shapes are those of `dh_installsysusers`,
+//! `dh_installtmpfiles` and `dh_installsystemd` (debhelper 13, compat 14).
+
+use super::data::Entry;
+
+/// The maintainer scripts of a package; an empty one is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scripts {
+    /// Runs after unpacking.
+    pub postinst: String,
+    /// Runs before removal.
+    pub prerm: String,
+    /// Runs after removal.
+    pub postrm: String,
+}
+
+const CONFIGURING: &str = "if [ \"$1\" = \"configure\" ] || [ \"$1\" = \"abort-upgrade\" ] || \
+                           [ \"$1\" = \"abort-deconfigure\" ] || [ \"$1\" = \"abort-remove\" ] ; then";
+
+impl Scripts {
+    /// The scripts for what is in a package: users and folders first, then its services.
+    pub fn of(entries: &[Entry], services: &[String]) -> Self {
+        let named = |folder: &str| -> Vec<String> {
+            entries
+                .iter()
+                .filter_map(|entry| entry.path.strip_prefix(folder)?.strip_prefix('/'))
+                .filter(|name| name.ends_with(".conf"))
+                .map(str::to_owned)
+                .collect()
+        };
+        let mut scripts = Self::default();
+        let sysusers = named("/usr/lib/sysusers.d");
+        if !sysusers.is_empty() {
+            scripts.postinst.push_str(&sysusers_fragment(&sysusers));
+        }
+        let tmpfiles = named("/usr/lib/tmpfiles.d");
+        if !tmpfiles.is_empty() {
+            scripts.postinst.push_str(&tmpfiles_fragment(&tmpfiles));
+        }
+        for unit in services {
+            scripts.postinst.push_str(&enable_fragment(unit));
+        }
+        if !services.is_empty() {
+            let quoted: Vec<String> = services.iter().map(|unit| quoted(unit)).collect();
+            let units = quoted.join(" ");
+            scripts.postinst.push_str(&restart_fragment(&units));
+            scripts.prerm.push_str(&stop_fragment(&units));
+            scripts.postrm.push_str(&purge_fragment(&units));
+        }
+        for script in [&mut scripts.postinst, &mut scripts.prerm, &mut scripts.postrm] {
+            if !script.is_empty() {
+                *script = format!("#!/bin/sh\nset -e\n{script}\nexit 0\n");
+            }
+        }
+        scripts
+    }
+
+    /// Name and text of each script there is.
+    pub fn members(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("postinst", self.postinst.as_str()),
+            ("postrm", self.postrm.as_str()),
+            ("prerm", self.prerm.as_str()),
+        ]
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+    }
+}
+
+/// Unit names may hold `\x2d` and the like.
+fn quoted(unit: &str) -> String {
+    format!("'{unit}'")
+}
+
+fn sysusers_fragment(files: &[String]) -> String {
+    format!(
+        "{CONFIGURING}\n\tsystemd-sysusers ${{DPKG_ROOT:+--root=\"$DPKG_ROOT\"}} {}\nfi\n",
+        files.join(" ")
+    )
+}
+
+fn tmpfiles_fragment(files: &[String]) -> String {
+    format!(
+        "{CONFIGURING}\n\
+         \tif [ -x \"$(command -v systemd-tmpfiles)\" ]; then\n\
+         \t\tsystemd-tmpfiles ${{DPKG_ROOT:+--root=\"$DPKG_ROOT\"}} --create {} || true\n\
+         \tfi\nfi\n",
+        files.join(" ")
+    )
+}
+
+fn enable_fragment(unit: &str) -> String {
+    let unit = quoted(unit);
+    format!(
+        "{CONFIGURING}\n\
+         \t# This will only remove masks created by d-s-h on package removal.\n\
+         \tdeb-systemd-helper unmask {unit} >/dev/null || true\n\n\
+         \t# was-enabled defaults to true, so new installations run enable.\n\
+         \tif deb-systemd-helper --quiet was-enabled {unit}; then\n\
+         \t\t# Enables the unit on first installation, creates new\n\
+         \t\t# symlinks on upgrades if the unit file has changed.\n\
+         \t\tdeb-systemd-helper enable {unit} >/dev/null || true\n\
+         \telse\n\
+         \t\t# Update the statefile to add new symlinks (if any), which need to be\n\
+         \t\t# cleaned up on purge. Also remove old symlinks.\n\
+         \t\tdeb-systemd-helper update-state {unit} >/dev/null || true\n\
+         \tfi\nfi\n"
+    )
+}
+
+fn restart_fragment(units: &str) -> String {
+    format!(
+        "{CONFIGURING}\n\
+         \tif [ -d /run/systemd/system ]; then\n\
+         \t\tsystemctl --system daemon-reload >/dev/null || true\n\
+         \t\tif [ -n \"$2\" ]; then\n\
+         \t\t\t_dh_action=restart\n\
+         \t\telse\n\
+         \t\t\t_dh_action=start\n\
+         \t\tfi\n\
+         \t\tdeb-systemd-invoke $_dh_action {units} >/dev/null || true\n\
+         \tfi\nfi\n"
+    )
+}
+
+fn stop_fragment(units: &str) -> String {
+    format!(
+        "if [ -z \"$DPKG_ROOT\" ] && [ \"$1\" = remove ] && [ -d /run/systemd/system ] ; then\n\
+         \tdeb-systemd-invoke stop {units} >/dev/null || true\n\
+         fi\n"
+    )
+}
+
+fn purge_fragment(units: &str) -> String {
+    format!(
+        "if [ \"$1\" = remove ] && [ -d /run/systemd/system ] ; then\n\
+         \tsystemctl --system daemon-reload >/dev/null || true\n\
+         fi\n\
+         if [ \"$1\" = \"purge\" ]; then\n\
+         \tif [ -x \"/usr/bin/deb-systemd-helper\" ]; then\n\
+         \t\tdeb-systemd-helper purge {units} >/dev/null || true\n\
+         \tfi\n\
+         fi\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::data::Entry;
+
+    #[test]
+    fn a_package_without_users_folders_and_services_has_no_scripts() {
+        let scripts = Scripts::of(&[Entry::file("/usr/bin/x", 0o755, Vec::new())], &[]);
+        assert_eq!(scripts, Scripts::default());
+        assert_eq!(scripts.members().count(), 0);
+    }
+
+    #[test]
+    fn users_come_before_the_folders_they_own_and_both_before_the_service() {
+        let entries = [
+            Entry::file("/usr/lib/sysusers.d/consul.conf", 0o644, Vec::new()),
+            Entry::file("/usr/lib/tmpfiles.d/consul.conf", 0o644, Vec::new()),
+        ];
+        let scripts = Scripts::of(&entries, &["consul.service".to_owned()]);
+        let at = |text: &str| scripts.postinst.find(text).unwrap();
+        assert!(at("systemd-sysusers ") < at("--create consul.conf"));
+        assert!(at("--create consul.conf") < at("deb-systemd-helper enable 'consul.service'"));
+        assert!(at("deb-systemd-helper enable") < at("deb-systemd-invoke $_dh_action 'consul.service'"));
+        assert!(scripts.prerm.contains("deb-systemd-invoke stop 'consul.service'"));
+        assert!(scripts.postrm.contains("deb-systemd-helper purge 'consul.service'"));
+    }
+
+    /// dash reads them without complaint.
+    #[test]
+    fn scripts_are_shell() {
+        let entries = [
+            Entry::file("/usr/lib/sysusers.d/consul.conf", 0o644, Vec::new()),
+            Entry::file("/usr/lib/tmpfiles.d/consul.conf", 0o644, Vec::new()),
+        ];
+        let scripts = Scripts::of(&entries, &["consul.service".to_owned(), "b.timer".to_owned()]);
+        assert_eq!(scripts.members().count(), 3);
+        for (name, text) in scripts.members() {
+            let status = std::process::Command::new("sh").args(["-n", "-c", text]).status().unwrap();
+            assert!(status.success(), "{name}:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Where components come from: one file per source, this table in front of them.
+
+/// The publisher's archive.
+pub mod release;
+
+/// The publisher's Go module, built here.
+pub mod go_module;
+
+/// The Go toolchain of this machine.
+mod go_toolchain;
+
+/// A local .deb.
+pub mod file;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use computatom_spec::arch::Arch;
+
+use super::recipe::Payload;
+use crate::definition::image::{Component, Source};
+use crate::fetch::Fetcher;
+use crate::resolve::lock::LockedComponent;
+
+/// What sources work with.
+#[derive(Clone, Copy, Debug)]
+pub struct Workbench<'a> {
+    /// Fetches, caches and talks.
+    pub fetcher: &'a Fetcher,
+    /// The top of the checkout.
+    pub root: &'a Path,
+    /// The architecture that is wanted.
+    pub arch: Arch,
+    /// Nothing may be pinned anew.
+    pub locked: bool,
+}
+
+/// What came of trying a source. Wrong bytes are no attempt's result but an error: they end the build.
+#[derive(Clone, Debug)]
+pub enum Attempt {
+    /// The files, and what they are in the sense of [`identity`].
+    Payload {
+        /// The files.
+        payload: Payload,
+        /// Their identity.
+        identity: String,
+    },
+    /// A finished .deb on this machine.
+    Deb(PathBuf),
+    /// A package that the solver is to find.
+    Debian(String),
+    /// It would have it, but cannot be reached or lacks a tool now.
+    Unreachable(String),
+    /// It has nothing for this version and architecture.
+    Absent(String),
+}
+
+/// Tries a source; what it pins goes into `pinned`.
+pub fn give(
+    bench: &Workbench<'_>,
+    component: &Component,
+    source: &Source,
+    pinned: &mut LockedComponent,
+) -> Result<Attempt> {
+    match source {
+        Source::Release { .. } => release::give(bench, component, pinned),
+        Source::GoModule(module) => go_module::give(bench, component, module, pinned),
+        // The solver finds, pins and verifies it with all the others.
+        Source::Debian { package } => Ok(Attempt::Debian(package.clone())),
+        Source::File { path, sha256 } => file::give(bench, component, path, sha256),
+    }
+}
+
+/// What a source would give, named before it is fetched or built: equal identities give equal files. `None` where it
+/// is not known yet.
+pub fn identity(
+    bench: &Workbench<'_>,
+    component: &Component,
+    source: &Source,
+    pinned: &LockedComponent,
+) -> Result<Option<String>> {
+    match source {
+        Source::Release { .. } => Ok(release::identity(bench, pinned)),
+        Source::GoModule(module) => go_module::identity(bench, component, module, pinned),
+        Source::Debian { .. } | Source::File { .. } => Ok(None),
+    }
+}
+
+/// Pins what a source needs pinned and the definition does not say; the reason where that is impossible now.
+pub fn pin(
+    bench: &Workbench<'_>,
+    component: &Component,
+    source: &Source,
+    pinned: &mut LockedComponent,
+) -> Result<Option<String>> {
+    match source {
+        Source::GoModule(module) => go_module::pin(bench, component, module, pinned),
+        Source::Release { .. } | Source::Debian { .. } | Source::File { .. } => Ok(None),
+    }
+}
