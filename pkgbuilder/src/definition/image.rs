@@ -99,24 +99,7 @@ pub enum Source {
         sha256: std::collections::BTreeMap<Arch, String>,
     },
     /// The publisher's Go module, built here.
-    GoModule {
-        /// Module path.
-        module: String,
-        /// Package inside the module to build (`.`).
-        package: String,
-        /// Build tags.
-        tags: Vec<String>,
-        /// Whether it needs a C compiler.
-        cgo: bool,
-        /// `replace` directives of upstream's go.mod that point into its repository: dropped …
-        drop_replace: Vec<String>,
-        /// … or replaced by the tagged or pseudo-version of the same module (module -> version).
-        replace: std::collections::BTreeMap<String, String>,
-        /// Module path patterns the checksum database need not know; their sums are in the lock.
-        no_sum_db: Vec<String>,
-        /// Name of the binary.
-        binary: String,
-    },
+    GoModule(GoModule),
     /// A package of the Debian archive.
     Debian {
         /// Package name.
@@ -129,6 +112,29 @@ pub enum Source {
         /// `sha256` by Debian architecture; empty for what this checkout builds itself.
         sha256: std::collections::BTreeMap<Arch, String>,
     },
+}
+
+/// A Go module and how it is built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoModule {
+    /// Module path.
+    pub module: String,
+    /// Package inside the module to build (`.`).
+    pub package: String,
+    /// Build tags.
+    pub tags: Vec<String>,
+    /// Whether it needs a C compiler.
+    pub cgo: bool,
+    /// `replace` directives of upstream's go.mod that point into its repository: dropped …
+    pub drop_replace: Vec<String>,
+    /// … or replaced by the tagged or pseudo-version of the same module (module -> version, or `commit` for the
+    /// pseudo-version of the commit that the module itself was made from).
+    pub replace: std::collections::BTreeMap<String, String>,
+    /// Module path patterns the checksum database need not know; their sums are in the lock.
+    pub no_sum_db: Vec<String>,
+    /// Name of the binary.
+    pub binary: String,
 }
 
 /// How a .deb is made, in nfpm's vocabulary (nfpm.goreleaser.com/docs/configuration).

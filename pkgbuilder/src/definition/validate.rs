@@ -221,7 +221,7 @@ impl<'a> Validator<'a> {
         let sources = self.sources_of(&key, &name, sources, raw.source.as_deref())?;
         let packaged = sources
             .iter()
-            .any(|source| matches!(source, Source::Release { .. } | Source::GoModule { .. }));
+            .any(|source| matches!(source, Source::Release { .. } | Source::GoModule(_)));
         if version != "*" && !names::version(&version) {
             let text = format!("`{version}` is not a version such as `1.10.5` (without `v` and without Debian's `-1`)");
             return Err(self.wrong(&version_key, text));
@@ -284,10 +284,13 @@ impl<'a> Validator<'a> {
                 }
                 self.digests(&key, sha256.values())
             }
-            Source::GoModule { module, .. } if module.contains('@') || module.contains("://") => Err(self.wrong(
-                &key,
-                format!("`{module}` is not a module path such as github.com/hashicorp/nomad"),
-            )),
+            Source::GoModule(go) if go.module.contains('@') || go.module.contains("://") => {
+                let text = format!(
+                    "`{}` is not a module path such as github.com/hashicorp/nomad",
+                    go.module
+                );
+                Err(self.wrong(&key, text))
+            }
             Source::Debian { package } => self.packages(&key, std::slice::from_ref(package)),
             Source::File { path, sha256 } => {
                 if path.starts_with('/') || path.split('/').any(|part| part == "..") {
@@ -295,7 +298,7 @@ impl<'a> Validator<'a> {
                 }
                 self.digests(&key, sha256.values())
             }
-            Source::GoModule { .. } => Ok(()),
+            Source::GoModule(_) => Ok(()),
         }
     }
 

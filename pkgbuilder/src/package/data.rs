@@ -105,7 +105,11 @@ struct Tar<W> {
 
 impl<W: Write> Tar<W> {
     fn entry(&mut self, entry: &Entry) -> Result<()> {
-        let slash = if matches!(entry.kind, Kind::Dir) && !entry.path.is_empty() { "/" } else { "" };
+        let slash = if matches!(entry.kind, Kind::Dir) && !entry.path.is_empty() {
+            "/"
+        } else {
+            ""
+        };
         let name = match entry.path.as_str() {
             "" => "./".to_owned(),
             path => format!(".{path}{slash}"),
@@ -150,7 +154,10 @@ impl<W: Write> Tar<W> {
         header.set_mtime(0);
         header.set_uid(0);
         header.set_gid(0);
-        fill(&mut header.as_gnu_mut().context("making a header")?.name, "././@LongLink");
+        fill(
+            &mut header.as_gnu_mut().context("making a header")?.name,
+            "././@LongLink",
+        );
         let mut content = name.as_bytes().to_vec();
         content.push(0);
         self.block(header, &content)
@@ -229,7 +236,9 @@ mod tests {
             .unwrap()
             .map(|entry| {
                 let entry = entry.unwrap();
-                let link = entry.link_name_bytes().map(|name| String::from_utf8(name.to_vec()).unwrap());
+                let link = entry
+                    .link_name_bytes()
+                    .map(|name| String::from_utf8(name.to_vec()).unwrap());
                 let path = String::from_utf8(entry.path_bytes().to_vec()).unwrap();
                 assert_eq!(entry.header().mtime().unwrap(), 7);
                 assert_eq!(entry.header().username().unwrap(), Some("root"));

@@ -20,7 +20,10 @@ impl fmt::Display for ChangelogDate {
         let weekday = WEEKDAYS[usize::try_from(days.rem_euclid(7)).expect("0 to 6")];
         let month = MONTHS[usize::from(month) - 1];
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} +0000")
+        write!(
+            f,
+            "{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} +0000"
+        )
     }
 }
 
@@ -32,9 +35,7 @@ pub fn seconds(year: i64, month: u8, day: u8, hour: u8, minute: u8, second: u8) 
         && minute < 60
         && second <= 60
         && (1970..10_000).contains(&year);
-    valid.then(|| {
-        days(year, month, day) * DAY + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second)
-    })
+    valid.then(|| days(year, month, day) * DAY + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second))
 }
 
 /// Reads an RFC 3339 moment in UTC (`2025-09-09T14:36:45Z`), as Go's module proxies write it.
@@ -107,7 +108,13 @@ mod tests {
         assert_eq!(compact(moment), "20250909143645");
         assert_eq!(ChangelogDate(0).to_string(), "Thu, 01 Jan 1970 00:00:00 +0000");
         assert_eq!(rfc3339("2024-02-29T00:00:00.5Z"), Some(1_709_164_800));
-        for wrong in ["", "2025-09-09", "2025-13-09T14:36:45Z", "2025-09-09T14:36:45+02:00", "x-y-zT1:2:3Z"] {
+        for wrong in [
+            "",
+            "2025-09-09",
+            "2025-13-09T14:36:45Z",
+            "2025-09-09T14:36:45+02:00",
+            "x-y-zT1:2:3Z",
+        ] {
             assert_eq!(rfc3339(wrong), None, "{wrong}");
         }
     }

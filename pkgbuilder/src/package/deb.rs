@@ -34,7 +34,9 @@ pub struct Package {
 impl Package {
     /// `nomad_1.10.5-1_arm64.deb`
     pub fn file_name(&self) -> String {
-        let Control { package, version, arch, .. } = &self.control;
+        let Control {
+            package, version, arch, ..
+        } = &self.control;
         format!("{package}_{version}_{arch}.deb")
     }
 
@@ -46,7 +48,9 @@ impl Package {
             let mut header = Header::new(name.as_bytes().to_vec(), content.len() as u64);
             header.set_mtime(epoch);
             header.set_mode(0o100_644);
-            archive.append(&header, content).with_context(|| format!("writing {name}"))
+            archive
+                .append(&header, content)
+                .with_context(|| format!("writing {name}"))
         };
         member("debian-binary", b"2.0\n")?;
         member("control.tar.xz", &compressed_tar(&self.control_entries(), epoch)?)?;

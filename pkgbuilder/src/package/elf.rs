@@ -118,7 +118,12 @@ mod tests {
         let needs = depends("true", &program, host).unwrap().unwrap();
         assert!(needs.starts_with("libc6 (>= 2."), "{needs}");
         let other = if host == Arch::Arm64 { Arch::Amd64 } else { Arch::Arm64 };
-        assert!(depends("true", &program, other).unwrap_err().to_string().contains("wrong archive"));
+        assert!(
+            depends("true", &program, other)
+                .unwrap_err()
+                .to_string()
+                .contains("wrong archive")
+        );
     }
 
     #[test]

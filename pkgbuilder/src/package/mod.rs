@@ -142,7 +142,11 @@ pub fn pin_components(
         for source in &component.sources {
             if let Some(reason) = sources::pin(&bench, component, source, &mut pinned)? {
                 let reporter = fetcher.reporter();
-                reporter.warn(format_args!("{}: `{}` stays unpinned: {reason}", component.name, source.name()));
+                reporter.warn(format_args!(
+                    "{}: `{}` stays unpinned: {reason}",
+                    component.name,
+                    source.name()
+                ));
             }
         }
         if pins::worth_locking(&pinned) {
@@ -156,7 +160,11 @@ pub fn pin_components(
 fn check_choices(image: &Image, options: &Options) -> Result<()> {
     for (name, choice) in &options.only {
         let Some(component) = image.components.iter().find(|component| component.name == *name) else {
-            let names: Vec<String> = image.components.iter().map(|component| component.name.clone()).collect();
+            let names: Vec<String> = image
+                .components
+                .iter()
+                .map(|component| component.name.clone())
+                .collect();
             let nearest = crate::definition::nearest(name, &names);
             bail_input!(
                 "--source {name}={choice}: {} has no component `{name}`{nearest}; it has {}",
@@ -214,7 +222,9 @@ fn resolve(
                 if let Some(next) = allowed.get(index + 1) {
                     let (name, source, next) = (&component.name, source.name(), next.name());
                     let reporter = bench.fetcher.reporter();
-                    reporter.warn(format_args!("{name}: `{source}` is out of reach ({reason}); trying `{next}`"));
+                    reporter.warn(format_args!(
+                        "{name}: `{source}` is out of reach ({reason}); trying `{next}`"
+                    ));
                 }
                 reasons.push(format!("{}: {reason}", source.name()));
             }
@@ -226,7 +236,9 @@ fn resolve(
     if out_of_reach {
         bail!("{name} {version} for {arch} cannot be had now:\n  {reasons}");
     }
-    bail_input!("{name} {version} for {arch} does not exist in any source; name another version or target:\n  {reasons}")
+    bail_input!(
+        "{name} {version} for {arch} does not exist in any source; name another version or target:\n  {reasons}"
+    )
 }
 
 /// The digest of everything that goes into a package: what its source gives, its recipe, this program's way.
@@ -270,7 +282,9 @@ fn pack(
     let label = package.file_name();
     let bar = bench.fetcher.reporter().busy(format!("packing {label}"));
     let mut incoming = bench.fetcher.cache().incoming()?;
-    package.write(&mut incoming).with_context(|| format!("packing {label}"))?;
+    package
+        .write(&mut incoming)
+        .with_context(|| format!("packing {label}"))?;
     let (sha256, path) = incoming.commit()?;
     bar.finish_and_clear();
     let note = Note {
@@ -369,7 +383,10 @@ impl Note {
     /// Remembers it.
     pub(crate) fn write(&self, bench: &Workbench<'_>, kind: &str, key: &str) -> Result<()> {
         let path: PathBuf = bench.fetcher.cache().derived(kind, key)?;
-        crate::atomic::write(Path::new(&path), format!("{}\n{}\n", self.sha256, self.origin).as_bytes())
+        crate::atomic::write(
+            Path::new(&path),
+            format!("{}\n{}\n", self.sha256, self.origin).as_bytes(),
+        )
     }
 }
 

@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::bail_input;
-use crate::definition::image::{Component, Source};
+use crate::definition::image::{Component, GoModule, Source};
+use crate::package::sources::go_module::COMMIT;
 use crate::resolve::lock::{LockedComponent, LockedModule, LockedRelease};
 
 /// The pins of `component`: the definition's digests, and the module sums of the lock where they are for the same
@@ -25,11 +26,11 @@ pub(super) fn of(component: &Component, locked: Option<&LockedComponent>, must_a
                     pinned.release.insert(arch, LockedRelease { url, sha256 });
                 }
             }
-            Source::GoModule { module, .. } => {
+            Source::GoModule(go) => {
                 pinned.go_module = locked
                     .filter(|locked| locked.version == component.version)
                     .and_then(|locked| locked.go_module.clone())
-                    .filter(|locked: &LockedModule| locked.module == *module);
+                    .filter(|locked| agrees(go, locked));
             }
             Source::Debian { .. } | Source::File { .. } => {}
         }
@@ -38,11 +39,16 @@ pub(super) fn of(component: &Component, locked: Option<&LockedComponent>, must_a
         let name = &component.name;
         let agrees = locked.is_some_and(|locked| {
             locked.version == pinned.version
-                && pinned.release.iter().all(|(arch, release)| locked.release.get(arch) == Some(release))
+                && pinned
+                    .release
+                    .iter()
+                    .all(|(arch, release)| locked.release.get(arch) == Some(release))
         });
         if !agrees {
             let version = &component.version;
-            let says = locked.map_or("does not know it".to_owned(), |locked| format!("says {}", locked.version));
+            let says = locked.map_or("does not know it".to_owned(), |locked| {
+                format!("says {}", locked.version)
+            });
             bail_input!(
                 "the definition asks for {name} {version}, the lock {says}: run `pkgbuilder lock`, or build without \
                  `--locked`"
@@ -50,6 +56,16 @@ pub(super) fn of(component: &Component, locked: Option<&LockedComponent>, must_a
         }
     }
     Ok(pinned)
+}
+
+/// Whether the sums of the lock are those of the module as the definition now has it.
+fn agrees(go: &GoModule, locked: &LockedModule) -> bool {
+    locked.module == go.module
+        && locked.replace.keys().eq(go.replace.keys())
+        && go
+            .replace
+            .iter()
+            .all(|(module, version)| version == COMMIT || locked.replace.get(module) == Some(version))
 }
 
 /// Whether a lock needs to say anything about it: Debian's packages are locked elsewhere, and files of this checkout

@@ -32,7 +32,9 @@ pub fn wanted(recipe: &Recipe) -> Vec<&str> {
         .iter()
         .filter(|content| content.kind != "symlink")
         .filter_map(|content| content.src.as_deref());
-    sources.chain(recipe.copyright.files.iter().map(String::as_str)).collect()
+    sources
+        .chain(recipe.copyright.files.iter().map(String::as_str))
+        .collect()
 }
 
 /// The Debian version of a component's package.
@@ -113,7 +115,10 @@ fn entry(name: &str, content: &Content, payload: &Payload) -> Result<Entry> {
 }
 
 fn missing(name: &str, file: &str, payload: &Payload) -> anyhow::Error {
-    input_error!("packaging {name}: there is no {file} in {}; check the recipe's `src`", payload.origin)
+    input_error!(
+        "packaging {name}: there is no {file} in {}; check the recipe's `src`",
+        payload.origin
+    )
 }
 
 /// What the scripts call and a system without systemd may lack, as `dh_installsysusers` and `dh_installtmpfiles` add it.

@@ -183,7 +183,10 @@ mod tests {
         let scripts = Scripts::of(&entries, &["consul.service".to_owned(), "b.timer".to_owned()]);
         assert_eq!(scripts.members().count(), 3);
         for (name, text) in scripts.members() {
-            let status = std::process::Command::new("sh").args(["-n", "-c", text]).status().unwrap();
+            let status = std::process::Command::new("sh")
+                .args(["-n", "-c", text])
+                .status()
+                .unwrap();
             assert!(status.success(), "{name}:\n{text}");
         }
     }

@@ -66,6 +66,8 @@ pub struct LockedModule {
     pub module: String,
     /// Module version (`v1.10.5`).
     pub version: String,
+    /// When the version was made, seconds since 1970: the date of the package's files.
+    pub time: i64,
     /// `h1:` sum of the module's files.
     pub sum: String,
     /// `h1:` sum of its go.mod.

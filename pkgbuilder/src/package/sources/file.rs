@@ -27,13 +27,19 @@ pub fn give(
             "{} for {} is not there: {} does not exist; scripts/build makes it",
             component.name,
             bench.arch,
-            bench.root.join(pattern.replace("{version}", &component.version)).display()
+            bench
+                .root
+                .join(pattern.replace("{version}", &component.version))
+                .display()
         );
     };
     if let Some(digest) = digests.get(&bench.arch) {
         let (wanted, found): (Sha256, Sha256) = (digest.parse()?, Sha256::of_file(&path)?);
         if wanted != found {
-            bail_input!("{} has the digest {found}, the definition says {wanted}", path.display());
+            bail_input!(
+                "{} has the digest {found}, the definition says {wanted}",
+                path.display()
+            );
         }
     }
     Ok(Attempt::Deb(path))
@@ -94,13 +100,22 @@ mod tests {
     #[test]
     fn the_newest_version_is_found() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["a_0.9.0-1_arm64.deb", "a_0.10.0-1_arm64.deb", "a_0.11.0-1_amd64.deb", "b_1_arm64.deb"] {
+        for name in [
+            "a_0.9.0-1_arm64.deb",
+            "a_0.10.0-1_arm64.deb",
+            "a_0.11.0-1_amd64.deb",
+            "b_1_arm64.deb",
+        ] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         let newest = find(folder.path(), "a_{version}_arm64.deb", "*").unwrap().unwrap();
         assert!(newest.ends_with("a_0.10.0-1_arm64.deb"));
         assert_eq!(find(folder.path(), "c_{version}_arm64.deb", "*").unwrap(), None);
         assert_eq!(find(folder.path(), "nowhere/c_{version}_arm64.deb", "*").unwrap(), None);
-        assert!(find(folder.path(), "a_{version}_arm64.deb", "0.9.0-1").unwrap().is_some());
+        assert!(
+            find(folder.path(), "a_{version}_arm64.deb", "0.9.0-1")
+                .unwrap()
+                .is_some()
+        );
     }
 }

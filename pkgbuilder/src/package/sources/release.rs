@@ -42,7 +42,10 @@ pub fn give(bench: &Workbench<'_>, component: &Component, pinned: &LockedCompone
         Ok(fetched) => fetched,
         Err(unreachable) => return Ok(Attempt::Unreachable(unreachable.reasons.join("; "))),
     };
-    let recipe = component.recipe.as_ref().ok_or_else(|| input_error!("{name} has no recipe"))?;
+    let recipe = component
+        .recipe
+        .as_ref()
+        .ok_or_else(|| input_error!("{name} has no recipe"))?;
     let wanted = recipe::wanted(recipe);
     let label = release.url.rsplit('/').next().unwrap_or(&release.url);
     let (files, epoch) = unpack(&fetched.path, label, &wanted).with_context(|| format!("unpacking {label}"))?;
@@ -88,7 +91,8 @@ fn unzip(file: BufReader<File>, wanted: &[&str]) -> Result<(BTreeMap<String, Vec
             date::seconds(year, month, day, time.hour(), time.minute(), time.second())
         });
         newest = newest.max(modified.unwrap_or(0));
-        if let Some(name) = wanted_name(entry.name(), wanted) {
+        let name = entry.name().context("reading the name of an entry")?.into_owned();
+        if let Some(name) = wanted_name(&name, wanted) {
             files.insert(name, read(&mut entry)?);
         }
     }
@@ -147,7 +151,11 @@ mod tests {
         let tar_path = folder.path().join("x.tar.gz");
         let gz = flate2::write::GzEncoder::new(File::create(&tar_path).unwrap(), flate2::Compression::fast());
         let mut builder = tar::Builder::new(gz);
-        for (name, content) in [("nomad-1/LICENSE.txt", "free"), ("nomad-1/nomad", "binary"), ("nomad-1/d/nomad", "x")] {
+        for (name, content) in [
+            ("nomad-1/LICENSE.txt", "free"),
+            ("nomad-1/nomad", "binary"),
+            ("nomad-1/d/nomad", "x"),
+        ] {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             header.set_mtime(1_757_428_604);
