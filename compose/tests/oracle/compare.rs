@@ -1,0 +1,182 @@
+//! Two roots, path by path.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use computatom_compose::tree::{InodeId, Kind, Tree};
+
+/// A path's object as both sides show it. Modification times are not compared: dpkg's are those of its run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Object {
+    pub(crate) kind: char,
+    pub(crate) mode: u32,
+    /// `user:group`
+    pub(crate) owner: String,
+    /// Target of a link, numbers of a device.
+    pub(crate) target: String,
+    pub(crate) capability: Vec<u8>,
+    pub(crate) content: Bytes,
+}
+
+/// A root by path.
+pub(crate) type Side = BTreeMap<String, Object>;
+
+/// In what a path differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum What {
+    Missing,
+    Extra,
+    Type,
+    Target,
+    Mode,
+    Owner,
+    Capability,
+    Content,
+}
+
+impl What {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Type => "type",
+            Self::Target => "target",
+            Self::Mode => "mode",
+            Self::Owner => "owner",
+            Self::Capability => "capability",
+            Self::Content => "content",
+        }
+    }
+}
+
+/// One difference.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    pub(crate) what: What,
+    pub(crate) path: String,
+    pub(crate) detail: String,
+}
+
+/// Every difference between the two.
+pub(crate) fn differences(real: &Side, ours: &Side) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let mut add = |what, path: &str, detail: String| {
+        let path = path.to_owned();
+        found.push(Difference { what, path, detail });
+    };
+    for (path, theirs) in real {
+        let Some(mine) = ours.get(path) else {
+            add(What::Missing, path, theirs.kind.to_string());
+            continue;
+        };
+        if theirs.kind != mine.kind {
+            add(What::Type, path, format!("real {} ours {}", theirs.kind, mine.kind));
+            continue;
+        }
+        if theirs.target != mine.target {
+            add(
+                What::Target,
+                path,
+                format!("real {} ours {}", theirs.target, mine.target),
+            );
+        }
+        if theirs.mode != mine.mode && theirs.kind != 'l' {
+            add(What::Mode, path, format!("real {:o} ours {:o}", theirs.mode, mine.mode));
+        }
+        if theirs.owner != mine.owner {
+            add(What::Owner, path, format!("real {} ours {}", theirs.owner, mine.owner));
+        }
+        if theirs.capability != mine.capability {
+            add(What::Capability, path, String::new());
+        }
+        if theirs.content != mine.content {
+            add(What::Content, path, first_difference(&theirs.content, &mine.content));
+        }
+    }
+    for (path, mine) in ours {
+        if !real.contains_key(path) {
+            add(What::Extra, path, mine.kind.to_string());
+        }
+    }
+    found
+}
+
+/// The first line in which two texts differ, or their sizes.
+fn first_difference(real: &[u8], ours: &[u8]) -> String {
+    let (Ok(real), Ok(ours)) = (std::str::from_utf8(real), std::str::from_utf8(ours)) else {
+        return format!("real {} bytes, ours {} bytes", real.len(), ours.len());
+    };
+    let mut pairs = real
+        .lines()
+        .map(Some)
+        .chain(std::iter::repeat(None))
+        .zip(ours.lines().map(Some).chain([None]));
+    let pair = pairs.find(|(real, ours)| real != ours).unwrap_or((None, None));
+    let short = |line: Option<&str>| line.map(|line| line.chars().take(90).collect::<String>());
+    format!("real {:?} ours {:?}", short(pair.0), short(pair.1))
+}
+
+/// Differences grouped by what differs and by the top of the path.
+pub(crate) fn by_cause(differences: &[&Difference]) -> String {
+    let mut groups: BTreeMap<(What, String), Vec<&Difference>> = BTreeMap::new();
+    for difference in differences {
+        let top: Vec<&str> = difference.path.split('/').take(4).collect();
+        groups
+            .entry((difference.what, top.join("/")))
+            .or_default()
+            .push(difference);
+    }
+    let mut text = String::new();
+    for ((what, top), members) in groups {
+        let _ = writeln!(text, "{} {top}: {}", what.name(), members.len());
+        for member in members.iter().take(12) {
+            let _ = writeln!(text, "    {} {}", member.path, member.detail);
+        }
+    }
+    text
+}
+
+/// Names of accounts by number, from the text of passwd or group.
+pub(crate) fn names(text: &str) -> HashMap<u32, String> {
+    let mut names = HashMap::new();
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        if let (Some(name), Some(Ok(number))) = (fields.first(), fields.get(2).map(|number| number.parse())) {
+            names.entry(number).or_insert_with(|| (*name).to_owned());
+        }
+    }
+    names
+}
+
+/// Our side.
+pub(crate) fn side_of_tree(tree: &Tree) -> Side {
+    let text = |path: &str| tree.read_text(path).unwrap_or_default();
+    let (users, groups) = (names(&text("/etc/passwd")), names(&text("/etc/group")));
+    let mut side = Side::new();
+    let object = |id: InodeId| {
+        let inode = tree.inode(id);
+        let name =
+            |names: &HashMap<u32, String>, number: u32| names.get(&number).cloned().unwrap_or(number.to_string());
+        let (kind, target, content) = match &inode.kind {
+            Kind::Dir(_) => ('d', String::new(), Bytes::new()),
+            Kind::File(content) => ('f', String::new(), content.clone()),
+            Kind::Symlink(target) => ('l', target.clone(), Bytes::new()),
+            Kind::Char { major, minor } => ('c', format!("{major},{minor}"), Bytes::new()),
+            Kind::Block { major, minor } => ('b', format!("{major},{minor}"), Bytes::new()),
+            Kind::Fifo => ('p', String::new(), Bytes::new()),
+        };
+        Object {
+            kind,
+            mode: inode.mode,
+            owner: format!("{}:{}", name(&users, inode.uid), name(&groups, inode.gid)),
+            target,
+            capability: inode.xattrs.get("security.capability").cloned().unwrap_or_default(),
+            content,
+        }
+    };
+    for (path, id) in tree.walk("/").expect("walking the tree") {
+        side.insert(path, object(id));
+    }
+    side
+}

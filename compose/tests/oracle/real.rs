@@ -1,0 +1,168 @@
+//! The real root: made by mmdebstrap, read from its tar.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bytes::Bytes;
+use computatom_compose::deb::{EntryKind, data};
+
+use crate::compare::{Object, Side, names};
+
+/// Where apt keeps the packages it installed.
+const ARCHIVES: &str = "/var/cache/apt/archives/";
+
+/// A root that the real tools made.
+pub(crate) struct Root {
+    pub(crate) side: Side,
+    /// The very packages it was made of.
+    pub(crate) debs: Vec<Bytes>,
+    /// Names of those that came as dependencies.
+    pub(crate) automatic: Vec<String>,
+}
+
+/// Installs `packages` into an empty amd64 root; the path of its tar.
+pub(crate) fn root_tar(packages: &[&str], epoch: i64) -> PathBuf {
+    if let Some(tar) = std::env::var_os("COMPUTATOM_ORACLE_ROOT") {
+        return tar.into();
+    }
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let sources = dir.join("oracle.sources");
+    std::fs::write(&sources, sources_of_host()).expect("writing the sources");
+    let tar = dir.join("oracle.tar");
+    let output = Command::new("mmdebstrap")
+        .args(["--variant=minbase", "--architectures=amd64", "--format=tar"])
+        .arg(format!("--include={}", packages.join(",")))
+        // Keep the packages, and everything as dpkg left it.
+        .arg("--skip=essential/unlink,cleanup/apt,cleanup/reproducible,cleanup/mmdebstrap,download/empty")
+        .arg("--aptopt=APT::Install-Recommends \"false\"")
+        .arg("--aptopt=APT::Keep-Downloaded-Packages \"true\"")
+        .arg("--aptopt=Acquire::Languages \"none\"")
+        .arg("trixie")
+        .arg(&tar)
+        .arg(&sources)
+        .env("SOURCE_DATE_EPOCH", epoch.to_string())
+        .output()
+        .expect("running mmdebstrap (apt-get install mmdebstrap)");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "mmdebstrap failed:\n{said}");
+    tar
+}
+
+/// Trixie's sources on the mirrors of the host's sources, those that Debian's keyring signs.
+fn sources_of_host() -> String {
+    let mut mirrors: Vec<(String, bool)> = Vec::new();
+    let mut add = |uri: &str, suites: &str| {
+        let mirror = (uri.trim_end_matches('/').to_owned(), suites.contains("-security"));
+        if !mirrors.iter().any(|known| known.1 == mirror.1) {
+            mirrors.push(mirror);
+        }
+    };
+    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
+    if let Ok(entries) = std::fs::read_dir("/etc/apt/sources.list.d") {
+        files.extend(entries.flatten().map(|entry| entry.path()));
+    }
+    files.sort();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        if file.extension().is_some_and(|extension| extension == "sources") {
+            for stanza in computatom_compose::deb::Stanza::parse_all(&text).unwrap_or_default() {
+                let field = |name: &str| stanza.get(name).unwrap_or_default();
+                if field("Signed-By").contains("debian-archive-keyring") && field("Types").contains("deb") {
+                    add(field("URIs"), field("Suites"));
+                }
+            }
+        } else {
+            for line in text.lines().filter(|line| line.starts_with("deb ")) {
+                let words: Vec<&str> = line.split_whitespace().filter(|word| !word.starts_with('[')).collect();
+                if let [_, uri, suite, ..] = words[..]
+                    && ["bookworm", "trixie", "stable"]
+                        .iter()
+                        .any(|name| suite.starts_with(name))
+                {
+                    add(uri, suite);
+                }
+            }
+        }
+    }
+    assert!(!mirrors.is_empty(), "the host's apt sources name no Debian mirror");
+    let mut text = String::new();
+    for (uri, security) in mirrors {
+        for suite in if security {
+            &["trixie-security"][..]
+        } else {
+            &["trixie", "trixie-updates"]
+        } {
+            let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+            text.push_str(&format!(
+                "deb [signed-by={keyring}] {uri} {suite} main non-free-firmware\n"
+            ));
+        }
+    }
+    text
+}
+
+impl Root {
+    /// Reads the tar of a root.
+    pub(crate) fn read(tar: &Bytes) -> Self {
+        let entries = data::entries(tar).expect("reading the tar of the real root");
+        let content = |path: &str| {
+            let entry = entries
+                .iter()
+                .find(|entry| entry.path == path)
+                .expect("a file of the real root");
+            match &entry.kind {
+                EntryKind::File(content) => String::from_utf8_lossy(content).into_owned(),
+                _ => String::new(),
+            }
+        };
+        let (users, groups) = (names(&content("/etc/passwd")), names(&content("/etc/group")));
+        let states = content("/var/lib/apt/extended_states");
+        let name =
+            |names: &HashMap<u32, String>, number: u32| names.get(&number).cloned().unwrap_or(number.to_string());
+        let mut side = Side::new();
+        let mut debs = Vec::new();
+        for entry in &entries {
+            if let EntryKind::File(content) = &entry.kind
+                && entry.path.starts_with(ARCHIVES)
+                && entry.path.ends_with(".deb")
+            {
+                debs.push(content.clone());
+                continue;
+            }
+            if let EntryKind::Hardlink(first) = &entry.kind {
+                let object = side[first].clone();
+                side.insert(entry.path.clone(), object);
+                continue;
+            }
+            let (kind, target, content) = match &entry.kind {
+                EntryKind::Dir => ('d', String::new(), Bytes::new()),
+                EntryKind::File(content) => ('f', String::new(), content.clone()),
+                EntryKind::Symlink(target) | EntryKind::Hardlink(target) => ('l', target.clone(), Bytes::new()),
+                EntryKind::Char { major, minor } => ('c', format!("{major},{minor}"), Bytes::new()),
+                EntryKind::Block { major, minor } => ('b', format!("{major},{minor}"), Bytes::new()),
+                EntryKind::Fifo => ('p', String::new(), Bytes::new()),
+            };
+            let object = Object {
+                kind,
+                mode: entry.mode,
+                owner: format!("{}:{}", name(&users, entry.uid), name(&groups, entry.gid)),
+                target,
+                capability: entry.xattrs.get("security.capability").cloned().unwrap_or_default(),
+                content,
+            };
+            if entry.path != "/" {
+                side.insert(entry.path.clone(), object);
+            }
+        }
+        let automatic = states
+            .lines()
+            .filter_map(|line| line.strip_prefix("Package: "))
+            .map(str::to_owned);
+        Self {
+            side,
+            debs,
+            automatic: automatic.collect(),
+        }
+    }
+}
