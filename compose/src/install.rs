@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::configurators;
 use crate::deb::{Control, Package};
+use crate::debconf::load_templates;
 use crate::dpkg::database::{self, Database};
 use crate::dpkg::status::State;
 use crate::dpkg::triggers::Triggers;
@@ -184,6 +185,9 @@ impl<'a> Installation<'a> {
         }
         let control = &package.control;
         self.database.set(package, State::HalfInstalled);
+        if let Some(templates) = control.text("templates") {
+            load_templates(&mut self.system, &control.name, &templates);
+        }
         self.run(package, "preinst", &["install"])?;
         let mut files = std::mem::take(&mut self.files);
         let paths = self.put(package, &mut files);

@@ -109,7 +109,9 @@ impl Unpacker<'_> {
                 continue;
             }
             let destination = diversions.destination(&entry.path, package.name()).to_owned();
-            if conffiles.contains(&entry.path) && self.keeps_conffile(entry, &destination, package.name()) {
+            if conffiles.iter().any(|conffile| conffile.path == entry.path)
+                && self.keeps_conffile(entry, &destination, package.name())
+            {
                 continue;
             }
             let (mut uid, mut gid) = owners.of(entry, &self.system.tree);

@@ -48,6 +48,15 @@ pub struct Control {
     pub members: BTreeMap<String, Member>,
 }
 
+/// A line of `conffiles` (`deb-conffiles(5)`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conffile {
+    /// Absolute path.
+    pub path: String,
+    /// The package does not ship it: an upgrade removes it.
+    pub remove_on_upgrade: bool,
+}
+
 /// A line of `triggers` (`deb-triggers(5)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trigger {
@@ -142,14 +151,18 @@ impl Control {
         }
     }
 
-    /// Absolute paths of the conffiles (`deb-conffiles(5)`); those to be removed on upgrade are not among them.
-    pub fn conffiles(&self) -> Vec<String> {
+    /// The conffiles, in order.
+    pub fn conffiles(&self) -> Vec<Conffile> {
         let text = self.text("conffiles").unwrap_or_default();
-        text.lines()
-            .map(str::trim_end)
-            .filter(|line| line.starts_with('/'))
-            .map(str::to_owned)
-            .collect()
+        let lines = text.lines().map(|line| {
+            let line = line.trim();
+            let path = line.strip_prefix("remove-on-upgrade").map(str::trim_start);
+            Conffile {
+                path: path.unwrap_or(line).to_owned(),
+                remove_on_upgrade: path.is_some(),
+            }
+        });
+        lines.filter(|conffile| conffile.path.starts_with('/')).collect()
     }
 
     /// The lines of `triggers`.

@@ -115,7 +115,6 @@ pub fn store_extended_states(tree: &mut Tree, arch: &str, automatic: &[&str]) ->
 
 /// Conffiles of a package with what `digest` says of the content it ships.
 fn conffiles(package: &Package, digest: impl Fn(&[u8]) -> String) -> Vec<(String, String)> {
-    let wanted = package.control.conffiles();
     let content = |path: &str| {
         let entry = package.entries.iter().find(|entry| entry.path == path)?;
         match &entry.kind {
@@ -123,10 +122,13 @@ fn conffiles(package: &Package, digest: impl Fn(&[u8]) -> String) -> Vec<(String
             _ => None,
         }
     };
-    let known = wanted.into_iter().filter_map(|path| {
-        let content = content(&path)?;
-        let digest = digest(&content);
-        Some((path, digest))
+    let known = package.control.conffiles().into_iter().filter_map(|conffile| {
+        let digest = if conffile.remove_on_upgrade {
+            "newconffile remove-on-upgrade".to_owned()
+        } else {
+            digest(&content(&conffile.path)?)
+        };
+        Some((conffile.path, digest))
     });
     known.collect()
 }

@@ -27,7 +27,7 @@ pub(crate) fn root_tar(packages: &[&str], epoch: i64) -> PathBuf {
         return tar.into();
     }
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let sources = dir.join("oracle.sources");
+    let sources = dir.join("oracle.list");
     std::fs::write(&sources, sources_of_host()).expect("writing the sources");
     let tar = dir.join("oracle.tar");
     let output = Command::new("mmdebstrap")
