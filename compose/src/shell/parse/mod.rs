@@ -524,6 +524,9 @@ impl<'t> Parser<'t> {
                 }
                 self.bump();
                 self.skip_blanks();
+                if self.bash && self.peek() != Some(')') {
+                    return self.halt("name=(", "an array");
+                }
                 if !self.take(")") {
                     return Err(self.unexpected());
                 }
@@ -531,6 +534,8 @@ impl<'t> Parser<'t> {
                     Some(name) => self.function(name),
                     None => self.syntax("Bad function name"),
                 };
+            } else if self.bash && self.peek() == Some('(') {
+                return self.halt("name=(", "an array");
             } else {
                 break;
             }
@@ -565,3 +570,6 @@ pub(super) fn split_assignment(text: &str) -> Option<(&str, &str)> {
     let (name, value) = text.split_once('=')?;
     is_name(name).then_some((name, value))
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,7 +70,13 @@ impl Parser<'_> {
     }
 
     fn target(&mut self) -> Parsed<Word> {
-        self.word()?.ok_or_else(|| self.unexpected())
+        if let Some(word) = self.word()? {
+            return Ok(word);
+        }
+        if self.bash && (self.looking_at("<(") || self.looking_at(">(")) {
+            return self.halt("<( )", "process substitution");
+        }
+        Err(self.unexpected())
     }
 
     fn here_document(&mut self, strip_tabs: bool) -> Parsed<RedirectAction> {
