@@ -184,3 +184,6 @@ pub fn spawn(parent: &mut Process<'_>, args: &[String], stdin: Bytes) -> Outcome
     parent.stderr.extend(Description::collected(&stderr));
     Ok(status)
 }
+
+#[cfg(test)]
+mod tests;

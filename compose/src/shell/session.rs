@@ -68,6 +68,15 @@ impl Session {
         self
     }
 
+    /// This session with at most `bytes` in one file, pipe or variable.
+    #[must_use]
+    pub fn with_max_bytes(self, bytes: usize) -> Self {
+        Self {
+            max_bytes: bytes,
+            ..self
+        }
+    }
+
     /// Counts one step (a simple command, a round of a loop).
     pub fn step(&self) -> Result<(), Halt> {
         let steps = &self.shared.steps;

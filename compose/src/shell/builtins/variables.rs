@@ -58,6 +58,7 @@ pub(super) fn local(shell: &mut Shell<'_>, args: &[String]) -> Run {
     if shell.state.scopes.is_empty() {
         return Err(shell.error("local: not in a function"));
     }
+    let (mut readonly, mut exported) = (false, false);
     for operand in &args[1..] {
         if operand == "-" {
             let options = shell.state.options;
@@ -67,7 +68,12 @@ pub(super) fn local(shell: &mut Shell<'_>, args: &[String]) -> Run {
             continue;
         }
         if operand.starts_with('-') {
-            return Err(Shell::unsupported("local", format!("the option {operand}")));
+            match operand.as_str() {
+                "-r" if shell.state.bash => readonly = true,
+                "-x" if shell.state.bash => exported = true,
+                _ => return Err(Shell::unsupported("local", format!("the option {operand}"))),
+            }
+            continue;
         }
         let (name, value) = match split_assignment(operand) {
             Some((name, value)) => (name, Some(value)),
@@ -83,6 +89,11 @@ pub(super) fn local(shell: &mut Shell<'_>, args: &[String]) -> Run {
                 shell.state.variables.remove(name);
             }
             None => {}
+        }
+        if readonly || exported {
+            let variable = shell.state.variables.entry(name.to_owned()).or_default();
+            variable.readonly |= readonly;
+            variable.exported |= exported;
         }
     }
     Ok(0)
