@@ -6,8 +6,29 @@ mod accounts;
 /// Options and operands of a command line.
 mod arguments;
 
+/// chmod, chown, chgrp
+mod attributes;
+
+/// setcap, getcap
+mod capabilities;
+
+/// cut, paste, tr
+mod columns;
+
+/// cmp, diff
+mod comparison;
+
+/// cp, install
+mod copy;
+
+/// date
+mod date;
+
 /// db_get, debconf-set-selections, …
 mod debconf;
+
+/// md5sum, sha256sum, …
+mod digests;
 
 /// dpkg-query, dpkg-divert, dpkg-statoverride, …
 mod dpkg;
@@ -15,20 +36,69 @@ mod dpkg;
 /// How a command ends early.
 mod ending;
 
-/// Shell patterns over whole strings.
-mod pattern;
+/// env, uname, id, getent, which, …
+mod environment;
+
+/// Backslash escapes of C strings.
+mod escapes;
+
+/// expr, seq
+mod expr;
+
+/// mkdir, rm, mv, touch, mktemp, …
+mod files;
+
+/// Options as GNU's tools read them.
+mod getopt;
+
+/// grep, egrep, fgrep
+mod grep;
 
 /// Commands about the running machine, of which there is none.
 mod idle;
 
+/// ln, link
+mod links;
+
+/// File modes as text.
+mod mode;
+
+/// basename, dirname, readlink, realpath, pwd
+mod names;
+
+/// File operands: what to read, where to write.
+mod operands;
+
+/// Users and groups of the tree.
+mod owners;
+
+/// Shell patterns over whole strings.
+mod pattern;
+
+/// POSIX regular expressions.
+mod regular_expression;
+
 /// update-rc.d
 mod services;
+
+/// sort, uniq, comm
+mod sort;
+
+/// stat
+mod status;
 
 /// systemctl, deb-systemd-helper, systemd-sysusers, …
 mod systemd;
 
+/// cat, head, tail, wc, tee, …
+mod text;
+
 /// Commands that wait for the end of the build.
 mod triggers;
+
+/// The real tools as judges of ours.
+#[cfg(test)]
+mod oracle;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -54,6 +124,22 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     systemd::sysusers::COMMANDS,
     systemd::tmpfiles::COMMANDS,
     triggers::COMMANDS,
+    attributes::COMMANDS,
+    capabilities::COMMANDS,
+    columns::COMMANDS,
+    comparison::COMMANDS,
+    copy::COMMANDS,
+    date::COMMANDS,
+    digests::COMMANDS,
+    environment::COMMANDS,
+    expr::COMMANDS,
+    files::COMMANDS,
+    grep::COMMANDS,
+    links::COMMANDS,
+    names::COMMANDS,
+    sort::COMMANDS,
+    status::COMMANDS,
+    text::COMMANDS,
 ];
 
 /// The command called `name`: a bare name, or an absolute path for programs outside of `PATH`

@@ -1,0 +1,430 @@
+//! What a script asks of its surroundings: `env`, `uname`, `hostname`, `id`, `getent`, `which`, …
+
+use super::{getopt, operands, owners};
+use crate::shell::process::{Command, Outcome, Process};
+
+pub(super) const COMMANDS: &[(&str, Command)] = &[
+    ("arch", arch),
+    ("env", env),
+    ("getent", getent),
+    ("groups", groups),
+    ("hostname", hostname),
+    ("id", id),
+    ("logger", logger),
+    ("logname", logname),
+    ("nproc", nproc),
+    ("printenv", printenv),
+    ("sleep", sleep),
+    ("tty", tty),
+    ("uname", uname),
+    ("which", which),
+    ("whoami", whoami),
+];
+
+fn env(process: &mut Process<'_>) -> Outcome {
+    let long = [
+        ("ignore-environment", "i"),
+        ("unset=", "u"),
+        ("null", "0"),
+        ("chdir=", "C"),
+    ];
+    let args = getopt::parse(process, "+iu:0C:", &long)?;
+    let (saved, saved_cwd) = (process.env.clone(), process.cwd.clone());
+    let mut operands = args.operands.as_slice();
+    if args.has("i") {
+        process.env.clear();
+    }
+    if operands.first().is_some_and(|first| first == "-") {
+        process.env.clear();
+        operands = &operands[1..];
+    }
+    for name in args.values("u") {
+        process.env.remove(name);
+    }
+    while let Some((name, value)) = operands.first().and_then(|first| first.split_once('=')) {
+        process.env.insert(name.to_owned(), value.to_owned());
+        operands = &operands[1..];
+    }
+    if let Some(directory) = args.value("C") {
+        match process.system.tree.canonical(&process.path(directory)) {
+            Ok(path) if process.system.tree.is_dir(&path) => process.cwd = path,
+            _ => {
+                return Ok(process
+                    .fail(&format!("cannot change directory to '{directory}'"))
+                    .max(125));
+            }
+        }
+    }
+    let status = if operands.is_empty() {
+        let end = if args.has("0") { '\0' } else { '\n' };
+        let text: String = process
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={value}{end}"))
+            .collect();
+        process.stdout.extend_from_slice(text.as_bytes());
+        Ok(0)
+    } else {
+        let (command, stdin) = (operands.to_vec(), process.read_stdin());
+        process.spawn(&command, stdin)
+    };
+    (process.env, process.cwd) = (saved, saved_cwd);
+    status
+}
+
+fn printenv(process: &mut Process<'_>) -> Outcome {
+    let args = getopt::parse(process, "+", &[])?;
+    let mut status = 0;
+    for name in &args.operands {
+        match process.env.get(name).cloned() {
+            Some(value) => process.say(&value),
+            None => status = 1,
+        }
+    }
+    if args.operands.is_empty() {
+        let text: String = process
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect();
+        process.stdout.extend_from_slice(text.as_bytes());
+    }
+    Ok(status)
+}
+
+/// The kernel's name of Debian architecture `arch`, as `uname -m` prints it.
+fn machine(arch: &str) -> Option<&'static str> {
+    Some(match arch {
+        "amd64" => "x86_64",
+        "arm64" => "aarch64",
+        "armhf" => "armv7l",
+        "armel" => "armv6l",
+        "i386" => "i686",
+        "riscv64" => "riscv64",
+        _ => return None,
+    })
+}
+
+fn arch(process: &mut Process<'_>) -> Outcome {
+    let name = machine(&process.system.arch).ok_or_else(|| process.unsupported("this architecture"))?;
+    process.say(name);
+    Ok(0)
+}
+
+fn uname(process: &mut Process<'_>) -> Outcome {
+    let long = [
+        ("kernel-name", "s"),
+        ("nodename", "n"),
+        ("kernel-release", "r"),
+        ("kernel-version", "v"),
+        ("machine", "m"),
+        ("operating-system", "o"),
+    ];
+    let args = getopt::parse(process, "snrvmoa", &long)?;
+    let machine = machine(&process.system.arch).ok_or_else(|| process.unsupported("this architecture"))?;
+    // The kernel that will run is the one installed; while nothing runs there is only its name to tell.
+    let modules = process.system.tree.read_dir("/lib/modules").unwrap_or_default();
+    let release = modules.last().map(|(name, _)| name.clone());
+    let mut fields = Vec::new();
+    for (option, value) in [
+        ("s", Some("Linux".to_owned())),
+        ("n", Some(host(process))),
+        ("r", release.clone()),
+        ("v", release.map(|release| format!("#1 SMP Debian {release}"))),
+        ("m", Some(machine.to_owned())),
+        ("o", Some("GNU/Linux".to_owned())),
+    ] {
+        let wanted = args.has(option) || args.has("a") || args.options().next().is_none() && option == "s";
+        if !wanted {
+            continue;
+        }
+        if value.is_none() {
+            process.note(format!("uname -{option} without a kernel in the tree: answered 0"));
+        }
+        fields.push(value.unwrap_or_else(|| "0".to_owned()));
+    }
+    let line = fields.join(" ");
+    process.say(&line);
+    Ok(0)
+}
+
+fn host(process: &Process<'_>) -> String {
+    let text = process.system.tree.read_text("/etc/hostname").unwrap_or_default();
+    let name = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with('#'));
+    name.unwrap_or("localhost").to_owned()
+}
+
+fn hostname(process: &mut Process<'_>) -> Outcome {
+    let long = [("fqdn", "f"), ("long", "f"), ("short", "s"), ("domain", "d")];
+    let args = getopt::parse(process, "fsd", &long)?;
+    if !args.operands.is_empty() {
+        return Err(process.unsupported("setting the name"));
+    }
+    let full = host(process);
+    let (short, domain) = full.split_once('.').unwrap_or((&full, ""));
+    let answer = match args.last(&["f", "s", "d"]) {
+        Some("s") => short,
+        Some("d") => domain,
+        _ => &full,
+    };
+    let answer = answer.to_owned();
+    process.say(&answer);
+    Ok(0)
+}
+
+fn id(process: &mut Process<'_>) -> Outcome {
+    let long = [
+        ("user", "u"),
+        ("group", "g"),
+        ("groups", "G"),
+        ("name", "n"),
+        ("real", "r"),
+    ];
+    let args = getopt::parse(process, "ugGnr", &long)?;
+    let who = args.operands.first().map_or("0", String::as_str);
+    let tree = &process.system.tree;
+    let entry = match owners::entry(tree, "/etc/passwd", who) {
+        Some(entry) if entry.len() > 3 => entry,
+        // Even without an account database scripts run as root.
+        _ if args.operands.is_empty() => ["root", "x", "0", "0"].map(str::to_owned).to_vec(),
+        _ => return Ok(process.fail(&format!("'{who}': no such user"))),
+    };
+    let (user, uid, gid) = (&entry[0], &entry[2], &entry[3]);
+    let name_of = |gid: &str| gid.parse().ok().and_then(|gid| owners::group_name(tree, gid));
+    let groups = all_groups(process, user, gid);
+    let line = match (args.last(&["u", "g", "G"]), args.has("n")) {
+        (Some("u"), false) => uid.clone(),
+        (Some("u"), true) => user.clone(),
+        (Some("g"), false) => gid.clone(),
+        (Some("g"), true) => name_of(gid).unwrap_or_else(|| gid.clone()),
+        (Some(_), named) => {
+            let shown = groups.iter().map(|gid| {
+                if named {
+                    name_of(gid).unwrap_or_else(|| gid.clone())
+                } else {
+                    gid.clone()
+                }
+            });
+            shown.collect::<Vec<_>>().join(" ")
+        }
+        (None, true) => return Ok(process.fail("cannot print only names in default format")),
+        (None, false) => {
+            let labelled = |gid: &String| name_of(gid).map_or(gid.clone(), |name| format!("{gid}({name})"));
+            let list: Vec<String> = groups.iter().map(labelled).collect();
+            format!("uid={uid}({user}) gid={} groups={}", labelled(gid), list.join(","))
+        }
+    };
+    process.say(&line);
+    Ok(0)
+}
+
+/// The gids of a user: the login group, then those of `/etc/group` in order.
+fn all_groups(process: &Process<'_>, user: &str, gid: &str) -> Vec<String> {
+    let text = process.system.tree.read_text("/etc/group").unwrap_or_default();
+    let mut groups = vec![gid.to_owned()];
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        if let [_, _, number, members] = fields[..]
+            && members.split(',').any(|member| member == user)
+            && number != gid
+        {
+            groups.push(number.to_owned());
+        }
+    }
+    groups
+}
+
+fn groups(process: &mut Process<'_>) -> Outcome {
+    let args = getopt::parse(process, "", &[])?;
+    let user = args.operands.first().cloned().unwrap_or_else(|| "root".to_owned());
+    let Some(entry) = owners::entry(&process.system.tree, "/etc/passwd", &user) else {
+        return Ok(process.fail(&format!("'{user}': no such user")));
+    };
+    let gids = all_groups(process, &user, entry.get(3).map_or("0", String::as_str));
+    let tree = &process.system.tree;
+    let name = |gid: &String| {
+        gid.parse()
+            .ok()
+            .and_then(|gid| owners::group_name(tree, gid))
+            .unwrap_or_else(|| gid.clone())
+    };
+    let names: Vec<String> = gids.iter().map(name).collect();
+    let prefix = if args.operands.is_empty() {
+        String::new()
+    } else {
+        format!("{user} : ")
+    };
+    process.say(&format!("{prefix}{}", names.join(" ")));
+    Ok(0)
+}
+
+fn whoami(process: &mut Process<'_>) -> Outcome {
+    getopt::parse(process, "", &[])?;
+    process.say("root");
+    Ok(0)
+}
+
+/// Nobody has logged in.
+fn logname(process: &mut Process<'_>) -> Outcome {
+    Ok(process.fail("no login name"))
+}
+
+fn getent(process: &mut Process<'_>) -> Outcome {
+    let args = getopt::parse(process, "s:i", &[("service=", "s"), ("no-idn", "i")])?;
+    let Some((database, keys)) = args.operands.split_first() else {
+        return Ok(process.fail("wrong number of arguments"));
+    };
+    let file = match database.as_str() {
+        "passwd" | "group" | "shadow" | "gshadow" => format!("/etc/{database}"),
+        "services" | "protocols" | "hosts" | "networks" | "ahosts" => return find_words(process, database, keys),
+        _ => return Err(process.unsupported(format!("database '{database}'"))),
+    };
+    let text = process.system.tree.read_text(&file).unwrap_or_default();
+    if keys.is_empty() {
+        process.stdout.extend_from_slice(text.as_bytes());
+        return Ok(0);
+    }
+    let mut status = 0;
+    for key in keys {
+        match owners::entry(&process.system.tree, &file, key) {
+            Some(fields) => process.say(&fields.join(":")),
+            None => status = 2,
+        }
+    }
+    Ok(status)
+}
+
+/// Looks keys up in a file of words: a name, a number or address, aliases.
+fn find_words(process: &mut Process<'_>, database: &str, keys: &[String]) -> Outcome {
+    let text = process
+        .system
+        .tree
+        .read_text(&format!("/etc/{}", database.trim_start_matches('a')))
+        .unwrap_or_default();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| {
+            line.split('#')
+                .next()
+                .unwrap_or_default()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+        })
+        .filter(|words| words.len() > 1)
+        .collect();
+    let mut status = 0;
+    for key in keys {
+        match rows.iter().find(|words| {
+            words
+                .iter()
+                .any(|word| word == key || word.split('/').next() == Some(key))
+        }) {
+            Some(words) if database == "hosts" => process.say(&format!("{:15} {}", words[0], words[1..].join(" "))),
+            Some(words) => process.say(&format!("{:21} {}", words[0], words[1..].join(" "))),
+            None => status = 2,
+        }
+    }
+    Ok(status)
+}
+
+fn which(process: &mut Process<'_>) -> Outcome {
+    let args = getopt::parse(process, "as", &[])?;
+    let path = process.env.get("PATH").cloned().unwrap_or_default();
+    let mut status = 0;
+    for name in &args.operands {
+        let candidates: Vec<String> = if name.contains('/') {
+            vec![name.clone()]
+        } else {
+            path.split(':').map(|directory| format!("{directory}/{name}")).collect()
+        };
+        let tree = &process.system.tree;
+        let runs = |path: &String| {
+            tree.stat(path)
+                .is_ok_and(|inode| inode.is_file() && inode.mode & 0o111 != 0)
+        };
+        let found: Vec<String> = candidates
+            .into_iter()
+            .filter(|path| runs(&process.path(path)))
+            .collect();
+        status |= u8::from(found.is_empty());
+        let count = if args.has("a") { found.len() } else { 1 };
+        if !args.has("s") {
+            found.iter().take(count).for_each(|path| process.say(path));
+        }
+    }
+    Ok(status)
+}
+
+/// Nothing passes in a tree; waiting would change nothing.
+fn sleep(process: &mut Process<'_>) -> Outcome {
+    getopt::parse(process, "", &[])?;
+    Ok(0)
+}
+
+/// One: the same on every machine that composes.
+fn nproc(process: &mut Process<'_>) -> Outcome {
+    getopt::parse(process, "", &[("all", "all"), ("ignore=", "ignore")])?;
+    process.say("1");
+    Ok(0)
+}
+
+fn tty(process: &mut Process<'_>) -> Outcome {
+    let args = getopt::parse(process, "s", &[("silent", "s"), ("quiet", "s")])?;
+    if !args.has("s") {
+        process.say("not a tty");
+    }
+    Ok(1)
+}
+
+fn logger(process: &mut Process<'_>) -> Outcome {
+    let args = getopt::parse(process, "+t:p:is", &[("tag=", "t"), ("priority=", "p"), ("id[=]", "i")])?;
+    let text = if args.operands.is_empty() {
+        String::from_utf8_lossy(&operands::read(process, "-")?.unwrap_or_default()).into_owned()
+    } else {
+        args.operands.join(" ")
+    };
+    process.note(format!("logged: {}", text.trim_end()));
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::oracle::{ours, same};
+
+    #[test]
+    fn accounts() {
+        for args in [
+            &["id", "-u"][..],
+            &["id", "-un", "daemon"],
+            &["id", "-g", "daemon"],
+            &["id", "-gn", "daemon"],
+            &["id", "daemon"],
+            &["id", "-u", "no-such-user"],
+            &["getent", "passwd", "daemon"],
+            &["getent", "passwd", "1"],
+            &["getent", "group", "adm", "no-such-group"],
+            &["getent", "passwd", "no-such-user"],
+            &["whoami"],
+        ] {
+            same(&[], args, "");
+        }
+    }
+
+    #[test]
+    fn programs_start_with_the_environment_given() {
+        for args in [
+            &["env", "-i", "A=1", "B=x y", "env"][..],
+            &["env", "-i", "A=1", "env", "-u", "A", "B=2"],
+            &["env", "-i", "X=1", "cat"],
+        ] {
+            same(&[], args, "input\n");
+        }
+        same(&[], &["tty"], "");
+        same(&[], &["sleep", "0"], "");
+        assert_eq!(ours(&[], &["uname", "-sm"], "").stdout, "Linux x86_64\n");
+        assert_eq!(ours(&[], &["nproc"], "").stdout, "1\n");
+    }
+}

@@ -1,0 +1,517 @@
+//! Making, moving and removing: `mkdir`, `rmdir`, `rm`, `mv`, `touch`, `truncate`, `mktemp`, `mkfifo`, `mknod`, `sync`.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::getopt::{self, Arguments};
+use super::{date, mode, operands};
+use crate::shell::process::{Command, Outcome, Process};
+use crate::tree::{Errno, Follow, Kind};
+
+pub(super) const COMMANDS: &[(&str, Command)] = &[
+    ("mkdir", mkdir),
+    ("mkfifo", mkfifo),
+    ("mknod", mknod),
+    ("mktemp", mktemp),
+    ("mv", mv),
+    ("rm", rm),
+    ("rmdir", rmdir),
+    ("sync", sync),
+    ("touch", touch),
+    ("truncate", truncate),
+    ("unlink", unlink),
+];
+
+fn mkdir(process: &mut Process<'_>) -> Outcome {
+    // -Z sets an SELinux context, which a system without SELinux does not have.
+    let long = [("parents", "p"), ("mode=", "m"), ("verbose", "v"), ("context[=]", "Z")];
+    let args = getopt::parse(process, "pm:vZ", &long)?;
+    if args.operands.is_empty() {
+        return Ok(process.fail("missing operand"));
+    }
+    let plain = 0o777 & !process.umask;
+    let last = match args.value("m") {
+        None => plain,
+        Some(text) => match mode::apply(text, 0o777, true, process.umask) {
+            Some(mode) => mode,
+            None => return Ok(process.fail(&format!("invalid mode '{text}'"))),
+        },
+    };
+    let mut status = 0;
+    for name in &args.operands {
+        let path = process.path(name);
+        if args.has("p") {
+            status |= make_parents(process, name, plain, args.has("v"));
+            if status == 0 && process.system.tree.is_dir(&path) {
+                continue;
+            }
+        }
+        match operands::create(process, &path, Kind::Dir(BTreeMap::new()), last) {
+            Ok(_) if args.has("v") => process.say(&format!("mkdir: created directory '{name}'")),
+            Ok(_) => {}
+            Err(error) => status = process.fail(&format!("cannot create directory '{name}': {}", error.errno)),
+        }
+    }
+    Ok(status)
+}
+
+/// Makes the missing directories above `name`, as `mkdir -p` does: searchable and writable by the owner.
+pub(super) fn make_parents(process: &mut Process<'_>, name: &str, mode: u32, verbose: bool) -> u8 {
+    let trimmed = name.trim_end_matches('/');
+    for (at, _) in trimmed.match_indices('/').filter(|(at, _)| *at > 0) {
+        let part = &trimmed[..at];
+        let path = process.path(part);
+        if process.system.tree.is_dir(&path) {
+            continue;
+        }
+        match operands::create(process, &path, Kind::Dir(BTreeMap::new()), mode | 0o300) {
+            Ok(_) if verbose => process.say(&format!("mkdir: created directory '{part}'")),
+            Ok(_) => {}
+            Err(error) => return process.fail(&format!("cannot create directory '{part}': {}", error.errno)),
+        }
+    }
+    0
+}
+
+fn rmdir(process: &mut Process<'_>) -> Outcome {
+    let long = [("parents", "p"), ("ignore-fail-on-non-empty", "i"), ("verbose", "v")];
+    let args = getopt::parse(process, "pv", &long)?;
+    if args.operands.is_empty() {
+        return Ok(process.fail("missing operand"));
+    }
+    let mut status = 0;
+    for name in &args.operands {
+        let mut part = name.trim_end_matches('/');
+        loop {
+            if args.has("v") {
+                process.say(&format!("rmdir: removing directory, '{part}'"));
+            }
+            let path = process.path(part);
+            if let Err(error) = process.system.tree.rmdir(&path) {
+                if error.errno != Errno::NotEmpty || !args.has("i") {
+                    status = process.fail(&format!("failed to remove '{part}': {}", error.errno));
+                }
+                break;
+            }
+            let above = operands::parent(part);
+            if !args.has("p") || above == "." || above == "/" {
+                break;
+            }
+            part = above;
+        }
+    }
+    Ok(status)
+}
+
+fn rm(process: &mut Process<'_>) -> Outcome {
+    let long = [
+        ("force", "f"),
+        ("recursive", "r"),
+        ("dir", "d"),
+        ("verbose", "v"),
+        ("one-file-system", "x"),
+        ("preserve-root[=]", "preserve-root"),
+    ];
+    let args = getopt::parse(process, "frRdv", &long)?;
+    let force = args.has("f");
+    if args.operands.is_empty() && !force {
+        return Ok(process.fail("missing operand"));
+    }
+    let recursive = args.has("r") || args.has("R");
+    let mut status = 0;
+    for name in &args.operands {
+        let path = process.path(name);
+        if matches!(operands::base(name), "." | ".." | "") {
+            status = process.fail(&format!("refusing to remove '.' or '..' directory: skipping '{name}'"));
+            continue;
+        }
+        let tree = &mut process.system.tree;
+        let link = tree
+            .lstat(path.trim_end_matches('/'))
+            .is_ok_and(crate::tree::Inode::is_symlink);
+        if link && path.ends_with('/') {
+            return Err(process.unsupported(format!("removing through the link '{name}'")));
+        }
+        let directory = tree.lstat(&path).map(crate::tree::Inode::is_dir);
+        let removed = match directory {
+            Err(error) => Err(error.errno),
+            Ok(true) if recursive => tree.remove_all(&path).map_err(|error| error.errno),
+            Ok(true) if args.has("d") => tree.rmdir(&path).map_err(|error| error.errno),
+            Ok(true) => Err(Errno::IsDir),
+            Ok(false) => tree.unlink(&path).map_err(|error| error.errno),
+        };
+        match removed {
+            Ok(()) if args.has("v") => process.say(&format!("removed '{name}'")),
+            Ok(()) => {}
+            Err(Errno::NoEntry | Errno::NotDir) if force => {}
+            Err(errno) => status = process.fail(&format!("cannot remove '{name}': {errno}")),
+        }
+    }
+    Ok(status)
+}
+
+fn unlink(process: &mut Process<'_>) -> Outcome {
+    let args = getopt::parse(process, "", &[])?;
+    let [name] = &args.operands[..] else {
+        return Ok(process.fail("exactly one operand is needed"));
+    };
+    let path = process.path(name);
+    Ok(match process.system.tree.unlink(&path) {
+        Ok(()) => 0,
+        Err(error) => process.fail(&format!("cannot unlink '{name}': {}", error.errno)),
+    })
+}
+
+/// Sources and the path each shall get, for `cp`, `mv` and `ln`: into a directory, or one to one.
+/// Nothing if the operands make no sense, which has then been said.
+pub(super) fn destinations(process: &mut Process<'_>, args: &Arguments, follow: bool) -> Option<Vec<(String, String)>> {
+    let mut sources = args.operands.clone();
+    let target = match args.value("t") {
+        Some(directory) => directory.to_owned(),
+        None => sources.pop()?,
+    };
+    if sources.is_empty() {
+        process.fail(&format!("missing destination file operand after '{target}'"));
+        return None;
+    }
+    let path = process.path(&target);
+    let tree = &process.system.tree;
+    let directory = tree.is_dir(&path) && (follow || !tree.lstat(&path).is_ok_and(crate::tree::Inode::is_symlink));
+    if args.has("T") || (!directory && !args.has("t")) {
+        if sources.len() > 1 {
+            process.fail(&format!("target '{target}': {}", Errno::NotDir));
+            return None;
+        }
+        return Some(vec![(sources.remove(0), target)]);
+    }
+    if !directory {
+        process.fail(&format!("target directory '{target}': {}", Errno::NotDir));
+        return None;
+    }
+    let into = |source: String| {
+        let place = format!("{}/{}", target.trim_end_matches('/'), operands::base(&source));
+        (source, place)
+    };
+    Some(sources.into_iter().map(into).collect())
+}
+
+fn mv(process: &mut Process<'_>) -> Outcome {
+    let long = [
+        ("force", "f"),
+        ("no-clobber", "n"),
+        ("no-target-directory", "T"),
+        ("target-directory=", "t"),
+        ("update", "u"),
+        ("verbose", "v"),
+        ("context[=]", "Z"),
+        ("interactive", "i"),
+    ];
+    let args = getopt::parse(process, "fnTt:vZ", &long)?;
+    if args.has("u") || args.has("i") {
+        return Err(process.unsupported("--update or --interactive"));
+    }
+    let Some(pairs) = destinations(process, &args, true) else {
+        return Ok(1);
+    };
+    let mut status = 0;
+    for (source, target) in pairs {
+        let (from, to) = (process.path(&source), process.path(&target));
+        let tree = &mut process.system.tree;
+        if args.last(&["n", "f"]) == Some("n") && tree.lexists(&to) {
+            continue;
+        }
+        let same =
+            tree.lookup(&from, Follow::No).is_ok() && tree.lookup(&from, Follow::No) == tree.lookup(&to, Follow::No);
+        if same && tree.canonical_parent(&from) == tree.canonical_parent(&to) {
+            status = process.fail(&format!("'{source}' and '{target}' are the same file"));
+        } else if same {
+            // rename(2) leaves two links to one file alone; mv removes the old name.
+            let _ = tree.unlink(&from);
+        } else if let Err(error) = tree.rename(&from, &to) {
+            let text = match error.errno {
+                Errno::NoEntry if !tree.lexists(&from) => format!("cannot stat '{source}': {}", error.errno),
+                errno => format!("cannot move '{source}' to '{target}': {errno}"),
+            };
+            status = process.fail(&text);
+            continue;
+        }
+        if args.has("v") && !same {
+            process.say(&format!("renamed '{source}' -> '{target}'"));
+        }
+    }
+    Ok(status)
+}
+
+fn touch(process: &mut Process<'_>) -> Outcome {
+    let long = [
+        ("no-create", "c"),
+        ("no-dereference", "h"),
+        ("reference=", "r"),
+        ("date=", "d"),
+        ("time=", "time"),
+    ];
+    let args = getopt::parse(process, "acfhmr:d:t:", &long)?;
+    if args.has("t") || args.has("time") {
+        return Err(process.unsupported("-t or --time"));
+    }
+    let follow = if args.has("h") { Follow::No } else { Follow::Yes };
+    let mut time = process.system.tree.now;
+    if let Some(reference) = args.value("r") {
+        let path = process.path(reference);
+        let tree = &process.system.tree;
+        match tree.lookup(&path, follow) {
+            Ok(id) => time = tree.inode(id).mtime,
+            Err(error) => {
+                let text = format!("failed to get attributes of '{reference}': {}", error.errno);
+                return Ok(process.fail(&text));
+            }
+        }
+    }
+    if let Some(text) = args.value("d") {
+        time =
+            date::parse(text, process.system.tree.now).ok_or_else(|| process.unsupported(format!("date '{text}'")))?;
+    }
+    let mut status = 0;
+    for name in &args.operands {
+        let path = process.path(name);
+        let present = process.system.tree.lookup(&path, follow);
+        if present.is_err() && (args.has("c") || args.has("h")) {
+            if args.has("h") && !args.has("c") {
+                status = process.fail(&format!("setting times of '{name}': {}", Errno::NoEntry));
+            }
+            continue;
+        }
+        if present.is_err()
+            && let Err(error) = operands::write(process, name, Bytes::new())
+        {
+            status = process.fail(&format!("cannot touch '{name}': {}", error.errno));
+            continue;
+        }
+        // -a alone changes the access time, which the tree does not have.
+        if args.has("a") && !args.has("m") {
+            continue;
+        }
+        if let Ok(id) = process.system.tree.lookup(&path, follow) {
+            process.system.tree.inode_mut(id).mtime = time;
+        }
+    }
+    Ok(status)
+}
+
+fn truncate(process: &mut Process<'_>) -> Outcome {
+    let args = getopt::parse(process, "cs:", &[("no-create", "c"), ("size=", "s")])?;
+    let text = args.value("s").unwrap_or_default();
+    let size: usize = text
+        .parse()
+        .map_err(|_| process.unsupported(format!("size '{text}'")))?;
+    let mut status = 0;
+    for name in &args.operands {
+        let path = process.path(name);
+        let mut content = process
+            .system
+            .tree
+            .read(&path)
+            .map(|old| old.to_vec())
+            .unwrap_or_default();
+        if args.has("c") && !process.system.tree.exists(&path) {
+            continue;
+        }
+        content.resize(size, 0);
+        if let Err(error) = operands::write(process, name, content) {
+            status = process.fail(&format!("cannot open '{name}' for writing: {}", error.errno));
+        }
+    }
+    Ok(status)
+}
+
+fn mktemp(process: &mut Process<'_>) -> Outcome {
+    let long = [
+        ("directory", "d"),
+        ("dry-run", "u"),
+        ("quiet", "q"),
+        ("tmpdir[=]", "tmpdir"),
+        ("suffix=", "suffix"),
+    ];
+    let args = getopt::parse(process, "dqup:t", &long)?;
+    let template = args.operands.first().map_or("tmp.XXXXXXXXXX", String::as_str);
+    let suffix = args.value("suffix").unwrap_or_default();
+    let (before, after) = match template.rfind("XXX") {
+        Some(at) => template.split_at(at + 3),
+        None => return Ok(process.fail(&format!("too few X's in template '{template}'"))),
+    };
+    let stem = before.trim_end_matches('X');
+    let width = before.len() - stem.len();
+    let environment = process.env.get("TMPDIR").filter(|dir| !dir.is_empty()).cloned();
+    let temporary = environment.unwrap_or_else(|| "/tmp".to_owned());
+    let in_tmpdir = args.operands.is_empty() || args.has("t") || args.has("p") || args.has("tmpdir");
+    let directory = args
+        .value("p")
+        .or(args.value("tmpdir"))
+        .unwrap_or(&temporary)
+        .trim_end_matches('/')
+        .to_owned();
+    // Names count up from 0 instead of being random: the same scripts give the same tree.
+    for number in 0_u32.. {
+        let mut name = format!("{stem}{number:0width$}{after}{suffix}");
+        if in_tmpdir {
+            name = format!("{directory}/{name}");
+        }
+        let path = process.path(&name);
+        if process.system.tree.lexists(&path) {
+            continue;
+        }
+        if args.has("u") {
+            process.say(&name);
+            return Ok(0);
+        }
+        let (kind, mode) = if args.has("d") {
+            (Kind::Dir(BTreeMap::new()), 0o700)
+        } else {
+            (Kind::File(Bytes::new()), 0o600)
+        };
+        return Ok(match operands::create(process, &path, kind, mode) {
+            Ok(_) => {
+                process.say(&name);
+                0
+            }
+            Err(error) => process.fail(&format!("failed to create '{name}': {}", error.errno)),
+        });
+    }
+    Err(process.unsupported("more than 2^32 temporary files"))
+}
+
+fn mkfifo(process: &mut Process<'_>) -> Outcome {
+    let args = getopt::parse(process, "m:", &[("mode=", "m")])?;
+    let mode = args.value("m").map_or(Some(0o666 & !process.umask), |text| {
+        mode::apply(text, 0o666, false, process.umask)
+    });
+    make_nodes(process, &args.operands, &Kind::Fifo, mode)
+}
+
+fn mknod(process: &mut Process<'_>) -> Outcome {
+    let args = getopt::parse(process, "m:", &[("mode=", "m")])?;
+    let mode = args.value("m").map_or(Some(0o666 & !process.umask), |text| {
+        mode::apply(text, 0o666, false, process.umask)
+    });
+    let number = |at: usize| args.operands.get(at).and_then(|text| text.parse().ok());
+    let kind = match (args.operands.get(1).map(String::as_str), number(2), number(3)) {
+        (Some("p"), None, None) => Kind::Fifo,
+        (Some("b"), Some(major), Some(minor)) => Kind::Block { major, minor },
+        (Some("c" | "u"), Some(major), Some(minor)) => Kind::Char { major, minor },
+        _ => return Ok(process.fail("invalid device type or numbers")),
+    };
+    make_nodes(process, &args.operands[..1], &kind, mode)
+}
+
+fn make_nodes(process: &mut Process<'_>, names: &[String], kind: &Kind, mode: Option<u32>) -> Outcome {
+    let Some(mode) = mode else {
+        return Ok(process.fail("invalid mode"));
+    };
+    let mut status = 0;
+    for name in names {
+        let path = process.path(name);
+        if let Err(error) = operands::create(process, &path, kind.clone(), mode) {
+            status = process.fail(&format!("{name}: {}", error.errno));
+        }
+    }
+    Ok(status)
+}
+
+/// A tree in memory has nothing to flush.
+fn sync(process: &mut Process<'_>) -> Outcome {
+    getopt::parse(process, "df", &[("data", "d"), ("file-system", "f")])?;
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::oracle::{ours, same};
+
+    const START: &[&str] = &["d/", "d/e/", "d/f=inner", "a=A", "b=B", "l->d", "dangling->nowhere"];
+
+    #[test]
+    fn mkdir_and_rmdir() {
+        for args in [
+            &["mkdir", "x"][..],
+            &["mkdir", "d"],
+            &["mkdir", "x/y"],
+            &["mkdir", "-p", "x/y/z", "d", "l"],
+            &["mkdir", "-p", "-m", "0700", "x/y"],
+            &["mkdir", "-m", "2750", "x"],
+            &["mkdir", "-pv", "x/y/"],
+            &["mkdir", "-p", "a/y"],
+            &["mkdir", "dangling"],
+            &["rmdir", "d"],
+            &["rmdir", "d/e", "nothing"],
+            &["rmdir", "--ignore-fail-on-non-empty", "d"],
+            &["rmdir", "-p", "d/e"],
+            &["rmdir", "-p", "--ignore-fail-on-non-empty", "d/e"],
+            &["rmdir", "a"],
+        ] {
+            same(START, args, "");
+        }
+    }
+
+    #[test]
+    fn rm_and_mv() {
+        for args in [
+            &["rm", "a", "nothing"][..],
+            &["rm", "-f", "nothing", "a/x"],
+            &["rm", "-f"],
+            &["rm", "d"],
+            &["rm", "-rf", "d", "l"],
+            &["rm", "-d", "d/e", "d"],
+            &["rm", "-v", "a"],
+            &["mv", "a", "b"],
+            &["mv", "a", "b", "d"],
+            &["mv", "a", "l"],
+            &["mv", "-T", "a", "l"],
+            &["mv", "-n", "a", "b"],
+            &["mv", "--no-clobber", "a", "c"],
+            &["mv", "-T", "d", "d/e"],
+            &["mv", "d", "a"],
+            &["mv", "a", "b", "c"],
+            &["mv", "nothing", "c"],
+            &["mv", "a", "a"],
+            &["mv", "-t", "d", "a", "dangling"],
+            &["mv", "-v", "a", "c"],
+            &["mv", "d", "z"],
+            &["mv", "d/f", "d/e"],
+        ] {
+            same(START, args, "");
+        }
+    }
+
+    #[test]
+    fn touch_and_truncate() {
+        for args in [
+            &["touch", "a", "new", "dangling"][..],
+            &["touch", "-c", "new"],
+            &["touch", "-h", "new"],
+            &["touch", "-r", "missing", "new"],
+            &["touch", "x/y"],
+            &["truncate", "-s", "0", "a", "new"],
+            &["truncate", "-s", "3", "a"],
+            &["mkfifo", "-m", "600", "pipe"],
+        ] {
+            same(START, args, "");
+        }
+    }
+
+    #[test]
+    fn mktemp_names_are_reproducible() {
+        let effect = ours(&["t.00=x"], &["mktemp", "-p", ".", "t.XXX"], "");
+        assert_eq!(effect.stdout, "./t.000\n");
+        assert_eq!(effect.files["t.000"], "file 600 ");
+        assert_eq!(
+            ours(&[], &["mktemp", "-d", "--suffix=.d", "q.XXXX"], "").stdout,
+            "q.0000.d\n"
+        );
+        assert_eq!(ours(&[], &["mktemp"], "").stdout, "/tmp/tmp.0000000000\n");
+        assert_eq!(
+            ours(&[], &["mktemp", "-t", "abc.XXXXXX"], "").stdout,
+            "/tmp/abc.000000\n"
+        );
+    }
+}
