@@ -1,5 +1,7 @@
 //! What an image contains: written beside the image, and into it at [`crate::paths::MANIFEST`].
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The manifest of one image.
@@ -19,6 +21,9 @@ pub struct Manifest {
     pub definition: serde_json::Value,
     /// Every package, sorted by name.
     pub packages: Vec<PackageRecord>,
+    /// Every regular file of the root by path, with `sha256:` and its digest; empty in the copy inside the image.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 /// One package of an image.

@@ -1,5 +1,8 @@
 //! Stage 7: a composed tree to a disk image.
 
+/// What happens to a composed tree before it becomes the root.
+pub mod rootfs;
+
 /// The squashfs writer.
 pub mod squashfs;
 

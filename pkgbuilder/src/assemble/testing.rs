@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use computatom_compose::tree::{Inode, Kind, Tree};
+use computatom_spec::manifest::{Manifest, PackageRecord};
+
+use crate::definition::image::{Debian, Image, Partitions, Target, Units};
 
 /// Time of everything in [`sample`].
 pub(super) const EPOCH: i64 = 1_700_000_000;
@@ -207,4 +210,76 @@ pub(super) fn with_kernel() -> Tree {
         put(&mut tree, &format!("{folder}/kernel/{path}.ko.xz"), &module(depends));
     }
     tree
+}
+
+/// A definition that asks for little.
+pub(super) fn image() -> Image {
+    Image {
+        name: "test".to_owned(),
+        description: "an image for tests".to_owned(),
+        targets: vec![Target {
+            name: "raspberrypi-arm64".to_owned(),
+            arch: computatom_spec::arch::Arch::Arm64,
+            packages: Vec::new(),
+        }],
+        debian: Debian {
+            suites: Vec::new(),
+            components: Vec::new(),
+            packages: Vec::new(),
+            prefer: Vec::new(),
+            avoid: Vec::new(),
+            recommends: false,
+        },
+        components: Vec::new(),
+        exclude: Vec::new(),
+        files: Vec::new(),
+        units: Units::default(),
+        partitions: Partitions {
+            bootsel_mib: 8,
+            boot_mib: 8,
+            root_mib: 16,
+        },
+        cmdline: Vec::new(),
+        site: computatom_spec::site::Site::default(),
+    }
+}
+
+/// The manifest of [`image`] with two packages.
+pub(super) fn manifest(image: &Image) -> Manifest {
+    Manifest {
+        format: 1,
+        image: image.name.clone(),
+        target: image.targets[0].name.clone(),
+        tool: "0".to_owned(),
+        epoch: EPOCH,
+        definition: serde_json::to_value(image).unwrap(),
+        packages: packages(),
+        files: BTreeMap::new(),
+    }
+}
+
+/// Two packages, one from the archive and one of our own.
+pub(super) fn packages() -> Vec<PackageRecord> {
+    let record = |name: &str, version: &str, source: &str, origin: &str| PackageRecord {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        architecture: "arm64".to_owned(),
+        digest: format!("sha256:{}", "ab".repeat(32)),
+        source: source.to_owned(),
+        origin: origin.to_owned(),
+    };
+    vec![
+        record(
+            "libc6",
+            "2:2.41-12+deb13u1",
+            "debian",
+            "pool/main/g/glibc/libc6_2.41-12+deb13u1_arm64.deb",
+        ),
+        record(
+            "nomad",
+            "1.10.5-1",
+            "go-module",
+            "github.com/hashicorp/nomad@v1.10.5 go1.24",
+        ),
+    ]
 }

@@ -63,7 +63,7 @@ impl Board {
 }
 
 /// What the firmware knows besides the card.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The one-shot flag for a trial boot is set.
     pub tryboot: bool,
@@ -87,7 +87,7 @@ pub struct Boot {
     /// The device tree.
     pub device_tree: Vec<u8>,
     /// The command line, without what the firmware adds of its own.
-    pub command_line: String,
+    pub cmdline: String,
 }
 
 /// Follows the firmware of `board` through the image at `image`.
@@ -95,7 +95,7 @@ pub struct Boot {
 /// # Errors
 ///
 /// Fails where the board would stay dark, and says why.
-pub fn boot(image: &Path, board: Board, options: Options) -> Result<Boot> {
+pub fn boot(image: &Path, board: Board, options: &Options) -> Result<Boot> {
     let file = File::open(image).with_context(|| format!("opening image {}", image.display()))?;
     let table = Table::read(&file)?;
     let (partition, ab) = select_partition(&file, &table, board, options)?;
@@ -137,7 +137,7 @@ pub fn boot(image: &Path, board: Board, options: Options) -> Result<Boot> {
         None => Vec::new(),
     };
     let command_line_file = format!("{prefix}{}", config.get("cmdline").unwrap_or("cmdline.txt"));
-    let command_line = String::from_utf8_lossy(&must(&command_line_file)?)
+    let cmdline = String::from_utf8_lossy(&must(&command_line_file)?)
         .lines()
         .next()
         .unwrap_or_default()
@@ -150,12 +150,12 @@ pub fn boot(image: &Path, board: Board, options: Options) -> Result<Boot> {
         initramfs,
         device_tree: must(&device_tree_name)?,
         device_tree_name,
-        command_line,
+        cmdline,
     })
 }
 
 /// The partition to boot, and whether autoboot.txt makes a trial choose a partition rather than `tryboot.txt`.
-fn select_partition(file: &File, table: &Table, board: Board, options: Options) -> Result<(u8, bool)> {
+fn select_partition(file: &File, table: &Table, board: Board, options: &Options) -> Result<(u8, bool)> {
     let mut volumes = table.partitions.iter().filter(|partition| partition.kind == FAT);
     let first = *volumes.clone().next().context("the image has no FAT partition")?;
     let volume = Volume::open(file, first)?;
@@ -257,7 +257,7 @@ pub fn check(image: &Path, board: Board) -> Result<()> {
         ),
     ];
     for (way, options) in ways {
-        boot(image, board, options)
+        boot(image, board, &options)
             .and_then(|boot| check_boot(image, &boot))
             .with_context(|| format!("checking that {way} of a {board:?} finds its way"))?;
     }
@@ -276,7 +276,7 @@ fn check_boot(image: &Path, boot: &Boot) -> Result<()> {
         bail!("the initramfs is not a newc archive");
     }
     let root = boot
-        .command_line
+        .cmdline
         .split_whitespace()
         .find_map(|word| word.strip_prefix(boot::ROOT)?.strip_prefix("=PARTUUID="))
         .context("the command line names no root by PARTUUID")?;

@@ -49,7 +49,7 @@ const OLD: Options = Options {
 #[test]
 fn the_measured_decisions() {
     let partition =
-        |file: &tempfile::NamedTempFile, options| boot(file.path(), Board::Pi4, options).map(|boot| boot.partition);
+        |file: &tempfile::NamedTempFile, options| boot(file.path(), Board::Pi4, &options).map(|boot| boot.partition);
     let fresh = card(|_, _| {});
     assert_eq!(partition(&fresh, NORMAL).unwrap(), 2);
     assert_eq!(partition(&fresh, TRIAL).unwrap(), 3);
@@ -85,7 +85,7 @@ fn the_measured_decisions() {
             );
         }
     });
-    let fallback = boot(renamed.path(), Board::Pi4, NORMAL).unwrap();
+    let fallback = boot(renamed.path(), Board::Pi4, &NORMAL).unwrap();
     assert_eq!(fallback.kernel_name, "kernel8.img");
 }
 
@@ -95,9 +95,9 @@ fn a_fresh_card_boots_every_board_every_way() {
     for board in [Board::Pi3, Board::Pi4] {
         check(card.path(), board).unwrap();
     }
-    let pi3 = boot(card.path(), Board::Pi3, NORMAL).unwrap();
+    let pi3 = boot(card.path(), Board::Pi3, &NORMAL).unwrap();
     assert_eq!(pi3.device_tree_name, "bcm2837-rpi-3-b.dtb");
-    assert!(pi3.command_line.starts_with("root=PARTUUID=c0de0042-05 "));
+    assert!(pi3.cmdline.starts_with("root=PARTUUID=c0de0042-05 "));
 }
 
 #[test]

@@ -1,0 +1,278 @@
+//! What happens to a composed tree before it becomes the read-only root: one rule after the other, all in [`RULES`].
+
+mod units;
+
+use anyhow::{Context, Result};
+use computatom_compose::tree::{Follow, Inode, Kind, Tree};
+use computatom_spec::manifest::Manifest;
+use computatom_spec::paths;
+
+use crate::definition::exclude::Excludes;
+use crate::definition::image::{Image, ImageFile};
+use crate::{bail_input, input_error, interrupt};
+
+/// What the rules go by.
+#[derive(Debug)]
+pub struct Input<'a> {
+    /// The definition.
+    pub image: &'a Image,
+    /// What the image contains.
+    pub manifest: &'a Manifest,
+    /// No file is younger, seconds since 1970.
+    pub epoch: i64,
+}
+
+type Rule = fn(&mut Tree, &Input<'_>) -> Result<()>;
+
+/// The rules in their order: what is removed, what every node has, what the definition says (so that it has the last
+/// word), and the times of it all.
+const RULES: &[(&str, Rule)] = &[
+    ("leaving out what the definition excludes", exclude),
+    ("removing caches, backups and locks", remove_leftovers),
+    ("emptying mount points", empty_mount_points),
+    ("removing what is a node's own", remove_identity),
+    ("moving dpkg's database into the image", move_dpkg_database),
+    ("locking root's password", lock_root),
+    ("linking resolv.conf", link_resolv_conf),
+    ("writing fstab and hosts", write_tables),
+    ("writing site settings and manifest", write_contract),
+    ("switching units", units::switch),
+    ("writing the definition's files", write_files),
+    ("stamping the clock", stamp_clock),
+    ("clamping times", clamp_times),
+];
+
+/// Makes a composed tree the root of an image.
+///
+/// # Errors
+///
+/// A definition that asks for what the tree cannot do (a unit that is not there) is wrong input.
+pub fn finish(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
+    tree.now = input.epoch;
+    for (what, rule) in RULES {
+        interrupt::check()?;
+        rule(tree, input).with_context(|| format!("{what} (root file system)"))?;
+    }
+    Ok(())
+}
+
+fn exclude(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
+    let excludes = Excludes::new(&input.image.exclude).map_err(|error| input_error!("exclude: {error}"))?;
+    // Children before parents: a folder goes once nothing of it is kept.
+    for (path, id) in tree.walk("/")?.into_iter().rev() {
+        if !excludes.excluded(&path) {
+            continue;
+        }
+        match &tree.inode(id).kind {
+            Kind::Dir(entries) if entries.is_empty() => tree.rmdir(&path)?,
+            Kind::Dir(_) => {}
+            _ => tree.unlink(&path)?,
+        }
+    }
+    Ok(())
+}
+
+fn remove_leftovers(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
+    const FILES: &[&str] = &[
+        "/etc/.pwd.lock",
+        "/etc/group-",
+        "/etc/gshadow-",
+        "/etc/passwd-",
+        "/etc/shadow-",
+        "/etc/subgid-",
+        "/etc/subuid-",
+        "/var/lib/dpkg/diversions-old",
+        "/var/lib/dpkg/lock",
+        "/var/lib/dpkg/lock-frontend",
+        "/var/lib/dpkg/statoverride-old",
+        "/var/lib/dpkg/status-old",
+        "/var/lib/dpkg/triggers/Lock",
+    ];
+    // The folders themselves stay: packages ship them, with owners and modes.
+    const FOLDERS: &[&str] = &["/var/backups", "/var/cache", "/var/lib/apt/lists"];
+    for path in FILES {
+        remove(tree, path)?;
+    }
+    for folder in FOLDERS {
+        if tree.is_dir(folder) {
+            for (path, id) in tree.walk(folder)? {
+                if !tree.inode(id).is_dir() {
+                    tree.unlink(&path)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `/boot` lies on partitions of its own; the others are mounted over at every boot.
+fn empty_mount_points(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
+    const EMPTY: &[(&str, u32)] = &[
+        ("/boot", 0o755),
+        ("/dev", 0o755),
+        ("/mnt", 0o755),
+        ("/proc", 0o555),
+        ("/run", 0o755),
+        ("/sys", 0o555),
+        ("/tmp", 0o1777),
+        ("/var/tmp", 0o1777),
+    ];
+    for (path, mode) in EMPTY {
+        remove(tree, path)?;
+        tree.mkdir_all(path, 0o755)?;
+        tree.chmod(path, *mode)?;
+    }
+    Ok(())
+}
+
+/// Name, machine id and host keys are made or found by every node itself. An empty machine-id says so to systemd (an absent
+/// one would be a first boot with all presets; machine-id(5)).
+fn remove_identity(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
+    remove(tree, "/etc/hostname")?;
+    remove(tree, "/var/lib/systemd/random-seed")?;
+    if tree.lstat("/var/lib/dbus/machine-id").is_ok_and(Inode::is_file) {
+        remove(tree, "/var/lib/dbus/machine-id")?;
+    }
+    if tree.is_dir("/etc/ssh") {
+        for (name, _) in tree.read_dir("/etc/ssh")? {
+            if name.starts_with("ssh_host_") {
+                tree.unlink(&format!("/etc/ssh/{name}"))?;
+            }
+        }
+    }
+    remove(tree, "/etc/machine-id")?;
+    tree.write("/etc/machine-id", "", 0o444)?;
+    Ok(())
+}
+
+/// The database tells what is in the image, so it is replaced with it; `/var` belongs to the node and is not.
+fn move_dpkg_database(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
+    const OLD: &str = "/var/lib/dpkg";
+    if !tree.lstat(OLD).is_ok_and(Inode::is_dir) {
+        return Ok(());
+    }
+    let parent = paths::DPKG.rsplit_once('/').map_or("/", |(parent, _)| parent);
+    tree.mkdir_all(parent, 0o755)?;
+    tree.rename(OLD, paths::DPKG)?;
+    tree.symlink(&format!("../..{}", paths::DPKG), OLD)?;
+    Ok(())
+}
+
+fn lock_root(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
+    const SHADOW: &str = "/etc/shadow";
+    if !tree.is_file(SHADOW) {
+        return Ok(());
+    }
+    let text = tree.read_text(SHADOW)?;
+    let locked: String = text
+        .lines()
+        .map(
+            |line| match line.strip_prefix("root:").and_then(|rest| rest.split_once(':')) {
+                // `*` is no password and yet lets a key in (shadow(5), sshd_config(5) on locked accounts).
+                Some((_, rest)) => format!("root:*:{rest}\n"),
+                None => format!("{line}\n"),
+            },
+        )
+        .collect();
+    tree.write(SHADOW, locked, 0o640)?;
+    Ok(())
+}
+
+fn link_resolv_conf(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
+    remove(tree, "/etc/resolv.conf")?;
+    tree.symlink("../run/systemd/resolve/stub-resolv.conf", "/etc/resolv.conf")?;
+    Ok(())
+}
+
+fn write_tables(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
+    const FSTAB: &str = "# /init mounts the root, /var (DATA) and the overlay on /etc before systemd starts.\n";
+    const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+    tree.write("/etc/fstab", FSTAB, 0o644)?;
+    if !tree.lexists("/etc/hosts") {
+        tree.write("/etc/hosts", HOSTS, 0o644)?;
+    }
+    Ok(())
+}
+
+fn write_contract(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
+    put(tree, paths::SITE, &json(&input.image.site)?, 0o644)?;
+    put(tree, paths::MANIFEST, &json(input.manifest)?, 0o644)
+}
+
+fn write_files(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
+    for file in &input.image.files {
+        write_file(tree, file).with_context(|| format!("writing {}", file.path))?;
+    }
+    Ok(())
+}
+
+fn write_file(tree: &mut Tree, file: &ImageFile) -> Result<()> {
+    remove(tree, &file.path)?;
+    match (&file.text, &file.symlink) {
+        (Some(text), None) => {
+            let Ok(mode) = u32::from_str_radix(&file.mode, 8) else {
+                bail_input!(
+                    "the mode `{}` of {} is not octal: write it as `0644`",
+                    file.mode,
+                    file.path
+                );
+            };
+            put(tree, &file.path, text.as_bytes(), mode)
+        }
+        (None, Some(target)) => {
+            make_parent(tree, &file.path)?;
+            tree.symlink(target, &file.path)?;
+            Ok(())
+        }
+        _ => bail_input!("the file {} needs either `text` or `symlink`", file.path),
+    }
+}
+
+/// systemd sets a clock that is behind to the time of this file (systemd(1)): boards have none of their own.
+fn stamp_clock(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
+    remove(tree, "/usr/lib/clock-epoch")?;
+    tree.write("/usr/lib/clock-epoch", "", 0o644)?;
+    Ok(())
+}
+
+/// Nothing is younger than the image: what was made here has the build's epoch, packages keep their own times.
+fn clamp_times(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
+    for id in tree.walk("/")?.into_iter().map(|(_, id)| id).chain([Tree::root()]) {
+        let inode = tree.inode_mut(id);
+        inode.mtime = inode.mtime.clamp(0, input.epoch);
+    }
+    Ok(())
+}
+
+/// Writes a file as it shall be, whatever was there.
+fn put(tree: &mut Tree, path: &str, content: &[u8], mode: u32) -> Result<()> {
+    make_parent(tree, path)?;
+    let id = tree.write(path, content.to_vec(), mode)?;
+    tree.inode_mut(id).mode = mode & 0o7777;
+    Ok(())
+}
+
+fn make_parent(tree: &mut Tree, path: &str) -> Result<()> {
+    if let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
+        tree.mkdir_all(parent, 0o755)?;
+    }
+    Ok(())
+}
+
+/// Removes what is at a path, if there is something; links are not followed.
+fn remove(tree: &mut Tree, path: &str) -> Result<()> {
+    if tree.lookup(path, Follow::No).is_ok() {
+        tree.remove_all(path)?;
+    }
+    Ok(())
+}
+
+/// JSON for people and programs: indented, ended by a newline.
+pub(super) fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;
