@@ -1,10 +1,16 @@
-//! Stage 7: a composed tree to a disk image.
+//! Stage 7: a composed tree to a disk image and its companions.
+//!
+//! No root, no loop device, no emulation, no external program: every byte of the image is written by this stage.
+//! [`assemble`] is the recipe.
+
+/// The boards an image can be for.
+pub mod boards;
 
 /// What happens to a composed tree before it becomes the root.
 pub mod rootfs;
 
-/// The squashfs writer.
-pub mod squashfs;
+/// The initramfs.
+pub mod initramfs;
 
 /// The partition table.
 pub mod partitions;
@@ -12,14 +18,213 @@ pub mod partitions;
 /// FAT file systems inside an image.
 pub mod fat;
 
-/// The initramfs.
-pub mod initramfs;
-
-/// The boards an image can be for.
-pub mod boards;
+/// The squashfs writer.
+pub mod squashfs;
 
 /// The boot model: what a board's firmware would start.
 pub mod firmware;
 
+/// The files a build leaves.
+pub mod outputs;
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use computatom_compose::tree::Tree;
+use computatom_spec::manifest::{Manifest, PackageRecord};
+
+use self::boards::{Board, BootInput, BootVolume};
+use self::outputs::{Folder, Ranges};
+use self::partitions::Table;
+use self::squashfs::BlockCache;
+use crate::bail_input;
+use crate::definition::image::{Image, Target};
+use crate::reporter::Reporter;
+use crate::resolve::Lock;
+
+pub use self::boards::names as board_names;
+pub use self::outputs::DiskImage;
+
+/// Version of the manifest's format.
+const MANIFEST_FORMAT: u32 = 1;
+/// An MBR is this long, and so is an extended boot record.
+const SECTOR: u64 = partitions::SECTOR;
+
+/// What an image is made of besides the tree, and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The definition.
+    pub image: &'a Image,
+    /// Which of its targets.
+    pub target: &'a Target,
+    /// Epoch and disk signature.
+    pub lock: &'a Lock,
+    /// Every package in the tree.
+    pub packages: &'a [PackageRecord],
+    /// The output folder.
+    pub out: &'a Path,
+    /// Folder of the cache of compressed blocks.
+    pub cache: &'a Path,
+    /// zstd level of the root, [`squashfs::LEVEL`] by default.
+    pub level: i32,
+    /// Whether the uncompressed `.img` is kept too.
+    pub keep_raw: bool,
+}
+
+/// Makes the disk image of a composed tree.
+///
+/// # Errors
+///
+/// Wrong input if the definition does not fit the tree (no kernel, a unit that is not there, a root larger than its
+/// partition); else fails if a file cannot be written, the person interrupts, or the finished image would not boot. Nothing
+/// is left under the final names then.
+pub fn assemble(tree: Tree, job: &Job<'_>, reporter: &Reporter) -> Result<DiskImage> {
+    let folder = Folder::open(job.out, reporter)?;
+    make(tree, job, &folder, reporter).map_err(|error| explain_full_disk(error, job.out))
+}
+
+fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> Result<DiskImage> {
+    let board = boards::find(&job.target.name)?;
+    if board.arch() != job.target.arch {
+        bail_input!("target {} is {}, not {}", board.name(), board.arch(), job.target.arch);
+    }
+    let signature = partitions::parse_signature(&job.lock.disk_signature)?;
+    let table = board.partitions(&job.image.partitions, signature)?;
+    let volumes = board.boot_volumes(&BootInput {
+        tree: &tree,
+        table: &table,
+        cmdline: &job.image.cmdline,
+        epoch: job.lock.epoch,
+    })?;
+    let mut manifest = manifest(job)?;
+    rootfs::finish(
+        &mut tree,
+        &rootfs::Input {
+            image: job.image,
+            manifest: &manifest,
+            epoch: job.lock.epoch,
+        },
+    )?;
+    manifest.files = outputs::file_digests(&tree)?;
+
+    let stem = format!("{}-{}", job.image.name, job.target.name);
+    let mut raw = folder.begin(&stem)?;
+    let file = raw.file();
+    file.set_len(table.end()).context("sizing the image")?;
+    let mut mapped = write_tables(file, &table)?;
+    write_volumes(file, &table, &volumes, &mut mapped)?;
+    drop(volumes);
+    write_root(file, &table, board, &tree, job, reporter, &mut mapped)?;
+    drop(tree);
+    board
+        .check(raw.temporary())
+        .context("booting the finished image in the firmware model")?;
+    folder.publish(&stem, raw, &mapped, &manifest, job.keep_raw, reporter)
+}
+
+fn manifest(job: &Job<'_>) -> Result<Manifest> {
+    let mut packages = job.packages.to_vec();
+    packages.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
+    Ok(Manifest {
+        format: MANIFEST_FORMAT,
+        image: job.image.name.clone(),
+        target: job.target.name.clone(),
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        epoch: job.lock.epoch,
+        definition: serde_json::to_value(job.image).context("writing the definition into the manifest")?,
+        packages,
+        files: std::collections::BTreeMap::new(),
+    })
+}
+
+/// Writes the partition table; what counts of it is each sector of it, and the one behind the last partition, where an
+/// older card could have a record that is none of ours.
+fn write_tables(file: &File, table: &Table) -> Result<Ranges> {
+    table.write(file)?;
+    let mut mapped = Ranges::default();
+    mapped.add(0..SECTOR);
+    for partition in table.partitions.iter().filter(|partition| partition.number > 4) {
+        let record = partition.start - computatom_spec::boot::ALIGNMENT;
+        mapped.add(record..record + SECTOR);
+        mapped.add(partition.end()..(partition.end() + SECTOR).min(table.end()));
+    }
+    Ok(mapped)
+}
+
+fn write_volumes(file: &File, table: &Table, volumes: &[BootVolume], mapped: &mut Ranges) -> Result<()> {
+    for volume in volumes {
+        let partition = table.get(volume.partition)?;
+        let serial = table.signature ^ u32::from(volume.partition);
+        let used = fat::write(file, partition, volume.label, serial, &volume.files)?;
+        mapped.add(partition.start..partition.start + used);
+    }
+    Ok(())
+}
+
+fn write_root(
+    file: &File,
+    table: &Table,
+    board: &dyn Board,
+    tree: &Tree,
+    job: &Job<'_>,
+    reporter: &Reporter,
+    mapped: &mut Ranges,
+) -> Result<()> {
+    let partition = table.get(board.root())?;
+    let cache = BlockCache::open(job.cache, job.level)?;
+    let options = squashfs::Options {
+        level: job.level,
+        epoch: job.lock.epoch,
+    };
+    let bar = reporter.bytes("compressing the root", squashfs::content_size(tree)?);
+    let written = squashfs::write(tree, file, partition.start, options, Some(&cache), &|done| {
+        bar.inc(done)
+    })?;
+    if written.bytes > partition.size {
+        bail_input!(
+            "the root file system has {} MiB and its partition {} MiB: raise `partitions.root_mib` to at least {}",
+            written.bytes.div_ceil(1 << 20),
+            partition.size >> 20,
+            written.bytes.div_ceil(1 << 20)
+        );
+    }
+    reporter.step(format_args!(
+        "root file system: {} MiB, {} of {} blocks from the cache",
+        written.bytes.div_ceil(1 << 20),
+        written.cached,
+        written.blocks
+    ));
+    mapped.add(partition.start..partition.start + written.bytes);
+    // A root of an earlier use of the card must not be mistaken for one of this image.
+    for idle in board.idle_roots() {
+        let idle = table.get(*idle)?;
+        mapped.add(idle.start..idle.start + SECTOR);
+    }
+    Ok(())
+}
+
+/// A full disk gets a next step.
+fn explain_full_disk(error: anyhow::Error, out: &Path) -> anyhow::Error {
+    let full = error.chain().any(|cause| {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        matches!(
+            kind,
+            Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+        )
+    });
+    if full {
+        error.context(format!(
+            "there is no space left for the image in {}: free some or choose another folder with `--out`",
+            out.display()
+        ))
+    } else {
+        error
+    }
+}
+
 #[cfg(test)]
 mod testing;
+
+#[cfg(test)]
+mod tests;

@@ -105,12 +105,13 @@ impl Geometry {
     }
 }
 
-/// Makes a volume that fills `partition` of `image`, whose bytes there are zero, and puts `files` into it.
+/// Makes a volume that fills `partition` of `image`, whose bytes there are zero, and puts `files` into it. Returns how
+/// many bytes from the beginning of the partition on count; those behind are free clusters.
 ///
 /// # Errors
 ///
 /// Wrong input if the files do not fit; else fails if a name is none that FAT can have or the image cannot be written.
-pub fn write(image: &File, partition: Partition, label: &str, serial: u32, files: &Files) -> Result<()> {
+pub fn write(image: &File, partition: Partition, label: &str, serial: u32, files: &Files) -> Result<u64> {
     let context = || format!("writing the file system {label}");
     let mut writer = Writer {
         image,
@@ -135,7 +136,8 @@ pub fn write(image: &File, partition: Partition, label: &str, serial: u32, files
         writer.tables()?;
         writer.boot_sectors(&label_bytes, serial, partition.start / SECTOR)
     })()
-    .with_context(context)
+    .with_context(context)?;
+    Ok(writer.geometry.cluster(u32::try_from(writer.fat.len())?))
 }
 
 /// Paths to folders and files.

@@ -141,8 +141,7 @@ fn remove_identity(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
         }
     }
     remove(tree, "/etc/machine-id")?;
-    tree.write("/etc/machine-id", "", 0o444)?;
-    Ok(())
+    put(tree, "/etc/machine-id", b"", 0o444)
 }
 
 /// The database tells what is in the image, so it is replaced with it; `/var` belongs to the node and is not.
@@ -180,6 +179,7 @@ fn lock_root(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
 
 fn link_resolv_conf(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
     remove(tree, "/etc/resolv.conf")?;
+    make_parent(tree, "/etc/resolv.conf")?;
     tree.symlink("../run/systemd/resolve/stub-resolv.conf", "/etc/resolv.conf")?;
     Ok(())
 }
@@ -187,11 +187,11 @@ fn link_resolv_conf(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
 fn write_tables(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
     const FSTAB: &str = "# /init mounts the root, /var (DATA) and the overlay on /etc before systemd starts.\n";
     const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-    tree.write("/etc/fstab", FSTAB, 0o644)?;
-    if !tree.lexists("/etc/hosts") {
-        tree.write("/etc/hosts", HOSTS, 0o644)?;
+    put(tree, "/etc/fstab", FSTAB.as_bytes(), 0o644)?;
+    if tree.lexists("/etc/hosts") {
+        return Ok(());
     }
-    Ok(())
+    put(tree, "/etc/hosts", HOSTS.as_bytes(), 0o644)
 }
 
 fn write_contract(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
@@ -231,8 +231,7 @@ fn write_file(tree: &mut Tree, file: &ImageFile) -> Result<()> {
 /// systemd sets a clock that is behind to the time of this file (systemd(1)): boards have none of their own.
 fn stamp_clock(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
     remove(tree, "/usr/lib/clock-epoch")?;
-    tree.write("/usr/lib/clock-epoch", "", 0o644)?;
-    Ok(())
+    put(tree, "/usr/lib/clock-epoch", b"", 0o644)
 }
 
 /// Nothing is younger than the image: what was made here has the build's epoch, packages keep their own times.

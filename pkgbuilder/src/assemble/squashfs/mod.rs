@@ -22,7 +22,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
-use computatom_compose::tree::Tree;
+use computatom_compose::tree::{Kind, Tree};
 
 pub use cache::BlockCache;
 
@@ -157,6 +157,23 @@ pub fn write(
         cached: data.cached,
         blocks: data.blocks,
     })
+}
+
+/// Bytes of content that [`write`] will tell its `progress` of: every distinct inode counts.
+///
+/// # Errors
+///
+/// Does not fail for a sound tree.
+pub fn content_size(tree: &Tree) -> Result<u64> {
+    let mut seen = std::collections::HashSet::new();
+    let sizes = tree
+        .walk("/")?
+        .into_iter()
+        .filter_map(|(_, id)| match &tree.inode(id).kind {
+            Kind::File(content) if seen.insert(id) => Some(content.len() as u64),
+            _ => None,
+        });
+    Ok(sizes.sum())
 }
 
 /// The zstd level, in a metadata block stored as it is, after the superblock.

@@ -1,0 +1,145 @@
+//! `.img.zst`: the image in frames of its own for every 4 MiB.
+//!
+//! Frames one after the other are what a zstd file may be (RFC 8878, section 3), and every decompressor reads them. They
+//! are compressed on all cores with the same bytes for every core count, unmapped stretches cost nothing, and the
+//! burner can decompress them in parallel.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::Ranges;
+use crate::interrupt;
+
+/// Bytes of the image in one frame.
+const FRAME: u64 = 4 << 20;
+/// Frames in flight: bounds memory to 64 MiB of image.
+const BATCH: u64 = 16;
+/// Most of the image is compressed already: this finds that out quickly …
+const QUICK: i32 = 1;
+/// … and where there is something to gain (kernel, device trees), this takes it.
+const THOROUGH: i32 = 15;
+
+/// The file written.
+pub(super) struct Packed {
+    pub(super) size: u64,
+    pub(super) sha256: String,
+}
+
+/// Compresses `size` bytes of `raw`, of which `mapped` may be other than zero.
+pub(super) fn write(
+    raw: &File,
+    size: u64,
+    mapped: &Ranges,
+    out: &mut File,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Packed> {
+    let zeros = compress(&vec![0; usize::try_from(FRAME)?], QUICK)?;
+    let mut digest = Sha256::new();
+    let mut written = 0;
+    let frames = size.div_ceil(FRAME);
+    for first in (0..frames).step_by(usize::try_from(BATCH)?) {
+        interrupt::check()?;
+        let packed = (first..frames.min(first + BATCH))
+            .into_par_iter()
+            .map(|number| {
+                let range = number * FRAME..size.min((number + 1) * FRAME);
+                if range.end - range.start == FRAME && !mapped.touches(&range) {
+                    return Ok(None);
+                }
+                let mut chunk = vec![0; usize::try_from(range.end - range.start)?];
+                raw.read_exact_at(&mut chunk, range.start)
+                    .context("reading the image back")?;
+                let packed = pack(&chunk)?;
+                progress(chunk.len() as u64);
+                Ok(Some(packed))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        for frame in packed {
+            let frame = frame.as_deref().unwrap_or(&zeros);
+            out.write_all(frame).context("writing the compressed image")?;
+            digest.update(frame);
+            written += frame.len() as u64;
+        }
+    }
+    Ok(Packed {
+        size: written,
+        sha256: hex::encode(digest.finalize()),
+    })
+}
+
+fn pack(chunk: &[u8]) -> Result<Vec<u8>> {
+    let quick = compress(chunk, QUICK)?;
+    if quick.len() > chunk.len() / 10 * 9 {
+        return Ok(quick);
+    }
+    compress(chunk, THOROUGH)
+}
+
+fn compress(chunk: &[u8], level: i32) -> Result<Vec<u8>> {
+    let mut compressor = zstd::bulk::Compressor::new(level).context("preparing zstd")?;
+    compressor.include_checksum(true).context("preparing zstd")?;
+    compressor.compress(chunk).context("compressing the image")
+}
+
+/// The digest of the image itself, unmapped stretches counted as the zeros that they are.
+pub(super) fn digest(raw: &File, size: u64, mapped: &Ranges) -> Result<String> {
+    let mut digest = Sha256::new();
+    let mut chunk = vec![0; usize::try_from(FRAME)?];
+    for start in (0..size).step_by(usize::try_from(FRAME)?) {
+        interrupt::check()?;
+        let range = start..size.min(start + FRAME);
+        let part = &mut chunk[..usize::try_from(range.end - range.start)?];
+        if mapped.touches(&range) {
+            raw.read_exact_at(part, start).context("reading the image back")?;
+        } else {
+            part.fill(0);
+        }
+        digest.update(part);
+    }
+    Ok(hex::encode(digest.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zstd_gives_the_image_back() {
+        let raw = tempfile::tempfile().unwrap();
+        let size = 150 * (1 << 20) + 4096;
+        raw.set_len(size).unwrap();
+        let noise: Vec<u8> = (0..3_000_000_u32)
+            .flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes())
+            .collect();
+        let mut mapped = Ranges::default();
+        for (at, bytes) in [(0, b"boot".as_slice()), (33 << 20, &noise), (size - 4096, b"end")] {
+            raw.write_all_at(bytes, at).unwrap();
+            mapped.add(at..at + bytes.len() as u64);
+        }
+        let mut out = tempfile::NamedTempFile::new().unwrap();
+        let packed = write(&raw, size, &mapped, out.as_file_mut(), &|_| {}).unwrap();
+        let compressed = std::fs::read(out.path()).unwrap();
+        assert_eq!(packed.size, compressed.len() as u64);
+        assert_eq!(packed.sha256, hex::encode(Sha256::digest(&compressed)));
+        assert!(packed.size < 13_000_000);
+        let mut image = vec![0; usize::try_from(size).unwrap()];
+        raw.read_exact_at(&mut image, 0).unwrap();
+        assert!(zstd::decode_all(compressed.as_slice()).unwrap() == image);
+        assert_eq!(
+            digest(&raw, size, &mapped).unwrap(),
+            hex::encode(Sha256::digest(&image))
+        );
+
+        let single = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let mut again = tempfile::NamedTempFile::new().unwrap();
+        let alone = single
+            .install(|| write(&raw, size, &mapped, again.as_file_mut(), &|_| {}))
+            .unwrap();
+        assert_eq!(alone.sha256, packed.sha256);
+    }
+}

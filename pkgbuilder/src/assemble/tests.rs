@@ -1,0 +1,208 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::testing::{EPOCH, image, oracle, packages, with_kernel};
+use super::*;
+
+fn lock() -> Lock {
+    Lock {
+        format: 1,
+        image: "test".to_owned(),
+        epoch: EPOCH,
+        disk_signature: "c0de0042".to_owned(),
+        components: BTreeMap::new(),
+        debian: BTreeMap::new(),
+        request: BTreeMap::new(),
+    }
+}
+
+fn build(out: &Path, cache: &Path, change: impl FnOnce(&mut Image)) -> Result<DiskImage> {
+    let mut image = image();
+    change(&mut image);
+    let job = Job {
+        image: &image,
+        target: &image.targets[0],
+        lock: &lock(),
+        packages: &packages(),
+        out,
+        cache,
+        level: 3,
+        keep_raw: true,
+    };
+    assemble(with_kernel(), &job, &Reporter::new(true))
+}
+
+/// Everything in a folder but the lock.
+fn listing(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != ".lock")
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_image_and_its_companions() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, cache) = (folder.path().join("out"), folder.path().join("cache"));
+    let made = build(&out, &cache, |_| {}).unwrap();
+    let expected = ["SHA256SUMS", "bmap", "img", "img.zst", "manifest.json", "spdx.json"].map(|suffix| {
+        if suffix == "SHA256SUMS" {
+            suffix.to_owned()
+        } else {
+            format!("test-raspberrypi-arm64.{suffix}")
+        }
+    });
+    assert_eq!(listing(&out), expected);
+    oracle(Command::new("sha256sum").args(["-c", "SHA256SUMS"]).current_dir(&out));
+
+    let raw = made.raw.clone().unwrap();
+    let unpacked = folder.path().join("unpacked.img");
+    oracle(
+        Command::new("zstd")
+            .args(["-q", "-d"])
+            .arg(&made.compressed)
+            .arg("-o")
+            .arg(&unpacked),
+    );
+    oracle(Command::new("cmp").arg(&raw).arg(&unpacked));
+    let verified = oracle(Command::new("sfdisk").arg("--verify").arg(&raw));
+    assert!(verified.contains("No errors detected"), "{verified}");
+
+    let table = Table::read(&File::open(&raw).unwrap()).unwrap();
+    let root = table.get(computatom_spec::boot::mbr::ROOT_A).unwrap();
+    let about = oracle(
+        Command::new("unsquashfs")
+            .args(["-s", "-o", &root.start.to_string()])
+            .arg(&raw),
+    );
+    assert!(about.contains("Compression zstd"), "{about}");
+    let autoboot = oracle(
+        Command::new("mtype")
+            .arg("-i")
+            .arg(format!("{}@@4M", raw.display()))
+            .arg("::autoboot.txt"),
+    );
+    assert!(
+        autoboot.starts_with("[all]\ntryboot_a_b=1\nboot_partition=2\n"),
+        "{autoboot}"
+    );
+
+    let manifest: Manifest = serde_json::from_slice(&std::fs::read(&made.manifest).unwrap()).unwrap();
+    assert_eq!(manifest.packages, packages());
+    assert!(manifest.files.contains_key("/usr/bin/ping"));
+}
+
+#[test]
+fn bmaptool_burns_over_a_used_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = build(&folder.path().join("out"), &folder.path().join("cache"), |_| {}).unwrap();
+    let card = folder.path().join("card");
+    std::fs::write(&card, vec![0xff; usize::try_from(made.size).unwrap()]).unwrap();
+    oracle(
+        Command::new("bmaptool")
+            .arg("copy")
+            .arg("--bmap")
+            .arg(&made.bmap)
+            .arg(&made.compressed)
+            .arg(&card),
+    );
+    for board in [firmware::Board::Pi3, firmware::Board::Pi4] {
+        firmware::check(&card, board).unwrap();
+    }
+    let table = Table::read(&File::open(&card).unwrap()).unwrap();
+    for number in 1..=3 {
+        let partition = table.get(number).unwrap();
+        let volume = folder.path().join("volume");
+        oracle(
+            Command::new("dd")
+                .args(["bs=4M", "status=none"])
+                .arg(format!("if={}", card.display()))
+                .arg(format!("of={}", volume.display()))
+                .arg(format!("skip={}", partition.start >> 22))
+                .arg(format!("count={}", partition.size >> 22)),
+        );
+        oracle(Command::new("fsck.vfat").arg("-n").arg(&volume));
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let sums = |out: &str, cache: &str, threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let made = pool.install(|| build(&folder.path().join(out), &folder.path().join(cache), |_| {}));
+        std::fs::read_to_string(made.unwrap().sums).unwrap()
+    };
+    let first = sums("a", "cache", 2);
+    assert_eq!(first, sums("b", "cache", 1));
+    assert_eq!(first, sums("c", "another", 1));
+}
+
+#[test]
+fn a_root_that_does_not_fit_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let error = build(&out, &folder.path().join("cache"), |image| {
+        image.partitions.root_mib = 4
+    })
+    .unwrap_err();
+    assert_eq!(crate::failure::exit_code(&error), 2);
+    assert!(error.to_string().contains("raise `partitions.root_mib`"), "{error:#}");
+    assert_eq!(listing(&out), Vec::<String>::new());
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = build(&file.join("out"), &folder.path().join("cache"), |_| {}).unwrap_err();
+    assert!(format!("{error:#}").contains("output folder"), "{error:#}");
+}
+
+#[test]
+fn two_builds_at_once_do_not_mix() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    std::thread::scope(|scope| {
+        let builds: Vec<_> = (0..2)
+            .map(|_| scope.spawn(|| build(&out, &folder.path().join("cache"), |_| {}).unwrap()))
+            .collect();
+        for build in builds {
+            build.join().unwrap();
+        }
+    });
+    oracle(Command::new("sha256sum").args(["-c", "SHA256SUMS"]).current_dir(&out));
+    assert_eq!(listing(&out).len(), 6);
+}
+
+/// Runs itself on a file system of 4 MiB, in a mount namespace of its own (needs root, or unprivileged user namespaces).
+#[test]
+fn a_full_disk_is_said_and_leaves_nothing() {
+    const INSIDE: &str = "COMPUTATOM_TEST_SMALL_DISK";
+    if let Some(disk) = std::env::var_os(INSIDE).map(PathBuf::from) {
+        let cache = tempfile::tempdir().unwrap();
+        let error = build(&disk.join("out"), cache.path(), |_| {}).unwrap_err();
+        assert_eq!(crate::failure::exit_code(&error), 1);
+        assert!(
+            format!("{error:#}").contains("no space left for the image"),
+            "{error:#}"
+        );
+        assert_eq!(listing(&disk.join("out")), Vec::<String>::new());
+        return;
+    }
+    let disk = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=4m tmpfs \"$1\" && shift && exec \"$@\"";
+    oracle(
+        Command::new("unshare")
+            .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
+            .arg(disk.path())
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "assemble::tests::a_full_disk_is_said_and_leaves_nothing"])
+            .env(INSIDE, disk.path()),
+    );
+}
