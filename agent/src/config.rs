@@ -57,6 +57,11 @@ fn check(site: &Site) -> anyhow::Result<()> {
             bail!("reading `{key}` `{name}`: use lower-case letters, digits, `-` and `_`");
         }
     }
+    let zone = &site.timezone;
+    let plain = |part: &str| !part.is_empty() && part != ".." && !part.contains(['\0', '\n']);
+    if !zone.split('/').all(plain) {
+        bail!("reading `timezone` `{zone}`: write a name like Europe/Berlin");
+    }
     let prometheus = &site.prometheus;
     for (key, value, units) in [
         ("retention", &prometheus.retention, DURATIONS),

@@ -42,11 +42,16 @@ pub fn of(name: &str) -> anyhow::Result<Option<Vec<Group>>> {
     let Some(job) = JOBS.iter().find(|job| job.name == name) else {
         return Ok(None);
     };
-    let mut groups = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for service in job.services {
         let url = format!("http://127.0.0.1:{}/v1/catalog/service/{service}", consul::HTTP_PORT);
         let answer = api::get(&url).context("asking Consul for targets")?;
-        groups.extend(parse(job, &answer).with_context(|| format!("reading Consul's answer to {url}"))?);
+        for group in parse(job, &answer).with_context(|| format!("reading Consul's answer to {url}"))? {
+            // A node that is Nomad server and client has both services on one port: one target.
+            if groups.iter().all(|known| known.targets != group.targets) {
+                groups.push(group);
+            }
+        }
     }
     Ok(Some(groups))
 }

@@ -4,6 +4,7 @@
 //! `COMPUTATOM_CONSUL`, `COMPUTATOM_NOMAD` (`qemu-aarch64-static -L /usr/aarch64-linux-gnu …/nomad`) and
 //! `COMPUTATOM_PROMTOOL`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(feature = "oracle")]
 
 mod machine;

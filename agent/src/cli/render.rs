@@ -27,6 +27,10 @@ impl Render {
                 systemd::refresh(change)?;
             }
         }
+        // Last and no failure: a clock that shows the wrong zone is no reason to run nothing.
+        if let Err(err) = render::timezone::apply(root, &site) {
+            cli::complain(&err);
+        }
         Ok(())
     }
 }

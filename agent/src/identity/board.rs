@@ -121,9 +121,9 @@ fn memory_mib(meminfo: &str) -> u64 {
 /// Cores in a CPU list of the kernel (`0-3`, `0,2-3`); at least one: something runs this.
 fn cores(list: &str) -> u32 {
     let count = |range: &str| -> Option<u32> {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last) = (first.trim().parse::<u32>().ok()?, last.trim().parse::<u32>().ok()?);
-        last.checked_sub(first)?.checked_add(1)
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        let (from, to) = (from.trim().parse::<u32>().ok()?, to.trim().parse::<u32>().ok()?);
+        to.checked_sub(from)?.checked_add(1)
     };
     list.split(',').filter_map(count).fold(0, u32::saturating_add).max(1)
 }

@@ -70,8 +70,8 @@ pub fn lan_interface(root: &Root, lan: Option<Ipv4Net>, leases: &[Lease]) -> Opt
             .filter(|other| other.interface == route.interface && other.destination.prefix_len() == 0)
             .map(|other| other.metric)
             .min();
-        let leased = leases.iter().any(|lease| lease.address == Some(*address));
-        let rank = default.map_or(u32::MAX - u32::from(leased), |metric| metric.min(u32::MAX - 2));
+        let has_lease = leases.iter().any(|lease| lease.address == Some(*address));
+        let rank = default.map_or(u32::MAX - u32::from(has_lease), |metric| metric.min(u32::MAX - 2));
         let mac = root.attribute(&format!("/sys/class/net/{}/address", route.interface));
         candidates.push((
             rank,

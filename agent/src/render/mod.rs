@@ -39,6 +39,9 @@ pub mod exporter;
 /// Time servers.
 pub mod timesync;
 
+/// The time zone.
+pub mod timezone;
+
 /// Who may log in with SSH.
 pub mod ssh;
 
@@ -177,9 +180,9 @@ pub fn apply(root: &Root, files: &[File]) -> anyhow::Result<Vec<Change>> {
         None => changes.push(Change { unit, action }),
     };
     for file in files {
-        let changed = atomic::write_if_changed(&root.path(&file.path), &file.text, 0o644)
+        let written = atomic::write_if_changed(&root.path(&file.path), &file.text, 0o644)
             .with_context(|| format!("writing {}", file.path))?;
-        if changed {
+        if written {
             note(file.unit, file.action);
         }
     }

@@ -105,6 +105,8 @@ fn client(input: &Input<'_>) -> Value {
         "gc_disk_usage_threshold": 70,
         "chroot_env": chroot::environment(board.arch),
         "meta": {"board": board.model},
+        // No cloud here: their metadata services need not be waited for.
+        "options": {"fingerprint.denylist": "env_aws,env_azure,env_digitalocean,env_gce"},
     });
     let map = client.as_object_mut().expect("made above as an object");
     if let Some(interface) = &input.identity.interface {

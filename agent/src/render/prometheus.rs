@@ -90,7 +90,11 @@ pub fn files(input: &Input<'_>) -> Vec<File> {
 }
 
 fn comment(input: &Input<'_>) -> String {
-    input.comment().lines().map(|line| format!("# {line}\n")).collect()
+    input
+        .comment()
+        .lines()
+        .flat_map(|line| ["# ", line, "\n"].map(str::to_owned))
+        .collect()
 }
 
 fn configuration(input: &Input<'_>) -> String {

@@ -15,7 +15,7 @@ pub fn files(site: &Site) -> Vec<File> {
     }
     vec![File {
         path: format!("{}/ssh/authorized_keys", paths::RUN),
-        text: site.ssh_keys.iter().map(|key| format!("{}\n", key.trim())).collect(),
+        text: site.ssh_keys.iter().flat_map(|key| [key.trim(), "\n"]).collect(),
         unit: UNIT,
         // sshd reads the keys at every login.
         action: Action::Reload,

@@ -15,6 +15,8 @@ use crate::status::api;
 pub struct Check {
     /// What was asked.
     pub service: &'static str,
+    /// The unit that runs it.
+    pub unit: &'static str,
     /// Whether it does its work.
     pub healthy: bool,
     /// The leader's address, the number of targets, or what is wrong.
@@ -24,13 +26,14 @@ pub struct Check {
 }
 
 impl Check {
-    fn new(service: &'static str, result: anyhow::Result<String>, url: Option<String>) -> Self {
+    fn new(service: &'static str, unit: &'static str, result: anyhow::Result<String>, url: Option<String>) -> Self {
         let (healthy, detail) = match result {
             Ok(detail) => (true, detail),
             Err(err) => (false, format!("{err:#}")),
         };
         Self {
             service,
+            unit,
             healthy,
             detail,
             url,
@@ -57,25 +60,32 @@ pub fn all(identity: &Identity, assignment: &Assignment) -> Vec<Check> {
     let server = assignment.has(Role::Server);
     let mut checks = vec![Check::new(
         "consul",
+        consul::UNIT,
         consul_leader(),
         server.then(|| page(consul::HTTP_PORT)).flatten(),
     )];
     if server {
         checks.push(Check::new(
             "nomad server",
+            nomad::UNIT,
             leader(nomad::HTTP_PORT),
             page(nomad::HTTP_PORT),
         ));
     }
     if assignment.has(Role::Client) {
-        checks.push(Check::new("nomad client", nomad_client(), None));
+        checks.push(Check::new("nomad client", nomad::UNIT, nomad_client(), None));
     }
     if assignment.has(Role::Monitor) {
         let ready = api::get(&format!("http://{address}:{}/-/ready", prometheus::PORT)).map(|_| "ready".to_owned());
-        checks.push(Check::new("prometheus", ready, page(prometheus::PORT)));
+        checks.push(Check::new(
+            "prometheus",
+            prometheus::UNIT,
+            ready,
+            page(prometheus::PORT),
+        ));
     }
-    let exporter = api::get(&format!("http://127.0.0.1:{}/", exporter::PORT)).map(|_| "answers".to_owned());
-    checks.push(Check::new("node exporter", exporter, None));
+    let answer = api::get(&format!("http://127.0.0.1:{}/", exporter::PORT)).map(|_| "answers".to_owned());
+    checks.push(Check::new("node exporter", exporter::UNIT, answer, None));
     checks
 }
 

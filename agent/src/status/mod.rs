@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::identity::Identity;
 use crate::role::Assignment;
 use crate::root::Root;
+use crate::supervise::systemd;
 
 /// Local HTTP interfaces, asked with short timeouts.
 pub mod api;
@@ -53,14 +54,19 @@ pub struct Status {
 impl Status {
     /// Asks everything; takes at most a few seconds per service.
     pub fn collect(root: &Root, site: &Site, identity: &Identity, assignment: &Assignment) -> Self {
-        let failed_units = if root.is_system() {
-            crate::supervise::systemd::failed_units()
-        } else {
-            Vec::new()
-        };
+        let mut checks = checks::all(identity, assignment);
+        let mut failed_units = Vec::new();
+        if root.is_system() {
+            failed_units = systemd::failed_units();
+            for check in checks.iter_mut().filter(|check| !check.healthy) {
+                if let Some(trouble) = systemd::trouble(check.unit) {
+                    check.detail = format!("{}; {} {trouble}", check.detail, check.unit);
+                }
+            }
+        }
         Self {
             failed_units,
-            ..Self::with(root, site, identity, assignment, checks::all(identity, assignment))
+            ..Self::with(root, site, identity, assignment, checks)
         }
     }
 

@@ -26,7 +26,10 @@ pub fn render(status: &Status) -> String {
             .failed_units
             .iter()
             .map(|unit| format!("<li>failed: {}</li>", escape(unit)));
-        format!("<ul class=bad>{}</ul>", items.chain(failed).collect::<String>())
+        format!(
+            "<ul class=bad>{}</ul>",
+            items.chain(failed).collect::<Vec<_>>().concat()
+        )
     };
     let address = identity
         .address()
@@ -52,7 +55,8 @@ pub fn render(status: &Status) -> String {
     let facts: String = facts
         .iter()
         .map(|(key, value)| format!("<tr><th>{key}</th><td>{}</td></tr>", escape(value)))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let checks: String = status
         .checks
         .iter()
@@ -68,12 +72,14 @@ pub fn render(status: &Status) -> String {
                 escape(&check.detail)
             )
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let notes: String = status
         .warnings
         .iter()
         .map(|note| format!("<p class=note>{}</p>", escape(note)))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     format!(
         "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport \
          content=\"width=device-width\"><meta http-equiv=refresh content=15><title>{name}</title>\

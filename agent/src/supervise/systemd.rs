@@ -43,16 +43,63 @@ fn systemctl(verb: &str, unit: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Names of units that have failed; empty also when systemd does not answer.
+/// Units that have failed, each with the last it said; empty also when systemd does not answer.
 pub fn failed_units() -> Vec<String> {
-    let output = Command::new("systemctl")
-        .args(["list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"])
-        .stdin(Stdio::null())
-        .output();
-    let Ok(output) = output else { return Vec::new() };
-    String::from_utf8_lossy(&output.stdout)
+    let listing = ask(
+        "systemctl",
+        &["list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"],
+    );
+    listing
         .lines()
         .filter_map(|line| line.split_ascii_whitespace().next())
-        .map(str::to_owned)
+        .map(|unit| match last_words(unit) {
+            Some(words) => format!("{unit}: {words}"),
+            None => unit.to_owned(),
+        })
         .collect()
+}
+
+/// Why a unit that should run does not: that it is started again and again, and the last it said. `None` for a unit
+/// that is fine or merely slow.
+pub fn trouble(unit: &str) -> Option<String> {
+    let properties = ask(
+        "systemctl",
+        &["show", "--property=NRestarts,ConditionResult,LoadState", unit],
+    );
+    let value = |name: &str| {
+        properties
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+    };
+    if value("LoadState") == Some("not-found") {
+        return Some("this image does not have it".to_owned());
+    }
+    let restarts: u32 = value("NRestarts")?.parse().ok()?;
+    let words = last_words(unit).map_or_else(String::new, |words| format!(", last it said: {words}"));
+    (restarts > 0).then(|| format!("was restarted {restarts} times{words}"))
+}
+
+/// The last line of a unit in the journal, cut to a width that fits a console.
+fn last_words(unit: &str) -> Option<String> {
+    let line = ask(
+        "journalctl",
+        &["--quiet", "--no-pager", "--lines=1", "--output=cat", "--unit", unit],
+    );
+    let line: String = line
+        .lines()
+        .last()?
+        .trim()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(160)
+        .collect();
+    (!line.is_empty()).then_some(line)
+}
+
+/// What a program says; nothing when it cannot be run.
+fn ask(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    output
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default()
 }

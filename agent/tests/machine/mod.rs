@@ -1,5 +1,6 @@
 //! A machine in a folder: a copy of a scenario that may be written to.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::fs;

@@ -46,6 +46,9 @@ client {
     board = "Raspberry Pi 3 Model B"
   }
   network_interface = "eth0"
+  options {
+    "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce"
+  }
   reserved {
     cpu = 300
     disk = 1024

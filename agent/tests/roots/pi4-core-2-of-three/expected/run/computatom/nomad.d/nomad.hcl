@@ -46,6 +46,9 @@ client {
     board = "Raspberry Pi 4 Model B Rev 1.5"
   }
   network_interface = "end0"
+  options {
+    "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce"
+  }
   reserved {
     cpu = 300
     disk = 1024

@@ -45,6 +45,9 @@ client {
     board = "QEMU Standard PC (Q35 + ICH9, 2009)"
   }
   network_interface = "ens4"
+  options {
+    "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce"
+  }
   reserved {
     cpu = 300
     disk = 1024
