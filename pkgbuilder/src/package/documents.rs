@@ -9,6 +9,9 @@ use super::data::Entry;
 use super::date::ChangelogDate;
 use crate::definition::image::Component;
 
+/// Columns of a changelog's line.
+const LINE: usize = 78;
+
 /// Lines of a licence are indented by a space, empty ones are dots: the form of a multi-line field.
 fn field(text: &str) -> String {
     text.trim_end()
@@ -41,20 +44,40 @@ pub fn copyright(component: &Component, holder: &str, origin: &str, licence: &st
 /// The Debian changelog with its one entry.
 pub fn changelog(component: &Component, version: &str, maintainer: &str, origin: &str, epoch: i64) -> String {
     format!(
-        "{} ({version}) trixie; urgency=medium\n\n  * Packaged from {origin}.\n\n -- {maintainer}  {}\n",
+        "{} ({version}) trixie; urgency=medium\n\n{}\n -- {maintainer}  {}\n",
         component.name,
+        item(&format!("Packaged from {origin}.")),
         ChangelogDate(epoch)
     )
 }
 
+/// A change, its lines short enough for a terminal where the words allow it.
+fn item(text: &str) -> String {
+    let mut lines = vec!["  *".to_owned()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= LINE => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("    {word}")),
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
 /// Lintian overrides, each below its reason.
-pub fn lintian_overrides(component: &Component) -> Option<String> {
-    let overrides = &component.recipe.as_ref()?.lintian_overrides;
-    let text: String = overrides
-        .iter()
-        .map(|entry| format!("# {}\n{}: {}\n", entry.reason, component.name, entry.tag))
-        .collect();
-    (!text.is_empty()).then_some(text)
+pub fn lintian_overrides(component: &Component) -> String {
+    let overrides = component.recipe.iter().flat_map(|recipe| &recipe.lintian_overrides);
+    let own = overrides.map(|entry| (entry.tag.as_str(), entry.reason.as_str()));
+    [(
+        "initial-upload-closes-no-bugs",
+        "made for our images, not uploaded to Debian",
+    )]
+    .into_iter()
+    .chain(own)
+    .map(|(tag, reason)| format!("# {reason}\n{}: {tag}\n", component.name))
+    .collect()
 }
 
 /// A file compressed as Policy 12.7 wants it: `gzip -9n`.
@@ -62,4 +85,19 @@ pub fn gzip(path: &str, text: &str) -> Result<Entry> {
     let mut gz = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     gz.write_all(text.as_bytes()).context("compressing a text")?;
     Ok(Entry::file(path, 0o644, gz.finish().context("compressing a text")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_wrapped_between_words() {
+        let origin = format!("Packaged from {} and {}.", "x".repeat(90), "y ".repeat(40).trim_end());
+        let text = item(&origin);
+        assert_eq!(text.lines().next(), Some("  * Packaged from"));
+        let long: Vec<&str> = text.lines().filter(|line| line.len() > LINE).collect();
+        assert_eq!(long.len(), 1, "only the word that cannot be broken");
+        assert_eq!(text.split_whitespace().skip(1).collect::<Vec<_>>().join(" "), origin);
+    }
 }

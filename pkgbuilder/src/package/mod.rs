@@ -197,11 +197,17 @@ fn resolve(
     options: &Options,
 ) -> Result<Resolved> {
     let only = options.only.get(&component.name);
-    let allowed: Vec<&Source> = component
+    let mut allowed: Vec<&Source> = component
         .sources
         .iter()
         .filter(|source| only.is_none_or(|only| source.name() == only))
         .collect();
+    let mut ready = BTreeMap::new();
+    for source in &allowed {
+        ready.insert(source.name(), sources::ready(bench, component, source, pinned)?);
+    }
+    // What was fetched or built before is nearer than any host.
+    allowed.sort_by_key(|source| !ready[source.name()]);
     for source in &allowed {
         if let Some(deb) = cached(bench, component, source, pinned)? {
             return Ok(Resolved::Deb(deb));

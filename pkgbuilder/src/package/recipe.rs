@@ -70,10 +70,9 @@ pub fn package(component: &Component, recipe: &Recipe, arch: Arch, payload: &Pay
     entries.push(Entry::file(&format!("{doc}/copyright"), 0o644, copyright.into_bytes()));
     let changelog = documents::changelog(component, &version, &recipe.maintainer, &payload.origin, payload.epoch);
     entries.push(documents::gzip(&format!("{doc}/changelog.Debian.gz"), &changelog)?);
-    if let Some(overrides) = documents::lintian_overrides(component) {
-        let path = format!("/usr/share/lintian/overrides/{name}");
-        entries.push(Entry::file(&path, 0o644, overrides.into_bytes()));
-    }
+    let overrides = documents::lintian_overrides(component);
+    let path = format!("/usr/share/lintian/overrides/{name}");
+    entries.push(Entry::file(&path, 0o644, overrides.into_bytes()));
     data::arrange(&mut entries);
     let scripts = Scripts::of(&entries, &recipe.services);
     depends.extend(providers(&scripts));

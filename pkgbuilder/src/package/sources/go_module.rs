@@ -75,6 +75,18 @@ fn inputs(
     )
 }
 
+/// Whether the binary is in the cache.
+pub fn ready(bench: &Workbench<'_>, component: &Component, go: &GoModule, pinned: &LockedComponent) -> Result<bool> {
+    let Some(identity) = identity(bench, component, go, pinned)? else {
+        return Ok(false);
+    };
+    let note = bench
+        .fetcher
+        .cache()
+        .derived("built", &file_key(&identity, &go.binary))?;
+    Ok(note.is_file())
+}
+
 /// Builds the module, or takes what was built before.
 pub fn give(
     bench: &Workbench<'_>,

@@ -86,6 +86,15 @@ pub fn identity(
     }
 }
 
+/// Whether a source's files are in the cache: then neither a host nor a compiler is asked.
+pub fn ready(bench: &Workbench<'_>, component: &Component, source: &Source, pinned: &LockedComponent) -> Result<bool> {
+    match source {
+        Source::Release { .. } => release::ready(bench, pinned),
+        Source::GoModule(module) => go_module::ready(bench, component, module, pinned),
+        Source::Debian { .. } | Source::File { .. } => Ok(false),
+    }
+}
+
 /// Pins what a source needs pinned and the definition does not say; the reason where that is impossible now.
 pub fn pin(
     bench: &Workbench<'_>,

@@ -25,6 +25,14 @@ pub fn identity(bench: &Workbench<'_>, pinned: &LockedComponent) -> Option<Strin
     Some(format!("release sha256:{}", release.sha256))
 }
 
+/// Whether the archive is in the cache.
+pub fn ready(bench: &Workbench<'_>, pinned: &LockedComponent) -> Result<bool> {
+    let Some(release) = pinned.release.get(&bench.arch) else {
+        return Ok(false);
+    };
+    Ok(bench.fetcher.cache().get(&release.sha256.parse()?).is_some())
+}
+
 /// Fetches the archive and takes out what the recipe wants.
 pub fn give(bench: &Workbench<'_>, component: &Component, pinned: &LockedComponent) -> Result<Attempt> {
     let (name, version, arch) = (&component.name, &component.version, bench.arch);

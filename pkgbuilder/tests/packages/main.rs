@@ -1,0 +1,123 @@
+//! The packages of `home`, judged by Debian's own tools: lintian, and `dpkg -i` in a chroot that mmdebstrap makes.
+//!
+//! Needs root (mmdebstrap, chroot in name spaces of its own), a Debian mirror, and what the packages are made from (a
+//! release host, or Go and a C cross compiler); builds come from the cache after the first time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use computatom_spec::arch::Arch;
+use pkgbuilder::definition;
+use pkgbuilder::fetch::mirror::Mirror;
+use pkgbuilder::fetch::{Cache, Fetcher};
+use pkgbuilder::package::{Components, Options, resolve_components};
+use pkgbuilder::reporter::Reporter;
+use pkgbuilder::resolve::Lock;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Makes Nomad's and Consul's packages for arm64, as the lock says where there is one.
+fn packages(output: &Path) -> Components {
+    let root = repository();
+    let path = root.join("images/home.jsonnet");
+    let mut image = definition::load(&path, None, &["raspberrypi-arm64"]).unwrap();
+    image.components.retain(|component| component.recipe.is_some());
+    assert_eq!(image.components.len(), 2);
+    let fetcher = Fetcher::new(Cache::open().unwrap(), Reporter::new(false)).unwrap();
+    let lock = Lock::load(&root.join("images/home.lock.json"), "home").unwrap();
+    let options = Options {
+        root,
+        output: Some(output.to_owned()),
+        only: BTreeMap::new(),
+        locked: false,
+    };
+    resolve_components(&fetcher, &image, Arch::Arm64, lock.as_ref(), &options).unwrap()
+}
+
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.status.success(), "{command:?}: {}\n{text}", output.status);
+    text
+}
+
+#[test]
+fn packages_are_lintian_clean_and_dpkg_installs_and_purges_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = packages(folder.path());
+    let names: Vec<&str> = found.debs.iter().map(|deb| deb.record.name.as_str()).collect();
+    assert_eq!(names, ["consul", "nomad"]);
+    let debs: Vec<PathBuf> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(debs.len(), 2);
+
+    let mut lintian = Command::new("lintian");
+    lintian
+        .args(["--fail-on", "error,warning", "--allow-root", "--no-cfg"])
+        .args(&debs);
+    let said = run(&mut lintian);
+    assert_eq!(said.trim(), "", "lintian is silent but for what is overridden");
+
+    let root = folder.path().join("root");
+    let mirror = Mirror::find(None, None).unwrap();
+    run(Command::new("mmdebstrap")
+        .args([
+            "--variant=minbase",
+            "--architectures=amd64,arm64",
+            "--include=systemd,libc6:arm64",
+            "trixie",
+        ])
+        .arg(&root)
+        .arg(mirror.base("trixie")));
+    for deb in &debs {
+        fs::copy(deb, root.join("tmp").join(deb.file_name().unwrap())).unwrap();
+    }
+    // systemd-tmpfiles opens paths by way of /proc.
+    let enter = "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" /bin/sh -ec \"$1\"";
+    let chroot = |script: &str| {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "--pid", "--fork", "sh", "-ec", enter])
+            .arg(&root)
+            .arg(script);
+        run(&mut command)
+    };
+    chroot("dpkg -i /tmp/*.deb");
+    let said =
+        chroot("dpkg --verify consul nomad; dpkg-query -W -f '${Package} ${Status}\\n' consul:arm64 nomad:arm64");
+    assert_eq!(said, "consul install ok installed\nnomad install ok installed\n");
+    assert_eq!(
+        chroot("getent passwd consul"),
+        "consul:x:521:521:Consul:/var/lib/consul:/usr/sbin/nologin\n"
+    );
+    assert_eq!(
+        chroot("stat -c '%U %a' /var/lib/consul /var/lib/nomad"),
+        "consul 700\nroot 700\n"
+    );
+    assert!(
+        root.join("etc/systemd/system/multi-user.target.wants/consul.service")
+            .is_symlink()
+    );
+    for unit in ["consul", "nomad"] {
+        chroot(&format!(
+            "systemd-analyze verify --man=no /usr/lib/systemd/system/{unit}.service"
+        ));
+    }
+    chroot("dpkg --purge consul nomad");
+    assert!(
+        !root
+            .join("etc/systemd/system/multi-user.target.wants/consul.service")
+            .is_symlink()
+    );
+}
