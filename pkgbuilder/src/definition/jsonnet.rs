@@ -96,7 +96,8 @@ impl Failure {
         };
         let mut text = format!("{}: {}\n{}", sources.position(place), self.text, sources.excerpt(place));
         for through in self.through {
-            text.push_str(&format!("\n  from {}", sources.position(through)));
+            text.push_str("\n  from ");
+            text.push_str(&sources.position(through));
         }
         anyhow::Error::new(InputError(text))
     }

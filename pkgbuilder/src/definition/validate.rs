@@ -348,11 +348,11 @@ impl<'a> Validator<'a> {
         self.mode(key, &content.mode)?;
         let wrong = |text: &str| Err(self.wrong(key, format!("`{dst}`: {text}")));
         match (content.kind.as_str(), &content.src, &content.text) {
-            ("file" | "config", Some(_), None) | ("file" | "config", None, Some(_)) => {}
+            ("file" | "config" | "symlink", Some(_), None)
+            | ("file" | "config", None, Some(_))
+            | ("dir", None, None) => {}
             ("file" | "config", ..) => return wrong("either `src` or `text`"),
-            ("dir", None, None) => {}
             ("dir", ..) => return wrong("a folder has neither `src` nor `text`"),
-            ("symlink", Some(_), None) => {}
             ("symlink", ..) => return wrong("a link has its target in `src`"),
             (kind, ..) => return wrong(&format!("`{kind}` is not one of file, config, dir, symlink")),
         }

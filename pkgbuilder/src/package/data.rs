@@ -183,14 +183,17 @@ fn fill(field: &mut [u8; 100], text: &str) {
 
 /// The control file `md5sums` of arranged entries: every regular file that is not a conffile, as debhelper has it.
 pub fn md5sums(entries: &[Entry]) -> String {
-    let mut text = String::new();
-    for entry in entries {
-        if let (Kind::File(content), false) = (&entry.kind, entry.conffile) {
-            let digest = hex::encode(Md5::digest(content));
-            text.push_str(&format!("{digest}  {}\n", entry.path.trim_start_matches('/')));
-        }
-    }
-    text
+    let lines: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| match (&entry.kind, entry.conffile) {
+            (Kind::File(content), false) => {
+                let digest = hex::encode(Md5::digest(content));
+                Some(format!("{digest}  {}\n", entry.path.trim_start_matches('/')))
+            }
+            _ => None,
+        })
+        .collect();
+    lines.concat()
 }
 
 /// `Installed-Size` in KiB: files rounded up, one for everything else (`dpkg-gencontrol(1)`).

@@ -58,7 +58,7 @@ impl Package {
     }
 
     fn control_entries(&self) -> Vec<Entry> {
-        let conffiles: String = self
+        let conffiles: Vec<String> = self
             .entries
             .iter()
             .filter(|entry| entry.conffile)
@@ -69,7 +69,7 @@ impl Package {
             Entry::file("/md5sums", 0o644, data::md5sums(&self.entries).into_bytes()),
         ];
         if !conffiles.is_empty() {
-            entries.push(Entry::file("/conffiles", 0o644, conffiles.into_bytes()));
+            entries.push(Entry::file("/conffiles", 0o644, conffiles.concat().into_bytes()));
         }
         for (name, text) in self.scripts.members() {
             entries.push(Entry::file(&format!("/{name}"), 0o755, text.as_bytes().to_vec()));

@@ -70,14 +70,15 @@ fn item(text: &str) -> String {
 pub fn lintian_overrides(component: &Component) -> String {
     let overrides = component.recipe.iter().flat_map(|recipe| &recipe.lintian_overrides);
     let own = overrides.map(|entry| (entry.tag.as_str(), entry.reason.as_str()));
-    [(
+    let always = (
         "initial-upload-closes-no-bugs",
         "made for our images, not uploaded to Debian",
-    )]
-    .into_iter()
-    .chain(own)
-    .map(|(tag, reason)| format!("# {reason}\n{}: {tag}\n", component.name))
-    .collect()
+    );
+    let lines: Vec<String> = std::iter::once(always)
+        .chain(own)
+        .map(|(tag, reason)| format!("# {reason}\n{}: {tag}\n", component.name))
+        .collect();
+    lines.concat()
 }
 
 /// A file compressed as Policy 12.7 wants it: `gzip -9n`.

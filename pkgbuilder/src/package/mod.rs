@@ -324,11 +324,12 @@ fn open(component: &Component, source: &Source, note: Note) -> Result<Deb> {
 }
 
 fn stanza(control: &computatom_compose::deb::Control) -> String {
-    control
+    let lines: Vec<String> = control
         .stanza
         .iter()
         .map(|(name, value)| format!("{name}: {value}\n"))
-        .collect()
+        .collect();
+    lines.concat()
 }
 
 /// Puts a .deb where people look for it.

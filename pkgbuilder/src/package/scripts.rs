@@ -3,6 +3,8 @@
 //! The composer interprets these scripts like everybody else's, so their shapes are those of `dh_installsysusers`,
 //! `dh_installtmpfiles` and `dh_installsystemd` (debhelper 13, compat 14).
 
+use std::path::Path;
+
 use super::data::Entry;
 
 /// The maintainer scripts of a package; an empty one is left out.
@@ -26,7 +28,7 @@ impl Scripts {
             entries
                 .iter()
                 .filter_map(|entry| entry.path.strip_prefix(folder)?.strip_prefix('/'))
-                .filter(|name| name.ends_with(".conf"))
+                .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "conf"))
                 .map(str::to_owned)
                 .collect()
         };

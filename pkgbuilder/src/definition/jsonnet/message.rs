@@ -15,7 +15,7 @@ pub(super) fn load_error(error: &LoadError) -> (String, SpanId) {
             expected,
             instead,
         }) => {
-            let expected: Vec<String> = expected.iter().map(expected_token).collect();
+            let expected: Vec<String> = expected.iter().copied().map(expected_token).collect();
             let text = format!("expected {}, found {}", alternatives(&expected), actual_token(instead));
             (text, *span)
         }
@@ -92,9 +92,10 @@ pub(super) fn eval_error(kind: &EvalErrorKind) -> String {
         | E::ArrayIndexIsNotNumber { got_type, .. } => format!("the index is {}, not a number", a(*got_type)),
         E::NumericIndexIsNotValid { index, .. } => format!("{index} is not an index"),
         E::NumericIndexOutOfRange { index, length, .. } => format!("index {index} of {length} elements"),
-        E::ObjectIndexIsNotString { got_type, .. } => format!("the field name is {}, not a string", a(*got_type)),
         E::RepeatedFieldName { name, .. } => format!("field `{name}` is given twice"),
-        E::FieldNameIsNotString { got_type, .. } => format!("the field name is {}, not a string", a(*got_type)),
+        E::ObjectIndexIsNotString { got_type, .. } | E::FieldNameIsNotString { got_type, .. } => {
+            format!("the field name is {}, not a string", a(*got_type))
+        }
         E::UnknownObjectField { field_name, .. } => format!("there is no field `{field_name}`"),
         E::FieldOfNonObject { .. } => "only objects have fields".to_owned(),
         E::SuperWithoutSuperObject { .. } => "`super` where nothing is extended".to_owned(),
@@ -202,10 +203,10 @@ fn alternatives(names: &[String]) -> String {
     }
 }
 
-fn expected_token(token: &ExpectedToken) -> String {
+fn expected_token(token: ExpectedToken) -> String {
     match token {
         ExpectedToken::EndOfFile => "the end of the file".to_owned(),
-        ExpectedToken::Simple(kind) => symbol(*kind),
+        ExpectedToken::Simple(kind) => symbol(kind),
         ExpectedToken::Ident => "a name".to_owned(),
         ExpectedToken::Number => "a number".to_owned(),
         ExpectedToken::String | ExpectedToken::TextBlock => "a string".to_owned(),

@@ -32,16 +32,15 @@ impl Toolchain {
                 "Go is not installed here: `apt-get install golang-go`, or https://go.dev/dl/".to_owned(),
             ));
         };
-        let cc = match cgo {
-            false => None,
-            true => {
-                let cc = format!("{}-gcc", arch.names().gnu);
-                let Some(version) = said(Command::new(&cc).arg("--version").env("LC_ALL", "C"))? else {
-                    let packages = compiler_packages(arch);
-                    return Ok(Err(format!("{cc} is not installed here: `apt-get install {packages}`")));
-                };
-                Some((cc, version))
-            }
+        let cc = if cgo {
+            let cc = format!("{}-gcc", arch.names().gnu);
+            let Some(version) = said(Command::new(&cc).arg("--version").env("LC_ALL", "C"))? else {
+                let packages = compiler_packages(arch);
+                return Ok(Err(format!("{cc} is not installed here: `apt-get install {packages}`")));
+            };
+            Some((cc, version))
+        } else {
+            None
         };
         Ok(Ok(Self { arch, go, cc }))
     }

@@ -69,12 +69,10 @@ pub fn give(bench: &Workbench<'_>, component: &Component, pinned: &LockedCompone
 /// Takes the wanted files out of an archive whose kind `name` tells; also the newest time stamp in it.
 fn unpack(path: &Path, name: &str, wanted: &[&str]) -> Result<(BTreeMap<String, Vec<u8>>, i64)> {
     let file = BufReader::new(File::open(path).with_context(|| format!("opening {}", path.display()))?);
-    if name.ends_with(".zip") {
-        unzip(file, wanted)
-    } else if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
-        untar(flate2::read::GzDecoder::new(file), wanted)
-    } else {
-        bail_input!("{name} is neither a .zip nor a .tar.gz")
+    match name.rsplit('.').next() {
+        Some("zip") => unzip(file, wanted),
+        Some("gz" | "tgz") => untar(flate2::read::GzDecoder::new(file), wanted),
+        _ => bail_input!("{name} is neither a .zip nor a .tar.gz"),
     }
 }
 
