@@ -1,8 +1,90 @@
-//! The command line.
+//! The command line: one file per subcommand, none with logic of its own.
 
+/// `pkgbuilder build`
+mod build;
+
+/// `pkgbuilder packages`
+mod packages;
+
+/// `pkgbuilder image`
+mod image;
+
+/// `pkgbuilder lock`
+mod lock;
+
+/// `pkgbuilder inspect`
+mod inspect;
+
+/// Options that several subcommands share.
+mod options;
+
+use std::io::IsTerminal;
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::reporter::Reporter;
+use crate::{failure, interrupt};
+
+/// Packages and images for a cluster of small boards.
+///
+/// A definition (images/NAME.jsonnet) says what an image is; its lock (images/NAME.lock.json) pins every input.
+#[derive(Debug, Parser)]
+#[command(name = "pkgbuilder", version, max_term_width = 100, after_help = "\
+Exit codes: 0 done, 2 the input is wrong, 1 the world is wrong (network, disk, permission), 130 interrupted.
+
+Examples:
+  pkgbuilder build home                 packages and image, as locked
+  pkgbuilder build home --locked        the same, never choosing other versions
+  pkgbuilder inspect home               the definition as evaluated")]
+struct Cli {
+    /// Say only warnings and errors.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Build(build::Arguments),
+    Packages(packages::Arguments),
+    Image(image::Arguments),
+    Lock(lock::Arguments),
+    Inspect(inspect::Arguments),
+}
 
 /// Parses, dispatches, prints the error chain and answers the exit code.
 pub fn run() -> ExitCode {
-    ExitCode::from(2)
+    let cli = Cli::parse();
+    let reporter = Reporter::new(cli.quiet);
+    let done = interrupt::install().and_then(|()| match cli.command {
+        Command::Build(arguments) => arguments.run(&reporter),
+        Command::Packages(arguments) => arguments.run(&reporter),
+        Command::Image(arguments) => arguments.run(&reporter),
+        Command::Lock(arguments) => arguments.run(&reporter),
+        Command::Inspect(arguments) => arguments.run(&reporter),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(&error);
+            ExitCode::from(failure::exit_code(&error))
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the last word to the person")]
+fn print_error(error: &anyhow::Error) {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let label = if colour { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+    eprintln!("{label}: {error:#}");
+}
+
+/// Prints data on standard output; a reader that has gone away is no error.
+fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -145,7 +145,9 @@ fn healthy(machine: &mut Machine) -> Result<()> {
         write.contains("refused") && !write.contains("\nwritten"),
         "/usr was written to: {write}"
     );
-    wait(machine, "the end of the boot", READY, || Ok(()))?;
+    let memory = machine.run("grep VmRSS /proc/$(pidof computatom-agent)/status", limit)?;
+    let resident = memory.split_whitespace().nth(1).with_context(|| format!("the agent does not run: {memory}"))?;
+    say(&format!("the agent holds {resident} KiB"));
     let state = machine.run(
         "systemctl is-system-running --wait; systemctl list-units --failed --no-legend --plain",
         READY,

@@ -1,0 +1,42 @@
+//! `pkgbuilder build`: the packages, then the image.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::options::{Definition, Inputs};
+use crate::reporter::Reporter;
+
+/// Build the packages and the disk image of a definition.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pkgbuilder build home
+  pkgbuilder build home --target raspberrypi-arm64 --locked
+  pkgbuilder build home --site site.jsonnet --out /srv/images")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    definition: Definition,
+
+    #[command(flatten)]
+    inputs: Inputs,
+
+    /// Build this target only [default: all of the definition]
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+
+    /// Folder of the results.
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+
+    /// Print what was made as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    pub(super) fn run(self, reporter: &Reporter) -> Result<()> {
+        super::image::build(&self.definition, &self.inputs, self.target.as_deref(), &self.out, true, self.json, reporter)
+    }
+}

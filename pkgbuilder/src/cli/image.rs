@@ -1,0 +1,70 @@
+//! `pkgbuilder image`: the disk image alone.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+
+use super::options::{Definition, Inputs};
+use crate::reporter::Reporter;
+
+/// Build the disk image of a definition, without writing its packages to the output folder.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pkgbuilder image home
+  pkgbuilder image home --target raspberrypi-arm64 --json")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    definition: Definition,
+
+    #[command(flatten)]
+    inputs: Inputs,
+
+    /// Build this target only [default: all of the definition]
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+
+    /// Folder of the results.
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+
+    /// Print what was made as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    pub(super) fn run(self, reporter: &Reporter) -> Result<()> {
+        build(&self.definition, &self.inputs, self.target.as_deref(), &self.out, false, self.json, reporter)
+    }
+}
+
+/// What `build` and `image` share.
+pub(super) fn build(
+    definition: &Definition,
+    inputs: &Inputs,
+    target: Option<&str>,
+    out: &Path,
+    with_packages: bool,
+    json: bool,
+    reporter: &Reporter,
+) -> Result<()> {
+    let mut workshop = inputs.workshop(definition, false, reporter)?;
+    let mut made = Vec::new();
+    for target in workshop.targets(target)? {
+        let inputs = workshop.inputs(&target)?;
+        if with_packages {
+            workshop.write_packages(&inputs, out)?;
+        }
+        made.push(workshop.image(&target, &inputs, out)?);
+    }
+    if json {
+        super::print(&format!("{}\n", serde_json::to_string_pretty(&made)?));
+    } else {
+        for image in &made {
+            reporter.step(image.summary());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Options that several subcommands share.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::definition::{self, Image};
+use crate::recipe::Workshop;
+use crate::reporter::Reporter;
+use crate::resolve::{Policy, Settings};
+use crate::{assemble, input_error};
+
+/// Which definition, and the site it is for.
+#[derive(Debug, Args)]
+pub(super) struct Definition {
+    /// Name of a definition in images/, or a path to a .jsonnet file.
+    #[arg(value_name = "IMAGE")]
+    pub(super) name: String,
+
+    /// Site settings [default: site.jsonnet at the top of the repository, where there is one]
+    #[arg(long, value_name = "FILE")]
+    site: Option<PathBuf>,
+}
+
+impl Definition {
+    /// The path of the definition.
+    pub(super) fn path(&self) -> Result<PathBuf> {
+        definition::find(&self.name, Path::new("."))
+    }
+
+    /// The definition, evaluated and validated.
+    pub(super) fn load(&self) -> Result<Image> {
+        definition::load(&self.path()?, self.site.as_deref(), assemble::boards::names())
+    }
+}
+
+/// Where inputs come from.
+#[derive(Debug, Args)]
+pub(super) struct Inputs {
+    /// Take exactly what the lock says, or stop.
+    #[arg(long)]
+    pub(super) locked: bool,
+
+    /// Debian mirror: a URL, also file:// [default: $COMPUTATOM_MIRROR, else that of this machine's apt sources]
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+
+    /// Trust the keys of this file for the Debian archive, beside Debian's own.
+    #[arg(long, value_name = "FILE")]
+    keyring: Vec<PathBuf>,
+
+    /// Take a component from this source only, as in `nomad=go-module` (release, go-module, debian, file).
+    #[arg(long, value_name = "COMPONENT=SOURCE")]
+    source: Vec<String>,
+}
+
+impl Inputs {
+    /// A workshop for `definition` with these inputs.
+    pub(super) fn workshop(&self, definition: &Definition, renew: bool, reporter: &Reporter) -> Result<Workshop> {
+        let policy = match (self.locked, renew) {
+            (true, _) => Policy::Locked,
+            (false, true) => Policy::Renew,
+            (false, false) => Policy::Keep,
+        };
+        let settings = Settings { mirror: self.mirror.clone(), keyrings: self.keyring.clone(), policy };
+        let sources = self.source.iter().map(|choice| parse_source(choice)).collect::<Result<_>>()?;
+        Workshop::open(&definition.path()?, definition.load()?, settings, sources, reporter)
+    }
+}
+
+fn parse_source(choice: &str) -> Result<(String, String)> {
+    let (component, source) = choice
+        .split_once('=')
+        .ok_or_else(|| input_error!("`--source {choice}`: write it as COMPONENT=SOURCE, as in `nomad=go-module`"))?;
+    Ok((component.to_owned(), source.to_owned()))
+}
