@@ -37,6 +37,14 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self, reporter: &Reporter) -> Result<()> {
-        super::image::build(&self.definition, &self.inputs, self.target.as_deref(), &self.out, true, self.json, reporter)
+        super::image::build(
+            &self.definition,
+            &self.inputs,
+            self.target.as_deref(),
+            &self.out,
+            true,
+            self.json,
+            reporter,
+        )
     }
 }

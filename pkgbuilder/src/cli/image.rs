@@ -36,7 +36,15 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self, reporter: &Reporter) -> Result<()> {
-        build(&self.definition, &self.inputs, self.target.as_deref(), &self.out, false, self.json, reporter)
+        build(
+            &self.definition,
+            &self.inputs,
+            self.target.as_deref(),
+            &self.out,
+            false,
+            self.json,
+            reporter,
+        )
     }
 }
 

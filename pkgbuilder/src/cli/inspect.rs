@@ -33,7 +33,11 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn run(self, _reporter: &Reporter) -> Result<()> {
         if let Some(manifest) = inspect::manifest_of(Path::new(&self.subject))? {
-            let text = if self.json { serde_json::to_string_pretty(&manifest)? } else { inspect::table(&manifest) };
+            let text = if self.json {
+                serde_json::to_string_pretty(&manifest)?
+            } else {
+                inspect::table(&manifest)
+            };
             super::print(&format!("{text}\n"));
             return Ok(());
         }

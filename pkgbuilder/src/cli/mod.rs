@@ -30,13 +30,18 @@ use crate::{failure, interrupt};
 ///
 /// A definition (images/NAME.jsonnet) says what an image is; its lock (images/NAME.lock.json) pins every input.
 #[derive(Debug, Parser)]
-#[command(name = "pkgbuilder", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "pkgbuilder",
+    version,
+    max_term_width = 100,
+    after_help = "\
 Exit codes: 0 done, 2 the input is wrong, 1 the world is wrong (network, disk, permission), 130 interrupted.
 
 Examples:
   pkgbuilder build home                 packages and image, as locked
   pkgbuilder build home --locked        the same, never choosing other versions
-  pkgbuilder inspect home               the definition as evaluated")]
+  pkgbuilder inspect home               the definition as evaluated"
+)]
 struct Cli {
     /// Say only warnings and errors.
     #[arg(long, short, global = true)]

@@ -63,8 +63,16 @@ impl Inputs {
             (false, true) => Policy::Renew,
             (false, false) => Policy::Keep,
         };
-        let settings = Settings { mirror: self.mirror.clone(), keyrings: self.keyring.clone(), policy };
-        let sources = self.source.iter().map(|choice| parse_source(choice)).collect::<Result<_>>()?;
+        let settings = Settings {
+            mirror: self.mirror.clone(),
+            keyrings: self.keyring.clone(),
+            policy,
+        };
+        let sources = self
+            .source
+            .iter()
+            .map(|choice| parse_source(choice))
+            .collect::<Result<_>>()?;
         Workshop::open(&definition.path()?, definition.load()?, settings, sources, reporter)
     }
 }

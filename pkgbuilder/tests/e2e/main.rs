@@ -1,11 +1,12 @@
 //! The end-to-end test: the image that a person would burn, booted and looked at from outside.
 //!
-//! Runs as root, in a network namespace of its own that vanishes with it; needs QEMU, dnsmasq, iproute2 and dig
+//! Runs as root, in network and mount namespaces of its own that vanish with it; needs QEMU, dnsmasq, iproute2 and dig
 //! (`scripts/test` installs them). What a failed run saw is kept in `out/e2e/`.
 
 mod cluster;
 mod machine;
 mod network;
+mod readme;
 mod scenario;
 
 use std::os::unix::process::CommandExt;
@@ -18,12 +19,11 @@ fn main() -> ExitCode {
     if std::env::var_os(INSIDE).is_none() {
         // A namespace made for the whole process from outside: no thread can escape it.
         let error = Command::new("unshare")
-            .arg("--net")
-            .arg("--")
+            .args(["--net", "--mount", "--"])
             .args(std::env::args_os())
             .env(INSIDE, "1")
             .exec();
-        eprintln!("cannot start `unshare --net` (package util-linux; needs root): {error}");
+        eprintln!("cannot start `unshare --net --mount` (package util-linux; needs root): {error}");
         return ExitCode::FAILURE;
     }
     let arguments = libtest_mimic::Arguments::from_args();

@@ -10,7 +10,8 @@ use libtest_mimic::{Failed, Trial};
 
 use super::cluster::Node;
 use super::machine::{Card, Machine};
-use super::network::{Host, Lan};
+use super::network::{Host, Lan, ROUTER};
+use super::readme;
 
 const CORE: Host = Host {
     name: "core-1",
@@ -75,6 +76,7 @@ fn boots(repository: &Path, image: &Path, folder: &Path) -> Result<()> {
         ready(machine, &node)?;
         node.submit(&job)?;
         wait(machine, "the job", READY, || node.job_answers(JOB).map(drop))?;
+        readme::commands(repository, ROUTER, folder)?;
         healthy(machine)?;
         node.ids()
     })?;
@@ -83,7 +85,7 @@ fn boots(repository: &Path, image: &Path, folder: &Path) -> Result<()> {
     machine
         .run("systemctl --no-block poweroff", Duration::from_secs(30))
         .context("shutting down")?;
-    machine.wait_for("reboot: Power down", Duration::from_secs(120))?;
+    machine.wait_for("reboot: Power", Duration::from_secs(120))?;
     machine.cut_power()?;
     let mut machine = card.boot(&CORE, 2)?;
     kept(&mut machine, &node, |machine| same(machine, &node, &ids))?;
@@ -146,7 +148,10 @@ fn healthy(machine: &mut Machine) -> Result<()> {
         "/usr was written to: {write}"
     );
     let memory = machine.run("grep VmRSS /proc/$(pidof computatom-agent)/status", limit)?;
-    let resident = memory.split_whitespace().nth(1).with_context(|| format!("the agent does not run: {memory}"))?;
+    let resident = memory
+        .split_whitespace()
+        .nth(1)
+        .with_context(|| format!("the agent does not run: {memory}"))?;
     say(&format!("the agent holds {resident} KiB"));
     let state = machine.run(
         "systemctl is-system-running --wait; systemctl list-units --failed --no-legend --plain",
@@ -209,6 +214,6 @@ fn wait(machine: &mut Machine, what: &str, limit: Duration, mut check: impl FnMu
     }
 }
 
-fn say(text: &str) {
+pub fn say(text: &str) {
     eprintln!("e2e: {text}");
 }
