@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     let fetcher = Fetcher::new(Cache::open()?, Reporter::new(false))?;
     let settings = Settings::default();
     let mut lock = Lock::new("example");
-    for deb in resolve::debian(&fetcher, &settings, &image, &image.targets[0], &[], &mut lock)? {
+    for deb in resolve::debian(&fetcher, &settings, &image, &image.targets[0], &[], &[], &mut lock)? {
         println!(
             "{} {} {}",
             deb.locked().name,

@@ -4,13 +4,14 @@
 //! mapping, so that a root of a gigabyte costs no memory of its own.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use computatom_compose::deb::{Deb as Archive, Package};
 use computatom_compose::path_filter::PathRule;
 use computatom_compose::{Composed, Options};
+use computatom_spec::manifest::PackageRecord;
 use rayon::prelude::*;
 
 use crate::atomic::Pending;
@@ -18,13 +19,21 @@ use crate::definition::Image;
 use crate::definition::image::Target;
 use crate::fetch::cache::Cache;
 use crate::interrupt;
-use crate::package::Deb;
 use crate::reporter::Reporter;
+
+/// A verified package on disk.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The .deb.
+    pub path: PathBuf,
+    /// What it is; `digest` is that of the file.
+    pub record: PackageRecord,
+}
 
 /// Composes the root file system of `target` from verified packages; `asked` are the names that were asked for, all
 /// others count as automatically installed.
 pub fn compose(
-    debs: &[Deb],
+    inputs: &[Input],
     image: &Image,
     target: &Target,
     asked: &[String],
@@ -32,12 +41,12 @@ pub fn compose(
     cache: &Cache,
     reporter: &Reporter,
 ) -> Result<Composed> {
-    let bar = reporter.items("unpacking packages", debs.len() as u64);
-    let packages: Vec<Package> = debs
+    let bar = reporter.items("unpacking packages", inputs.len() as u64);
+    let packages: Vec<Package> = inputs
         .par_iter()
-        .map(|deb| {
+        .map(|input| {
             interrupt::check()?;
-            let package = open(deb, cache).with_context(|| format!("unpacking {}", deb.path.display()))?;
+            let package = open(input, cache).with_context(|| format!("unpacking {}", input.path.display()))?;
             bar.inc(1);
             Ok(package)
         })
@@ -46,7 +55,7 @@ pub fn compose(
     let options = Options {
         arch: target.arch.to_string(),
         epoch,
-        path_rules: image.exclude.iter().map(|rule| PathRule::parse(rule)).collect::<Result<_>>()?,
+        path_rules: image.exclude.iter().map(|rule| path_rule(rule)).collect(),
         auto_installed: packages
             .iter()
             .map(|package| package.name().to_owned())
@@ -63,10 +72,18 @@ pub fn compose(
     composed.with_context(|| format!("composing the root file system of {} for {}", image.name, target.name))
 }
 
+/// A rule of the definition's `exclude` in dpkg's terms.
+fn path_rule(rule: &str) -> PathRule {
+    match rule.strip_prefix('!') {
+        Some(pattern) => PathRule::Include(pattern.to_owned()),
+        None => PathRule::Exclude(rule.to_owned()),
+    }
+}
+
 /// A package whose payload is mapped from the cache.
-fn open(deb: &Deb, cache: &Cache) -> Result<Package> {
-    let archive = Archive::open(&map(&deb.path)?)?;
-    let digest = deb.record.digest.trim_start_matches("sha256:");
+fn open(input: &Input, cache: &Cache) -> Result<Package> {
+    let archive = Archive::open(&map(&input.path)?)?;
+    let digest = input.record.digest.trim_start_matches("sha256:");
     let payload = cache.derived("unpacked", digest)?;
     // The name is that of the input, and the file appears whole or not at all: what is there is complete.
     if !payload.is_file() {

@@ -18,8 +18,17 @@ pub mod verify;
 /// Upstream binaries to reproducible .debs.
 pub mod package;
 
+/// .debs to a root file system in memory.
+pub mod compose;
+
 /// A composed tree to a disk image.
 pub mod assemble;
+
+/// The stages in order, for one definition.
+pub mod workshop;
+
+/// What a finished image holds.
+pub mod inspect;
 
 /// The command line: one file per subcommand.
 pub mod cli;

@@ -61,10 +61,7 @@ pub(super) fn build(
     let mut workshop = inputs.workshop(definition, false, reporter)?;
     let mut made = Vec::new();
     for target in workshop.targets(target)? {
-        let inputs = workshop.inputs(&target)?;
-        if with_packages {
-            workshop.write_packages(&inputs, out)?;
-        }
+        let inputs = workshop.inputs(&target, with_packages.then(|| out.join("packages")))?;
         made.push(workshop.image(&target, &inputs, out)?);
     }
     if json {

@@ -27,7 +27,7 @@ impl Arguments {
     pub(super) fn run(self, reporter: &Reporter) -> Result<()> {
         let mut workshop = self.inputs.workshop(&self.definition, true, reporter)?;
         for target in workshop.targets(None)? {
-            workshop.inputs(&target)?;
+            workshop.inputs(&target, None)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::definition::{self, Image};
-use crate::recipe::Workshop;
+use crate::workshop::Workshop;
 use crate::reporter::Reporter;
 use crate::resolve::{Policy, Settings};
 use crate::{assemble, input_error};

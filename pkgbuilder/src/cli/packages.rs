@@ -45,8 +45,9 @@ impl Arguments {
         if self.json {
             super::print(&format!("{}\n", serde_json::to_string_pretty(&written)?));
         } else {
-            for path in &written {
-                super::print(&format!("{}\n", path.display()));
+            for package in &written {
+                let name = format!("{}_{}_{}.deb", package.name, package.version, package.architecture);
+                super::print(&format!("{}\n", self.out.join("packages").join(name).display()));
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ use anyhow::{Result, bail};
 
 pub use lock::Lock;
 
+pub use self::debian::index::LocalPackage;
 use self::debian::{Archive, Question};
 use self::lock::LockedDeb;
 use crate::bail_input;
@@ -78,16 +79,17 @@ impl Settings {
 /// The packages of the Debian archive for one target, verified, in the cache, as the lock then names them.
 ///
 /// `extra` are relationships (`libc6 (>= 2.36)`, `prometheus`) of what does not itself come from the definition's
-/// package lists. `lock` is changed if, and only if, packages were chosen anew: then the caller saves it.
+/// package lists; `local` are packages that are here already and take part in the choice. `lock` is changed if, and only if, packages were chosen anew: then the caller saves it.
 pub fn debian(
     fetcher: &Fetcher,
     settings: &Settings,
     image: &Image,
     target: &Target,
     extra: &[String],
+    local: &[LocalPackage],
     lock: &mut Lock,
 ) -> Result<Vec<VerifiedDeb>> {
-    let question = Question::new(image, target, extra);
+    let question = Question::new(image, target, extra, local);
     let digest = question.digest()?;
     let pinned = lock.debian.get(&target.name);
     let asked = lock.request.get(&target.name);

@@ -92,7 +92,7 @@ fn an_expired_in_release_is_refused_and_can_be_allowed() {
     settings.allow_expired = true;
     let image = crate::image(&["app"]);
     let target = &image.targets[0];
-    pkgbuilder::resolve::debian(&world.fetcher, &settings, &image, target, &[], &mut world.lock).unwrap();
+    pkgbuilder::resolve::debian(&world.fetcher, &settings, &image, target, &[], &[], &mut world.lock).unwrap();
     assert_eq!(world.fetcher.reporter().warnings(), 1);
 }
 

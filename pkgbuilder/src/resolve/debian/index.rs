@@ -3,13 +3,15 @@
 //! An index of trixie has 56 MB. What the solver needs of it is kept beside the cache's objects as a shorter
 //! text under the digest of the compressed index, so only a new index is decompressed and read in full.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use deb822_fast::borrowed::{BorrowedParagraph, BorrowedParser};
 use debversion::Version;
+
+use serde::Serialize;
 
 use super::relation::{parse_list, parse_version};
 use crate::fetch::Cache;
@@ -35,6 +37,40 @@ const FIELDS: [&str; 14] = [
 ];
 /// Name of the reduced form in the cache; a new number for every change of what it holds.
 const KIND: &str = "index-1";
+
+/// The suite of packages that come from no archive.
+pub const LOCAL: &str = "local";
+
+/// A package that is here already and takes part in the choice: one of our own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LocalPackage {
+    /// Name.
+    pub name: String,
+    /// Version; not part of the question, or every build of ours would have everything chosen anew.
+    #[serde(skip)]
+    pub version: String,
+    /// `Architecture`, `all` included.
+    pub architecture: String,
+    /// Relationship fields by name, each on one line.
+    pub relations: BTreeMap<String, String>,
+}
+
+impl LocalPackage {
+    /// Reads a control stanza.
+    pub fn parse(stanza: &str) -> Result<Self> {
+        let paragraph: deb822_fast::Paragraph =
+            stanza.parse().map_err(|error| input_error!("a control stanza cannot be read: {error}"))?;
+        let field = |name: &str| paragraph.get(name).map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "));
+        let needed = |name: &str| field(name).ok_or_else(|| input_error!("a control stanza has no {name}: {stanza}"));
+        let relations = ["Pre-Depends", "Depends", "Recommends", "Provides", "Conflicts", "Breaks"];
+        Ok(Self {
+            name: needed("Package")?,
+            version: needed("Version")?,
+            architecture: needed("Architecture")?,
+            relations: relations.into_iter().filter_map(|name| Some((name.to_owned(), field(name)?))).collect(),
+        })
+    }
+}
 
 /// How an index is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +122,23 @@ impl Text {
             suite: suite.to_owned(),
             text,
         })
+    }
+}
+
+impl Text {
+    /// An index of packages that are here already: of their control stanzas what [`Index`] reads, and in place of a
+    /// file nothing.
+    pub fn of_local(packages: &[LocalPackage]) -> Self {
+        let mut text = String::new();
+        for package in packages {
+            let LocalPackage { name, version, architecture, .. } = package;
+            text += &format!("Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n");
+            for (field, value) in &package.relations {
+                text += &format!("{field}: {value}\n");
+            }
+            text += &format!("Filename: -\nSize: 0\nSHA256: {}\n\n", "0".repeat(64));
+        }
+        Self { suite: LOCAL.to_owned(), text }
     }
 }
 

@@ -16,7 +16,7 @@ use computatom_spec::arch::Arch;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use self::index::{Compression, Index, Text};
+use self::index::{Compression, Index, LOCAL, LocalPackage, Text};
 use self::solve::Wanted;
 use super::lock::LockedDeb;
 use crate::definition::Image;
@@ -37,29 +37,33 @@ pub struct Question {
     suites: Vec<String>,
     components: Vec<String>,
     relations: Vec<String>,
+    local: Vec<LocalPackage>,
     prefer: Vec<String>,
     avoid: Vec<String>,
     recommends: bool,
 }
 
 impl Question {
-    /// What a definition asks for one target; `extra` are relationships of what does not come from Debian.
-    pub fn new(image: &Image, target: &Target, extra: &[String]) -> Self {
+    /// What a definition asks for one target; `extra` are relationships beside its lists, `local` the
+    /// packages that are here already: they are taken, and what they need and provide counts.
+    pub fn new(image: &Image, target: &Target, extra: &[String], local: &[LocalPackage]) -> Self {
         let debian = &image.debian;
         let mut relations: Vec<String> = [&debian.packages, &target.packages]
             .into_iter()
             .flatten()
             .chain(extra)
             .cloned()
+            .chain(local.iter().map(|package| package.name.clone()))
             .collect();
         relations.sort_unstable();
         relations.dedup();
         Self {
-            format: 1,
+            format: 2,
             arch: target.arch,
             suites: debian.suites.clone(),
             components: debian.components.clone(),
             relations,
+            local: local.to_vec(),
             prefer: debian.prefer.clone(),
             avoid: debian.avoid.clone(),
             recommends: debian.recommends,
@@ -103,7 +107,8 @@ impl Archive<'_> {
         let releases = self.releases(&question.suites)?;
         let epoch = releases.iter().map(|(_, release)| release.date).max();
         let epoch = epoch.ok_or_else(|| input_error!("the definition names no Debian suite"))?;
-        let texts = self.indexes(question, &releases)?;
+        let mut texts = self.indexes(question, &releases)?;
+        texts.push(Text::of_local(&question.local));
         let index = Index::new(&texts)?;
         let wanted = Wanted {
             relations: question.relations.clone(),
@@ -114,7 +119,9 @@ impl Archive<'_> {
         let chosen = solve::solve(&index, &wanted)?;
         let debs = chosen
             .iter()
-            .map(|&at| lock(&index.packages[at]))
+            .map(|&at| &index.packages[at])
+            .filter(|package| package.suite != LOCAL)
+            .map(lock)
             .collect::<Result<_>>()?;
         Ok(Answer { debs, epoch })
     }

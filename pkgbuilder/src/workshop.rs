@@ -1,0 +1,163 @@
+//! The stages in order, for one definition: what `build`, `image`, `packages` and `lock` have in common.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use computatom_spec::arch::Arch;
+use computatom_spec::manifest::PackageRecord;
+
+use crate::assemble::{self, DiskImage};
+use crate::definition::image::Target;
+use crate::definition::{self, Image};
+use crate::fetch::cache::Cache;
+use crate::fetch::Fetcher;
+use crate::compose::Input;
+use crate::package::{self, Components};
+use crate::reporter::Reporter;
+use crate::resolve::{self, LocalPackage, Lock, Policy, Settings};
+use crate::verify::deb::VerifiedDeb;
+use crate::{bail_input, compose, interrupt};
+
+/// A definition, its lock, and where its inputs come from.
+#[derive(Debug)]
+pub struct Workshop {
+    image: Image,
+    lock: Lock,
+    lock_path: PathBuf,
+    root: PathBuf,
+    settings: Settings,
+    sources: BTreeMap<String, String>,
+    fetcher: Fetcher,
+    reporter: Reporter,
+}
+
+/// Everything that goes into an image of one target, verified.
+#[derive(Debug)]
+pub struct Inputs {
+    packages: Vec<Input>,
+}
+
+impl Workshop {
+    /// Opens the definition at `path`, already loaded as `image`, with its lock beside it.
+    pub fn open(
+        path: &Path,
+        image: Image,
+        settings: Settings,
+        sources: BTreeMap<String, String>,
+        reporter: &Reporter,
+    ) -> Result<Self> {
+        let lock_path = path.with_extension("lock.json");
+        let lock = Lock::load(&lock_path, &image.name)?.unwrap_or_else(|| Lock::new(&image.name));
+        let fetcher = Fetcher::new(Cache::open()?, reporter.clone())?;
+        let root = definition::root_of(path)?;
+        let reporter = reporter.clone();
+        Ok(Self { image, lock, lock_path, root, settings, sources, fetcher, reporter })
+    }
+
+    /// The targets to build: all of the definition, or the one named.
+    pub fn targets(&self, name: Option<&str>) -> Result<Vec<Target>> {
+        let targets = &self.image.targets;
+        let Some(name) = name else { return Ok(targets.clone()) };
+        if let Some(target) = targets.iter().find(|target| target.name == name) {
+            return Ok(vec![target.clone()]);
+        }
+        let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
+        bail_input!("{} has no target `{name}`; it has {}", self.image.name, names.join(", "))
+    }
+
+    /// Resolves, fetches, verifies and packages what `target` needs; saves the lock where something was chosen anew.
+    /// Packages of ours are also put into `output`, if given.
+    pub fn inputs(&mut self, target: &Target, output: Option<PathBuf>) -> Result<Inputs> {
+        let before = self.lock.clone();
+        let Components { debian, debs: own, locked } = self.components(target.arch, output)?;
+        self.lock.components.extend(locked);
+        let local = own.iter().map(|deb| LocalPackage::parse(&deb.control)).collect::<Result<Vec<_>>>()?;
+        let chosen =
+            resolve::debian(&self.fetcher, &self.settings, &self.image, target, &debian, &local, &mut self.lock)?;
+        self.save_lock(&before)?;
+        let own = own.into_iter().map(|deb| Input { path: deb.path, record: deb.record });
+        Ok(Inputs { packages: own.chain(chosen.iter().map(of_debian)).collect() })
+    }
+
+    /// Makes the packages of all components for `architectures` (none: those of the targets) in `out`/packages.
+    pub fn packages(&mut self, architectures: &[Arch], out: &Path) -> Result<Vec<PackageRecord>> {
+        let mut architectures = architectures.to_vec();
+        if architectures.is_empty() {
+            architectures = self.image.targets.iter().map(|target| target.arch).collect();
+        }
+        architectures.sort_unstable();
+        architectures.dedup();
+        let before = self.lock.clone();
+        let mut written = Vec::new();
+        for arch in architectures {
+            let components = self.components(arch, Some(out.join("packages")))?;
+            self.lock.components.extend(components.locked);
+            written.extend(components.debs.into_iter().map(|deb| deb.record));
+        }
+        self.save_lock(&before)?;
+        Ok(written)
+    }
+
+    /// Composes the root and assembles the disk image with its companions in `out`.
+    pub fn image(&self, target: &Target, inputs: &Inputs, out: &Path) -> Result<DiskImage> {
+        interrupt::check()?;
+        self.reporter.step(format_args!("composing {} from {} packages", target.name, inputs.packages.len()));
+        let asked: Vec<String> = [&self.image.debian.packages, &target.packages]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .chain(self.image.components.iter().map(|component| component.name.clone()))
+            .collect();
+        let cache = self.fetcher.cache();
+        let composed =
+            compose::compose(&inputs.packages, &self.image, target, &asked, self.lock.epoch, cache, &self.reporter)?;
+        let packages: Vec<PackageRecord> = inputs.packages.iter().map(|deb| deb.record.clone()).collect();
+        let job = assemble::Job {
+            image: &self.image,
+            target,
+            lock: &self.lock,
+            packages: &packages,
+            notes: &composed.notes,
+            out,
+            cache,
+            reporter: &self.reporter,
+        };
+        assemble::assemble(composed.tree, &job)
+    }
+
+    fn components(&self, arch: Arch, output: Option<PathBuf>) -> Result<Components> {
+        let options = package::Options {
+            root: self.root.clone(),
+            output,
+            only: self.sources.clone(),
+            locked: self.settings.policy == Policy::Locked,
+        };
+        package::resolve_components(&self.fetcher, &self.image, arch, Some(&self.lock), &options)
+    }
+
+    fn save_lock(&self, before: &Lock) -> Result<()> {
+        if self.lock == *before || self.settings.policy == Policy::Locked {
+            return Ok(());
+        }
+        let _guard = self.fetcher.cache().lock(&format!("lock of {}", self.image.name))?;
+        self.lock.save(&self.lock_path)?;
+        self.reporter.step(format_args!("wrote {}", self.lock_path.display()));
+        Ok(())
+    }
+}
+
+fn of_debian(deb: &VerifiedDeb) -> Input {
+    let locked = deb.locked();
+    Input {
+        path: deb.path().to_owned(),
+        record: PackageRecord {
+            name: locked.name.clone(),
+            version: locked.version.clone(),
+            architecture: locked.architecture.clone(),
+            digest: format!("sha256:{}", locked.sha256),
+            source: "debian".to_owned(),
+            origin: format!("{} {}", locked.suite, locked.filename),
+        },
+    }
+}
