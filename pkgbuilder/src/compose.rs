@@ -55,6 +55,7 @@ pub fn compose(
     let options = Options {
         arch: target.arch.to_string(),
         epoch,
+        keep_going: false,
         path_rules: image.exclude.iter().map(|rule| path_rule(rule)).collect(),
         auto_installed: packages
             .iter()

@@ -13,8 +13,13 @@ const OUTPUTS: [&str; 5] = [".img.zst", ".img", ".manifest.json", ".bmap", ".spd
 
 /// The manifest of an image, of one of its companions, or itself; nothing if `path` is not a file of ours.
 pub fn manifest_of(path: &Path) -> Result<Option<Manifest>> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let Some(stem) = OUTPUTS.iter().find_map(|ending| name.strip_suffix(ending)) else { return Ok(None) };
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let Some(stem) = OUTPUTS.iter().find_map(|ending| name.strip_suffix(ending)) else {
+        return Ok(None);
+    };
     let manifest: PathBuf = path.with_file_name(format!("{stem}.manifest.json"));
     if !manifest.is_file() {
         bail_input!(

@@ -8,11 +8,11 @@ use computatom_spec::arch::Arch;
 use computatom_spec::manifest::PackageRecord;
 
 use crate::assemble::{self, DiskImage};
+use crate::compose::Input;
 use crate::definition::image::Target;
 use crate::definition::{self, Image};
-use crate::fetch::cache::Cache;
 use crate::fetch::Fetcher;
-use crate::compose::Input;
+use crate::fetch::cache::Cache;
 use crate::package::{self, Components};
 use crate::reporter::Reporter;
 use crate::resolve::{self, LocalPackage, Lock, Policy, Settings};
@@ -52,7 +52,16 @@ impl Workshop {
         let fetcher = Fetcher::new(Cache::open()?, reporter.clone())?;
         let root = definition::root_of(path)?;
         let reporter = reporter.clone();
-        Ok(Self { image, lock, lock_path, root, settings, sources, fetcher, reporter })
+        Ok(Self {
+            image,
+            lock,
+            lock_path,
+            root,
+            settings,
+            sources,
+            fetcher,
+            reporter,
+        })
     }
 
     /// The targets to build: all of the definition, or the one named.
@@ -63,21 +72,44 @@ impl Workshop {
             return Ok(vec![target.clone()]);
         }
         let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
-        bail_input!("{} has no target `{name}`; it has {}", self.image.name, names.join(", "))
+        bail_input!(
+            "{} has no target `{name}`; it has {}",
+            self.image.name,
+            names.join(", ")
+        )
     }
 
     /// Resolves, fetches, verifies and packages what `target` needs; saves the lock where something was chosen anew.
     /// Packages of ours are also put into `output`, if given.
     pub fn inputs(&mut self, target: &Target, output: Option<PathBuf>) -> Result<Inputs> {
         let before = self.lock.clone();
-        let Components { debian, debs: own, locked } = self.components(target.arch, output)?;
+        let Components {
+            debian,
+            debs: own,
+            locked,
+        } = self.components(target.arch, output)?;
         self.lock.components.extend(locked);
-        let local = own.iter().map(|deb| LocalPackage::parse(&deb.control)).collect::<Result<Vec<_>>>()?;
-        let chosen =
-            resolve::debian(&self.fetcher, &self.settings, &self.image, target, &debian, &local, &mut self.lock)?;
+        let local = own
+            .iter()
+            .map(|deb| LocalPackage::parse(&deb.control))
+            .collect::<Result<Vec<_>>>()?;
+        let chosen = resolve::debian(
+            &self.fetcher,
+            &self.settings,
+            &self.image,
+            target,
+            &debian,
+            &local,
+            &mut self.lock,
+        )?;
         self.save_lock(&before)?;
-        let own = own.into_iter().map(|deb| Input { path: deb.path, record: deb.record });
-        Ok(Inputs { packages: own.chain(chosen.iter().map(of_debian)).collect() })
+        let own = own.into_iter().map(|deb| Input {
+            path: deb.path,
+            record: deb.record,
+        });
+        Ok(Inputs {
+            packages: own.chain(chosen.iter().map(of_debian)).collect(),
+        })
     }
 
     /// Makes the packages of all components for `architectures` (none: those of the targets) in `out`/packages.
@@ -102,7 +134,11 @@ impl Workshop {
     /// Composes the root and assembles the disk image with its companions in `out`.
     pub fn image(&self, target: &Target, inputs: &Inputs, out: &Path) -> Result<DiskImage> {
         interrupt::check()?;
-        self.reporter.step(format_args!("composing {} from {} packages", target.name, inputs.packages.len()));
+        self.reporter.step(format_args!(
+            "composing {} from {} packages",
+            target.name,
+            inputs.packages.len()
+        ));
         let asked: Vec<String> = [&self.image.debian.packages, &target.packages]
             .into_iter()
             .flatten()
@@ -110,8 +146,15 @@ impl Workshop {
             .chain(self.image.components.iter().map(|component| component.name.clone()))
             .collect();
         let cache = self.fetcher.cache();
-        let composed =
-            compose::compose(&inputs.packages, &self.image, target, &asked, self.lock.epoch, cache, &self.reporter)?;
+        let composed = compose::compose(
+            &inputs.packages,
+            &self.image,
+            target,
+            &asked,
+            self.lock.epoch,
+            cache,
+            &self.reporter,
+        )?;
         let packages: Vec<PackageRecord> = inputs.packages.iter().map(|deb| deb.record.clone()).collect();
         let job = assemble::Job {
             image: &self.image,

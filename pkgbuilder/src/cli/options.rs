@@ -6,9 +6,9 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::definition::{self, Image};
-use crate::workshop::Workshop;
 use crate::reporter::Reporter;
 use crate::resolve::{Policy, Settings};
+use crate::workshop::Workshop;
 use crate::{assemble, input_error};
 
 /// Which definition, and the site it is for.
@@ -67,6 +67,7 @@ impl Inputs {
             mirror: self.mirror.clone(),
             keyrings: self.keyring.clone(),
             policy,
+            ..Settings::default()
         };
         let sources = self
             .source

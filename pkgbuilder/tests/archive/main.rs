@@ -94,7 +94,15 @@ impl World {
 
     fn resolve_image(&mut self, policy: Policy, image: &Image) -> anyhow::Result<Vec<VerifiedDeb>> {
         let settings = self.settings(policy);
-        resolve::debian(&self.fetcher, &settings, image, &image.targets[0], &[], &[], &mut self.lock)
+        resolve::debian(
+            &self.fetcher,
+            &settings,
+            image,
+            &image.targets[0],
+            &[],
+            &[],
+            &mut self.lock,
+        )
     }
 
     /// The error of a failed resolution: its text, after checking its exit code and that nothing was locked.

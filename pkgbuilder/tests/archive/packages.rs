@@ -251,7 +251,8 @@ fn what_we_package_ourselves_adds_its_dependencies() {
     let settings = world.settings(Policy::Keep);
     let extra = ["library (>= 1.0)".to_owned()];
     let target = &image.targets[0];
-    let debs = pkgbuilder::resolve::debian(&world.fetcher, &settings, &image, target, &extra, &[], &mut world.lock).unwrap();
+    let debs =
+        pkgbuilder::resolve::debian(&world.fetcher, &settings, &image, target, &extra, &[], &mut world.lock).unwrap();
     assert_eq!(names(&debs), ["base 1.0", "library 1.0-1"]);
 }
 

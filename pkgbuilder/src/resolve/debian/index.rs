@@ -58,16 +58,31 @@ pub struct LocalPackage {
 impl LocalPackage {
     /// Reads a control stanza.
     pub fn parse(stanza: &str) -> Result<Self> {
-        let paragraph: deb822_fast::Paragraph =
-            stanza.parse().map_err(|error| input_error!("a control stanza cannot be read: {error}"))?;
-        let field = |name: &str| paragraph.get(name).map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "));
+        let paragraph: deb822_fast::Paragraph = stanza
+            .parse()
+            .map_err(|error| input_error!("a control stanza cannot be read: {error}"))?;
+        let field = |name: &str| {
+            paragraph
+                .get(name)
+                .map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "))
+        };
         let needed = |name: &str| field(name).ok_or_else(|| input_error!("a control stanza has no {name}: {stanza}"));
-        let relations = ["Pre-Depends", "Depends", "Recommends", "Provides", "Conflicts", "Breaks"];
+        let relations = [
+            "Pre-Depends",
+            "Depends",
+            "Recommends",
+            "Provides",
+            "Conflicts",
+            "Breaks",
+        ];
         Ok(Self {
             name: needed("Package")?,
             version: needed("Version")?,
             architecture: needed("Architecture")?,
-            relations: relations.into_iter().filter_map(|name| Some((name.to_owned(), field(name)?))).collect(),
+            relations: relations
+                .into_iter()
+                .filter_map(|name| Some((name.to_owned(), field(name)?)))
+                .collect(),
         })
     }
 }
@@ -131,14 +146,22 @@ impl Text {
     pub fn of_local(packages: &[LocalPackage]) -> Self {
         let mut text = String::new();
         for package in packages {
-            let LocalPackage { name, version, architecture, .. } = package;
+            let LocalPackage {
+                name,
+                version,
+                architecture,
+                ..
+            } = package;
             text += &format!("Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n");
             for (field, value) in &package.relations {
                 text += &format!("{field}: {value}\n");
             }
             text += &format!("Filename: -\nSize: 0\nSHA256: {}\n\n", "0".repeat(64));
         }
-        Self { suite: LOCAL.to_owned(), text }
+        Self {
+            suite: LOCAL.to_owned(),
+            text,
+        }
     }
 }
 
