@@ -97,7 +97,10 @@ impl Unpacker<'_> {
         for entry in &package.entries {
             seen.push(entry.path.clone());
             let key = canonical_or_literal(&self.system.tree, &entry.path);
-            if self.is_shared_dir(entry, &diversions, package.name()) {
+            let excluded = self.filters.excludes(&entry.path, entry.kind == EntryKind::Dir);
+            // Many packages may hold a directory, also one that is left out and so not in the tree.
+            let left_out_dir = excluded && entry.kind == EntryKind::Dir;
+            if left_out_dir || self.is_shared_dir(entry, &diversions, package.name()) {
                 self.files.give(&key, &entry.path, package.name());
                 continue;
             }
@@ -105,7 +108,7 @@ impl Unpacker<'_> {
                 Claim::Theirs => continue,
                 Claim::Ours => self.files.give(&key, &entry.path, package.name()),
             }
-            if self.filters.excludes(&entry.path, entry.kind == EntryKind::Dir) {
+            if excluded {
                 continue;
             }
             let destination = diversions.destination(&entry.path, package.name()).to_owned();

@@ -7,7 +7,7 @@ use anyhow::Result;
 use computatom_spec::arch::Arch;
 use computatom_spec::manifest::PackageRecord;
 
-use crate::assemble::{self, DiskImage};
+use crate::assemble::{self, DiskImage, squashfs};
 use crate::compose::Input;
 use crate::definition::image::Target;
 use crate::definition::{self, Image};
@@ -161,12 +161,12 @@ impl Workshop {
             target,
             lock: &self.lock,
             packages: &packages,
-            notes: &composed.notes,
             out,
-            cache,
-            reporter: &self.reporter,
+            cache: &cache.root().join("squashfs"),
+            level: squashfs::LEVEL,
+            keep_raw: false,
         };
-        assemble::assemble(composed.tree, &job)
+        assemble::assemble(composed.tree, &job, &self.reporter)
     }
 
     fn components(&self, arch: Arch, output: Option<PathBuf>) -> Result<Components> {

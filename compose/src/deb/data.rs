@@ -110,7 +110,11 @@ fn parse(entry: &mut tar::Entry<'_, Cursor<&[u8]>>, path: String, tar: &Bytes) -
     }
     let xattrs = xattrs(entry)?;
     let header = entry.header();
-    let number = |value: std::io::Result<u64>| -> Result<u32> { Ok(u32::try_from(value?)?) };
+    // An owner left blank is root's, as dpkg reads it (cargo-deb writes such fields).
+    let blank = |field: &[u8]| field.iter().all(|byte| matches!(byte, 0 | b' '));
+    let number = |field: &[u8], value: std::io::Result<u64>| -> Result<u32> {
+        Ok(if blank(field) { 0 } else { u32::try_from(value?)? })
+    };
     let name = |bytes: Option<&[u8]>| {
         let name = std::str::from_utf8(bytes?).ok()?.trim_end_matches('\0');
         (!name.is_empty()).then(|| name.to_owned())
@@ -118,8 +122,8 @@ fn parse(entry: &mut tar::Entry<'_, Cursor<&[u8]>>, path: String, tar: &Bytes) -
     Ok(Some(Entry {
         kind,
         mode: header.mode()? & 0o7777,
-        uid: number(header.uid()).context("reading its owner")?,
-        gid: number(header.gid()).context("reading its group")?,
+        uid: number(&header.as_old().uid, header.uid()).context("reading its owner")?,
+        gid: number(&header.as_old().gid, header.gid()).context("reading its group")?,
         user: name(header.username_bytes()),
         group: name(header.groupname_bytes()),
         mtime: i64::try_from(header.mtime()?).context("reading its time")?,

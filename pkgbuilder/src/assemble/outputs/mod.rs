@@ -23,10 +23,12 @@ pub use self::ranges::Ranges;
 use super::rootfs::json;
 use crate::atomic::Pending;
 use crate::interrupt;
+use serde::Serialize;
+
 use crate::reporter::Reporter;
 
 /// A finished disk image and its companions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DiskImage {
     /// `.img.zst`
     pub compressed: PathBuf,
@@ -44,6 +46,19 @@ pub struct DiskImage {
     pub size: u64,
     /// Size of the compressed file, in bytes.
     pub compressed_size: u64,
+}
+
+impl DiskImage {
+    /// What was made and what to do with it, for people.
+    pub fn summary(&self) -> String {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let image = self.compressed.display();
+        format!(
+            "made {image} ({} MiB, {} MiB on a card)\nwrite it to a card:\n  zstdcat {image} | sudo dd of=/dev/sdX bs=4M conv=fsync status=progress",
+            mib(self.compressed_size),
+            mib(self.size)
+        )
+    }
 }
 
 /// An output folder, ours until this is dropped.
