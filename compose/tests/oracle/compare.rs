@@ -58,6 +58,34 @@ pub(crate) struct Difference {
     pub(crate) detail: String,
 }
 
+/// Files whose order, or whose numbers, depend on the order of installation: what does not matter is taken out.
+fn comparable(path: &str, content: &Bytes) -> Bytes {
+    let text = String::from_utf8_lossy(content);
+    let sorted = |mut parts: Vec<String>| {
+        parts.sort();
+        Bytes::from(parts.join("\n"))
+    };
+    match path {
+        "/etc/passwd" | "/etc/group" => sorted(text.lines().map(without_numbers).collect()),
+        "/etc/shadow" | "/etc/gshadow" | "/var/lib/dpkg/triggers/File" => sorted(text.lines().map(str::to_owned).collect()),
+        "/var/lib/apt/extended_states" => sorted(text.split("\n\n").map(str::to_owned).collect()),
+        "/var/lib/dpkg/diversions" => {
+            let lines: Vec<&str> = text.lines().collect();
+            sorted(lines.chunks(3).map(|diversion| diversion.join(" ")).collect())
+        }
+        _ => content.clone(),
+    }
+}
+
+/// A record of passwd or group with its dynamic numbers (100 to 999) replaced: ours are stable by our own table.
+fn without_numbers(record: &str) -> String {
+    let fields = record.split(':').enumerate().map(|(at, field)| match field.parse::<u32>() {
+        Ok(100..=999) if at == 2 || at == 3 => "#",
+        _ => field,
+    });
+    fields.collect::<Vec<_>>().join(":")
+}
+
 /// Every difference between the two.
 pub(crate) fn differences(real: &Side, ours: &Side) -> Vec<Difference> {
     let mut found = Vec::new();
@@ -91,7 +119,10 @@ pub(crate) fn differences(real: &Side, ours: &Side) -> Vec<Difference> {
             add(What::Capability, path, String::new());
         }
         if theirs.content != mine.content {
-            add(What::Content, path, first_difference(&theirs.content, &mine.content));
+            let (theirs, mine) = (comparable(path, &theirs.content), comparable(path, &mine.content));
+            if theirs != mine {
+                add(What::Content, path, first_difference(&theirs, &mine));
+            }
         }
     }
     for (path, mine) in ours {
