@@ -80,7 +80,20 @@ impl Civil {
     }
 }
 
-/// Seconds since 1970 for what `-d` takes: `@SECONDS`, `now`, `YYYY-MM-DD`, with a time and a zone of UTC if wanted.
+/// What `date` itself prints (`Thu Nov 13 02:13:20 UTC 2025`) as `YYYY-MM-DD HH:MM:SS`.
+fn own_output(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [weekday, month, day, time, "UTC", year] = words[..] else {
+        return None;
+    };
+    let abbreviates = |short: &str, name: &&str| short.len() == 3 && name.starts_with(short);
+    DAYS.iter().find(|name| abbreviates(weekday, name))?;
+    let month = MONTHS.iter().position(|name| abbreviates(month, &name))? + 1;
+    Some(format!("{year}-{month}-{day} {time}"))
+}
+
+/// Seconds since 1970 for what `-d` takes: `@SECONDS`, `now`, `YYYY-MM-DD`, with a time and a zone of UTC if wanted,
+/// or what `date` prints.
 pub(super) fn parse(text: &str, now: i64) -> Option<i64> {
     let text = text.trim();
     if let Some(seconds) = text.strip_prefix('@') {
@@ -88,6 +101,9 @@ pub(super) fn parse(text: &str, now: i64) -> Option<i64> {
     }
     if text == "now" || text.is_empty() {
         return Some(now);
+    }
+    if let Some(text) = own_output(text) {
+        return parse(&text, now);
     }
     let text = text.trim_end_matches("UTC").trim_end_matches('Z').trim_end();
     let (date, time) = text.split_once([' ', 'T']).unwrap_or((text, "00:00:00"));
@@ -219,6 +235,7 @@ mod tests {
         }
         same(&[], &["date", "-u", "-d", "2024-02-29 12:30:05", "+%s"], "");
         same(&[], &["date", "-u", "-d", "2025-03-01", "+%s"], "");
+        same(&[], &["date", "-u", "-d", "Thu Nov 13 02:13:20 UTC 2025", "+%s"], "");
         same(&[], &["date", "-u", "-R", "-d", "@1000000000"], "");
         same(&[], &["date", "-u", "-Iseconds", "-d", "@1000000000"], "");
         same(&[], &["date", "-u", "-d", "@1000000000"], "");

@@ -67,7 +67,9 @@ fn comparable(path: &str, content: &Bytes) -> Bytes {
     };
     match path {
         "/etc/passwd" | "/etc/group" => sorted(text.lines().map(without_numbers).collect()),
-        "/etc/shadow" | "/etc/gshadow" | "/var/lib/dpkg/triggers/File" => sorted(text.lines().map(str::to_owned).collect()),
+        "/etc/shadow" | "/etc/gshadow" | "/var/lib/dpkg/triggers/File" => {
+            sorted(text.lines().map(str::to_owned).collect())
+        }
         "/var/lib/apt/extended_states" => sorted(text.split("\n\n").map(str::to_owned).collect()),
         "/var/lib/dpkg/diversions" => {
             let lines: Vec<&str> = text.lines().collect();
@@ -79,10 +81,13 @@ fn comparable(path: &str, content: &Bytes) -> Bytes {
 
 /// A record of passwd or group with its dynamic numbers (100 to 999) replaced: ours are stable by our own table.
 fn without_numbers(record: &str) -> String {
-    let fields = record.split(':').enumerate().map(|(at, field)| match field.parse::<u32>() {
-        Ok(100..=999) if at == 2 || at == 3 => "#",
-        _ => field,
-    });
+    let fields = record
+        .split(':')
+        .enumerate()
+        .map(|(at, field)| match field.parse::<u32>() {
+            Ok(100..=999) if at == 2 || at == 3 => "#",
+            _ => field,
+        });
     fields.collect::<Vec<_>>().join(":")
 }
 
