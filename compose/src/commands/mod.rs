@@ -3,6 +3,9 @@
 /// adduser, useradd, update-passwd, …
 mod accounts;
 
+/// update-alternatives
+mod alternatives;
+
 /// Options and operands of a command line.
 mod arguments;
 
@@ -111,6 +114,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     accounts::conversion::COMMANDS,
     accounts::groups::COMMANDS,
     accounts::users::COMMANDS,
+    alternatives::COMMANDS,
     debconf::COMMANDS,
     dpkg::divert::COMMANDS,
     dpkg::query::COMMANDS,
