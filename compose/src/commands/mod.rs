@@ -56,6 +56,8 @@ mod getopt;
 
 /// grep, egrep, fgrep
 mod grep;
+/// pam-auth-update
+mod pam;
 
 /// Commands about the running machine, of which there is none.
 mod idle;
@@ -102,6 +104,8 @@ mod triggers;
 /// The real tools as judges of ours.
 #[cfg(test)]
 mod oracle;
+/// ucf, ucfr
+mod ucf;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -115,35 +119,37 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     accounts::groups::COMMANDS,
     accounts::users::COMMANDS,
     alternatives::COMMANDS,
-    debconf::COMMANDS,
-    dpkg::divert::COMMANDS,
-    dpkg::query::COMMANDS,
-    dpkg::statoverride::COMMANDS,
-    dpkg::tools::COMMANDS,
-    idle::COMMANDS,
-    services::COMMANDS,
-    systemd::helper::COMMANDS,
-    systemd::offline::COMMANDS,
-    systemd::systemctl::COMMANDS,
-    systemd::sysusers::COMMANDS,
-    systemd::tmpfiles::COMMANDS,
-    triggers::COMMANDS,
     attributes::COMMANDS,
     capabilities::COMMANDS,
     columns::COMMANDS,
     comparison::COMMANDS,
     copy::COMMANDS,
     date::COMMANDS,
+    debconf::COMMANDS,
     digests::COMMANDS,
+    dpkg::divert::COMMANDS,
+    dpkg::query::COMMANDS,
+    dpkg::statoverride::COMMANDS,
+    dpkg::tools::COMMANDS,
     environment::COMMANDS,
     expr::COMMANDS,
     files::COMMANDS,
     grep::COMMANDS,
+    idle::COMMANDS,
     links::COMMANDS,
     names::COMMANDS,
+    pam::COMMANDS,
+    services::COMMANDS,
     sort::COMMANDS,
     status::COMMANDS,
+    systemd::helper::COMMANDS,
+    systemd::offline::COMMANDS,
+    systemd::systemctl::COMMANDS,
+    systemd::sysusers::COMMANDS,
+    systemd::tmpfiles::COMMANDS,
     text::COMMANDS,
+    triggers::COMMANDS,
+    ucf::COMMANDS,
 ];
 
 /// The command called `name`: a bare name, or an absolute path for programs outside of `PATH`

@@ -118,7 +118,9 @@ impl Group {
 
     /// The choice of the highest priority; among equals `current`, else the first.
     pub fn best(&self, current: Option<&str>) -> Option<&str> {
-        let start = current.and_then(|path| self.choices.get_key_value(path)).or(self.choices.iter().next());
+        let start = current
+            .and_then(|path| self.choices.get_key_value(path))
+            .or(self.choices.iter().next());
         let mut best = start?.0.as_str();
         for (path, choice) in &self.choices {
             if choice.priority > self.choices[best].priority {
