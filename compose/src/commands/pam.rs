@@ -529,3 +529,94 @@ fn pam_getenv(process: &mut Process<'_>) -> Done {
     }
     Ok(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::System;
+    use proptest::prelude::*;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    fn copy_in(tree: &mut Tree, folder: &Path, to: &str) {
+        tree.mkdir_all(to, 0o755).unwrap();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            tree.write(&format!("{to}/{name}"), fs::read(&path).unwrap(), 0o644)
+                .unwrap();
+        }
+    }
+
+    /// Every scenario of `testdata/pam` gives what the real pam-auth-update gave (`golden.gen.sh` there).
+    #[test]
+    fn scenarios_match_the_real_tool() {
+        let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata");
+        let mut scenarios = 0;
+        for scenario in fs::read_dir(data.join("pam"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
+            if !scenario.is_dir() {
+                continue;
+            }
+            scenarios += 1;
+            let mut system = System::new("arm64", 0);
+            copy_in(&mut system.tree, &scenario.join("profiles"), PROFILES);
+            copy_in(&mut system.tree, &data.join("pam-templates"), TEMPLATES);
+            let calls = fs::read_to_string(scenario.join("calls")).unwrap();
+            let last = calls.lines().count();
+            for (number, call) in calls.lines().enumerate() {
+                if number + 1 == last && scenario.join("edit").exists() {
+                    // The same edit as in the scenario's sed script.
+                    let path = format!("{CONFIG}/common-password");
+                    let text = system.tree.read_text(&path).unwrap();
+                    let text = text.replace("pam_unix.so obscure", "pam_unix.so minlen=12");
+                    system.tree.write(&path, text, 0o644).unwrap();
+                }
+                let args: Vec<&str> = call.split(' ').collect();
+                assert_eq!(
+                    settle(&mut Process::new(&mut system, &args), pam_auth_update),
+                    Ok(0),
+                    "{call}"
+                );
+            }
+            for (folder, ours) in [("pam.d", CONFIG), ("state", STATE)] {
+                let mut expected = Tree::new(0);
+                copy_in(&mut expected, &scenario.join("expected").join(folder), "/x");
+                for (path, _) in expected.walk("/x").unwrap() {
+                    let name = path.rsplit('/').next().unwrap();
+                    let found = system.tree.read_text(&format!("{ours}/{name}")).unwrap_or_default();
+                    assert_eq!(
+                        found,
+                        expected.read_text(&path).unwrap(),
+                        "{} {folder}/{name}",
+                        scenario.display()
+                    );
+                }
+                let count = |tree: &Tree, path: &str| tree.read_dir(path).unwrap().len();
+                assert_eq!(
+                    count(&system.tree, ours),
+                    count(&expected, "/x"),
+                    "{} {folder}",
+                    scenario.display()
+                );
+            }
+        }
+        assert!(scenarios >= 5);
+    }
+
+    proptest! {
+        #[test]
+        fn any_profile_is_read(text in "([A-Za-z-]{0,9}:?[ \t]{0,2}[ -~]{0,30}\n){0,9}") {
+            let _ = Profile::parse("p", &text);
+        }
+
+        #[test]
+        fn any_line_is_split(line in "\\[?[ -~]{0,30}") {
+            let (head, _) = split_line(&line);
+            prop_assert!(line.starts_with(&head));
+            let _ = without_jumps(&line);
+        }
+    }
+}
