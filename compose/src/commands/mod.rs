@@ -56,8 +56,8 @@ mod getopt;
 
 /// grep, egrep, fgrep
 mod grep;
-/// pam-auth-update
-mod pam;
+/// linux-update-symlinks, linux-run-hooks
+mod kernel;
 
 /// Commands about the running machine, of which there is none.
 mod idle;
@@ -76,6 +76,9 @@ mod operands;
 
 /// Users and groups of the tree.
 mod owners;
+
+/// pam-auth-update
+mod pam;
 
 /// Shell patterns over whole strings.
 mod pattern;
@@ -136,6 +139,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     files::COMMANDS,
     grep::COMMANDS,
     idle::COMMANDS,
+    kernel::COMMANDS,
     links::COMMANDS,
     names::COMMANDS,
     pam::COMMANDS,
