@@ -180,6 +180,11 @@ pub fn spawn(parent: &mut Process<'_>, args: &[String], stdin: Bytes) -> Outcome
     let program = shell.program(name);
     let result = shell.nested(|shell| shell.run_program(&program, args));
     let status = shell.finish(result)?;
+    let unread = shell.unread(0).unwrap_or_default();
+    // `env` and its like hand on their whole input: what the child left of it is there for the next to read.
+    if parent.stdin.is_empty() {
+        parent.stdin = unread;
+    }
     parent.stdout.extend(Description::collected(&stdout));
     parent.stderr.extend(Description::collected(&stderr));
     Ok(status)

@@ -72,28 +72,28 @@ impl Pattern {
     /// Whether the whole of `text` matches.
     pub(super) fn matches(&self, text: &[char]) -> bool {
         // After a mismatch the last `*` takes one character more: quadratic at worst.
-        let (mut token, mut at) = (0, 0);
+        let (mut index, mut at) = (0, 0);
         let mut retry: Option<(usize, usize)> = None;
         loop {
-            match (self.0.get(token), text.get(at)) {
+            match (self.0.get(index), text.get(at)) {
                 (Some(Token::AnyString), _) => {
-                    retry = Some((token, at));
-                    token += 1;
+                    retry = Some((index, at));
+                    index += 1;
                     continue;
                 }
                 (None, None) => return true,
-                (Some(one), Some(&c)) if one.takes(c) => {
-                    token += 1;
+                (Some(token), Some(&c)) if token.takes(c) => {
+                    index += 1;
                     at += 1;
                     continue;
                 }
                 _ => {}
             }
             match retry {
-                Some((star, taken)) if taken < text.len() => {
-                    retry = Some((star, taken + 1));
-                    token = star + 1;
-                    at = taken + 1;
+                Some((star, start)) if start < text.len() => {
+                    retry = Some((star, start + 1));
+                    index = star + 1;
+                    at = start + 1;
                 }
                 _ => return false,
             }

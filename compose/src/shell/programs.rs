@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::builtins::{self, Builtin};
+use super::builtins::{self, Builtin, Kind};
 use super::files::Files;
 use super::process::{Command, Halt, Origin, Process, Status};
 use super::session::Unknown;
@@ -79,7 +79,7 @@ impl Shell<'_> {
             if SHELLS.contains(&base) {
                 return Program::Shell { bash: base == "bash" };
             }
-            if let Some(builtin) = builtins::find(base).filter(|builtin| builtin.program) {
+            if let Some(builtin) = builtins::find(base, false).filter(|builtin| builtin.kind == Kind::Program) {
                 return Program::Builtin(builtin);
             }
         }
@@ -204,7 +204,7 @@ impl Shell<'_> {
     fn run_script_file(&mut self, path: &str, params: &[String]) -> Run {
         let absolute = self.absolute(path);
         let text = match self.system.tree.read(&absolute) {
-            Ok(content) => self.text(content.to_vec())?,
+            Ok(content) => Self::text(content.to_vec())?,
             Err(error) => {
                 self.complain(&format!("cannot open {error}"));
                 return Ok(2);
@@ -279,13 +279,13 @@ impl Shell<'_> {
         } else {
             let input = self.unread(0).unwrap_or_default();
             self.consume(0, input.len());
-            self.text(input.to_vec())?
+            Self::text(input.to_vec())?
         };
-        let (arg0, params) = match rest.split_first() {
-            Some((arg0, params)) if text => (arg0.clone(), params.to_vec()),
-            _ => (args[0].clone(), rest.to_vec()),
+        let (name, params) = match rest.split_first() {
+            Some((name, params)) if text => (name, params.to_vec()),
+            _ => (&args[0], rest.to_vec()),
         };
-        self.separate(&arg0, bash, |shell| {
+        self.separate(name, bash, |shell| {
             shell.state.params = params;
             for (name, on) in &options {
                 shell.state.options.set(name, *on);
@@ -300,7 +300,7 @@ impl Shell<'_> {
             self.complain(&format!("0: cannot open {path}: No such file"));
             return Ok(2);
         };
-        let text = self.text(content.to_vec())?;
+        let text = Self::text(content.to_vec())?;
         let origin = Origin {
             package: self.origin.package.clone(),
             script: absolute,

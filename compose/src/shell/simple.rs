@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::builtins::{self, Builtin};
+use super::builtins::{self, Builtin, Kind};
 use super::process::Status;
 use super::programs::Program;
 use super::state::{Flow, Function, Run, Scope, Shell, Variable};
@@ -28,7 +28,7 @@ impl Shell<'_> {
             None => Target::Nothing,
             Some(name) => self.target(name),
         };
-        let special = matches!(&target, Target::Builtin(builtin) if builtin.special);
+        let special = matches!(&target, Target::Builtin(builtin) if builtin.is_special());
         let saved = (!simple.redirects.is_empty()).then(|| self.state.files.clone());
         let line = self.line;
         let result = match self.redirect_all(&simple.redirects) {
@@ -67,14 +67,15 @@ impl Shell<'_> {
     }
 
     fn declares(&self, name: &str) -> bool {
-        builtins::find(name).is_some_and(|builtin| builtin.declares) && !self.state.functions.contains_key(name)
+        builtins::find(name, self.state.bash).is_some_and(|builtin| builtin.kind == Kind::Declaring)
+            && !self.state.functions.contains_key(name)
     }
 
     /// What `name` stands for, in the order of XCU 2.9.1.4.
     pub(super) fn target(&self, name: &str) -> Target {
-        let builtin = builtins::find(name).filter(|builtin| self.state.bash || !builtin.bash);
+        let builtin = builtins::find(name, self.state.bash);
         if let Some(builtin) = builtin
-            && builtin.special
+            && builtin.is_special()
         {
             return Target::Builtin(builtin);
         }
@@ -90,7 +91,7 @@ impl Shell<'_> {
     fn with_assignments(&mut self, simple: &Simple, target: &Target, args: &[String], tested: bool) -> Run {
         let lasting = match target {
             Target::Nothing => true,
-            Target::Builtin(builtin) => builtin.special,
+            Target::Builtin(builtin) => builtin.is_special(),
             Target::Function(_) | Target::Program(_) => false,
         };
         let scoped = !lasting && !simple.assignments.is_empty();
@@ -145,7 +146,7 @@ impl Shell<'_> {
     /// Runs a builtin; an error ends the shell only if the builtin is special.
     pub(super) fn run_builtin(&mut self, builtin: &Builtin, args: &[String]) -> Run {
         match (builtin.run)(self, args) {
-            Err(Flow::Error) if !builtin.special => Ok(2),
+            Err(Flow::Error) if !builtin.is_special() => Ok(2),
             other => other,
         }
     }

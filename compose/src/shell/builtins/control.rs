@@ -84,7 +84,7 @@ pub(super) fn dot(shell: &mut Shell<'_>, args: &[String]) -> Run {
         Ok(content) => content,
         Err(error) => return Err(shell.error(&format!("{}: cannot open {error}", args[0]))),
     };
-    let text = shell.text(content.to_vec())?;
+    let text = Shell::text(content.to_vec())?;
     let sourced = Origin {
         package: shell.origin.package.clone(),
         script: path,

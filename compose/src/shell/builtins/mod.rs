@@ -1,4 +1,5 @@
 //! The builtins of the shell, one file per family, one table.
+#![allow(clippy::unnecessary_wraps, reason = "what stands in one table has one signature")]
 
 use super::state::{Run, Shell};
 
@@ -31,54 +32,54 @@ mod which;
 #[derive(Debug)]
 pub(super) struct Builtin {
     pub(super) name: &'static str,
-    /// Special (XCU 2.15): found before functions; its errors end the shell; assignments before it last.
-    pub(super) special: bool,
-    /// Arguments that look like assignments are expanded like assignments.
-    pub(super) declares: bool,
+    pub(super) kind: Kind,
+    pub(super) run: Action,
+}
+
+/// What is particular about a builtin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Regular,
+    /// XCU 2.15: found before functions; its errors end the shell; assignments before it last.
+    Special,
+    /// Special, and arguments that look like assignments are expanded like assignments.
+    Declaring,
     /// Exists as a program, too, so that `env`, `xargs` or a path can call it.
-    pub(super) program: bool,
+    Program,
     /// Known to bash only.
-    pub(super) bash: bool,
-    pub(super) run: fn(&mut Shell<'_>, &[String]) -> Run,
+    Bash,
 }
 
-const fn builtin(name: &'static str, run: fn(&mut Shell<'_>, &[String]) -> Run) -> Builtin {
-    Builtin {
-        name,
-        special: false,
-        declares: false,
-        program: false,
-        bash: false,
-        run,
+impl Builtin {
+    pub(super) fn is_special(&self) -> bool {
+        matches!(self.kind, Kind::Special | Kind::Declaring)
     }
 }
 
-const fn special(name: &'static str, run: fn(&mut Shell<'_>, &[String]) -> Run) -> Builtin {
-    Builtin {
-        special: true,
-        ..builtin(name, run)
-    }
+type Action = fn(&mut Shell<'_>, &[String]) -> Run;
+
+const fn of_kind(kind: Kind, name: &'static str, run: Action) -> Builtin {
+    Builtin { name, kind, run }
 }
 
-const fn declaring(name: &'static str, run: fn(&mut Shell<'_>, &[String]) -> Run) -> Builtin {
-    Builtin {
-        declares: true,
-        ..special(name, run)
-    }
+const fn builtin(name: &'static str, run: Action) -> Builtin {
+    of_kind(Kind::Regular, name, run)
 }
 
-const fn program(name: &'static str, run: fn(&mut Shell<'_>, &[String]) -> Run) -> Builtin {
-    Builtin {
-        program: true,
-        ..builtin(name, run)
-    }
+const fn special(name: &'static str, run: Action) -> Builtin {
+    of_kind(Kind::Special, name, run)
 }
 
-const fn bashism(name: &'static str, run: fn(&mut Shell<'_>, &[String]) -> Run) -> Builtin {
-    Builtin {
-        bash: true,
-        ..builtin(name, run)
-    }
+const fn declaring(name: &'static str, run: Action) -> Builtin {
+    of_kind(Kind::Declaring, name, run)
+}
+
+const fn program(name: &'static str, run: Action) -> Builtin {
+    of_kind(Kind::Program, name, run)
+}
+
+const fn bashism(name: &'static str, run: Action) -> Builtin {
+    of_kind(Kind::Bash, name, run)
 }
 
 /// Every builtin.
@@ -133,9 +134,11 @@ static BUILTINS: &[Builtin] = &[
     bashism("popd", process::refuse),
 ];
 
-/// The builtin called `name`.
-pub(super) fn find(name: &str) -> Option<&'static Builtin> {
-    BUILTINS.iter().find(|builtin| builtin.name == name)
+/// The builtin called `name`; `bash`: of bash, too.
+pub(super) fn find(name: &str, bash: bool) -> Option<&'static Builtin> {
+    BUILTINS
+        .iter()
+        .find(|builtin| builtin.name == name && (bash || builtin.kind != Kind::Bash))
 }
 
 impl Shell<'_> {

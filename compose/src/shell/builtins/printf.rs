@@ -40,13 +40,16 @@ struct Printer<'p, 's> {
 /// `%` with its flags, width and precision.
 #[derive(Debug, Default)]
 struct Spec {
-    left: bool,
-    zero: bool,
-    plus: bool,
-    space: bool,
-    alternative: bool,
+    /// Those of `-0+ #` that were given.
+    flags: Vec<u8>,
     width: usize,
     precision: Option<usize>,
+}
+
+impl Spec {
+    fn has(&self, flag: u8) -> bool {
+        self.flags.contains(&flag)
+    }
 }
 
 /// Widths and precisions beyond this are nobody's wish.
@@ -101,21 +104,16 @@ impl Printer<'_, '_> {
     fn spec(&mut self, rest: &[u8]) -> Run<(Spec, usize)> {
         let mut spec = Spec::default();
         let mut at = 0;
-        while let Some(flag) = rest.get(at) {
-            match flag {
-                b'-' => spec.left = true,
-                b'0' => spec.zero = true,
-                b'+' => spec.plus = true,
-                b' ' => spec.space = true,
-                b'#' => spec.alternative = true,
-                _ => break,
-            }
+        while let Some(&flag) = rest.get(at).filter(|flag| b"-0+ #".contains(flag)) {
+            spec.flags.push(flag);
             at += 1;
         }
         let (width, length) = self.size(&rest[at..])?;
         at += length;
         let width = width.unwrap_or(0);
-        spec.left |= width < 0;
+        if width < 0 {
+            spec.flags.push(b'-');
+        }
         spec.width = usize::try_from(width.unsigned_abs()).unwrap_or(0);
         if rest.get(at) == Some(&b'.') {
             let (precision, length) = self.size(&rest[at + 1..])?;
@@ -173,8 +171,8 @@ impl Printer<'_, '_> {
                 let value = self.integer()?;
                 let sign = match value {
                     value if value < 0 => "-",
-                    _ if spec.plus => "+",
-                    _ if spec.space => " ",
+                    _ if spec.has(b'+') => "+",
+                    _ if spec.has(b' ') => " ",
                     _ => "",
                 };
                 self.number(spec, sign, &value.unsigned_abs().to_string());
@@ -182,11 +180,11 @@ impl Printer<'_, '_> {
             b'u' | b'o' | b'x' | b'X' => {
                 let value = self.integer()?.cast_unsigned();
                 let (prefix, digits) = match conversion {
-                    b'o' if spec.alternative => ("0", format!("{value:o}")),
+                    b'o' if spec.has(b'#') => ("0", format!("{value:o}")),
                     b'o' => ("", format!("{value:o}")),
-                    b'x' if spec.alternative && value != 0 => ("0x", format!("{value:x}")),
+                    b'x' if spec.has(b'#') && value != 0 => ("0x", format!("{value:x}")),
                     b'x' => ("", format!("{value:x}")),
-                    b'X' if spec.alternative && value != 0 => ("0X", format!("{value:X}")),
+                    b'X' if spec.has(b'#') && value != 0 => ("0X", format!("{value:X}")),
                     b'X' => ("", format!("{value:X}")),
                     _ => ("", value.to_string()),
                 };
@@ -204,7 +202,7 @@ impl Printer<'_, '_> {
         let mut digits = digits.to_owned();
         let least = match spec.precision {
             Some(precision) => precision,
-            None if spec.zero && !spec.left => spec.width.saturating_sub(prefix.len()),
+            None if spec.has(b'0') && !spec.has(b'-') => spec.width.saturating_sub(prefix.len()),
             None => 1,
         };
         if spec.precision == Some(0) && digits == "0" {
@@ -218,11 +216,11 @@ impl Printer<'_, '_> {
 
     fn pad(&mut self, spec: &Spec, bytes: &[u8]) {
         let missing = spec.width.saturating_sub(bytes.len());
-        if !spec.left {
+        if !spec.has(b'-') {
             self.output.extend(std::iter::repeat_n(b' ', missing));
         }
         self.output.extend_from_slice(bytes);
-        if spec.left {
+        if spec.has(b'-') {
             self.output.extend(std::iter::repeat_n(b' ', missing));
         }
     }

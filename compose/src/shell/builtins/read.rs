@@ -36,7 +36,7 @@ pub(super) fn read(shell: &mut Shell<'_>, args: &[String]) -> Run {
     let mut chars = Vec::new();
     // Runs of text between the bytes that a backslash protected.
     for (bytes, quoted) in line {
-        let text = shell.text(bytes)?;
+        let text = Shell::text(bytes)?;
         chars.extend(text.chars().map(|c| (c, quoted)));
     }
     let ifs = shell.state.get("IFS").unwrap_or(" \t\n").to_owned();

@@ -96,7 +96,7 @@ impl<'t> Test<'t, '_> {
         }
         let result = match self.words.get(self.at..) {
             // `!` is an operand where nothing follows, or where a binary operator does.
-            Some(["!", rest @ ..]) if !rest.is_empty() && !(rest.len() >= 2 && BINARY.contains(&rest[0])) => {
+            Some(["!", rest @ ..]) if !(rest.is_empty() || rest.len() >= 2 && BINARY.contains(&rest[0])) => {
                 self.at += 1;
                 self.not().map(|yes| !yes)
             }
@@ -186,8 +186,6 @@ fn unary(shell: &Shell<'_>, operator: &str, operand: &str) -> bool {
     match operator {
         "-n" => !operand.is_empty(),
         "-z" => operand.is_empty(),
-        // No descriptor of ours is a terminal.
-        "-t" => false,
         "-h" | "-L" => tree.lstat(&path).is_ok_and(Inode::is_symlink),
         "-e" | "-r" | "-w" => is(|_| true),
         "-f" => is(Inode::is_file),
@@ -206,7 +204,7 @@ fn unary(shell: &Shell<'_>, operator: &str, operand: &str) -> bool {
         "-x" => is(|inode| inode.is_dir() || inode.mode & 0o111 != 0),
         "-O" => is(|inode| inode.uid == 0),
         "-G" => is(|inode| inode.gid == 0),
-        // "-S": there are no sockets in a tree.
+        // "-t" and "-S": no descriptor of ours is a terminal, and there are no sockets in a tree.
         _ => false,
     }
 }

@@ -1,4 +1,6 @@
-use super::find;
+use std::fmt::Write as _;
+
+use super::{Builtin, find};
 use crate::shell::state::{Flow, Run, Shell};
 
 /// What a script that asks for a command is told.
@@ -21,8 +23,8 @@ impl Shell<'_> {
         if KEYWORDS.contains(&name) {
             return Some(Found::Keyword);
         }
-        let builtin = find(name).filter(|builtin| self.state.bash || !builtin.bash);
-        if builtin.is_some_and(|builtin| builtin.special) {
+        let builtin = find(name, self.state.bash);
+        if builtin.is_some_and(Builtin::is_special) {
             return Some(Found::Special);
         }
         let debconf = self.state.confmodule && name.starts_with("db_") && crate::commands::lookup(name).is_some();
@@ -61,16 +63,14 @@ pub(super) fn command(shell: &mut Shell<'_>, args: &[String]) -> Run {
     if show {
         return show_all(shell, rest);
     }
-    match find(name).filter(|builtin| shell.state.bash || !builtin.bash) {
-        Some(builtin) => match (builtin.run)(shell, rest) {
-            // `command` takes from a special builtin what is special about it.
-            Err(Flow::Error) => Ok(2),
-            other => other,
-        },
-        None => {
-            let program = shell.program(name);
-            shell.run_program(&program, rest)
-        }
+    let Some(builtin) = find(name, shell.state.bash) else {
+        let program = shell.program(name);
+        return shell.run_program(&program, rest);
+    };
+    match (builtin.run)(shell, rest) {
+        // `command` takes from a special builtin what is special about it.
+        Err(Flow::Error) => Ok(2),
+        other => other,
     }
 }
 
@@ -115,7 +115,7 @@ fn describe_all(shell: &mut Shell<'_>, builtin: &str, names: &[String]) -> Run {
             }
         };
         let colon = if what == "not found" { ":" } else { "" };
-        text.push_str(&format!("{name}{colon} {what}\n"));
+        let _ = writeln!(text, "{name}{colon} {what}");
     }
     shell.put_out(builtin, text.as_bytes(), status)
 }

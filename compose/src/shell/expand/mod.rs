@@ -67,7 +67,7 @@ impl Shell<'_> {
     /// A word as one string: no splitting, no pathnames (redirections, `case` subjects, here-documents).
     pub(super) fn string(&mut self, word: &Word) -> Run<String> {
         let atoms = self.atoms(word, Place::default())?;
-        Ok(self.joined(&atoms))
+        Ok(joined(&atoms))
     }
 
     /// The value of an assignment.
@@ -87,7 +87,7 @@ impl Shell<'_> {
             ..Place::default()
         };
         let atoms = self.atoms(word, place)?;
-        Ok(self.joined(&atoms))
+        Ok(joined(&atoms))
     }
 
     /// A word as a pattern.
@@ -102,18 +102,6 @@ impl Shell<'_> {
             }
         }
         Ok(Pattern::new(&chars))
-    }
-
-    fn joined(&self, atoms: &[Atom]) -> String {
-        let mut whole = String::new();
-        for atom in atoms {
-            match atom {
-                Atom::Text { text, .. } => whole.push_str(text),
-                Atom::Quotes => {}
-                Atom::Break => whole.push(' '),
-            }
-        }
-        whole
     }
 
     fn atoms(&mut self, word: &Word, place: Place) -> Run<Vec<Atom>> {
@@ -185,11 +173,11 @@ impl Shell<'_> {
         while bytes.last() == Some(&b'\n') {
             bytes.pop();
         }
-        self.text(bytes)
+        Self::text(bytes)
     }
 
     /// Bytes that become the value of a variable: they must be text, for that is what our variables hold.
-    pub(super) fn text(&mut self, bytes: Vec<u8>) -> Run<String> {
+    pub(super) fn text(bytes: Vec<u8>) -> Run<String> {
         String::from_utf8(bytes).map_err(|_| Self::unsupported("$(…)", "output that is not UTF-8 in a variable"))
     }
 
@@ -210,7 +198,7 @@ impl Shell<'_> {
             ..Place::default()
         };
         let atoms = self.atoms(expression, place)?;
-        let text = self.joined(&atoms);
+        let text = joined(&atoms);
         if let Some(operator) = ["++", "--", "**", ","]
             .into_iter()
             .find(|operator| text.contains(operator))
@@ -226,6 +214,19 @@ impl Shell<'_> {
             }
         }
     }
+}
+
+/// Atoms as one string.
+fn joined(atoms: &[Atom]) -> String {
+    let mut whole = String::new();
+    for atom in atoms {
+        match atom {
+            Atom::Text { text, .. } => whole.push_str(text),
+            Atom::Quotes => {}
+            Atom::Break => whole.push(' '),
+        }
+    }
+    whole
 }
 
 fn is_all_parameters(piece: &Piece) -> bool {

@@ -1,4 +1,4 @@
-use super::{Atom, Place, expanded, quoted};
+use super::{Atom, Place, expanded, joined, quoted};
 use crate::shell::state::{Flow, Run, Shell};
 use crate::shell::syntax::{Expansion, Operation, Parameter, Word};
 
@@ -160,7 +160,7 @@ impl Shell<'_> {
 
     fn operand_string(&mut self, word: &Word, place: Place) -> Run<String> {
         let atoms = self.atoms(word, place)?;
-        Ok(self.joined(&atoms))
+        Ok(joined(&atoms))
     }
 
     /// Whether the parameter has a value (`colon`: that is not empty).
@@ -173,13 +173,11 @@ impl Shell<'_> {
 
     /// The value as one string; an error under `set -u` if there is none.
     fn checked(&mut self, parameter: &Parameter) -> Run<String> {
-        match self.value(parameter) {
-            Some(value) => Ok(value),
-            None => {
-                self.refuse_unset(parameter)?;
-                Ok(String::new())
-            }
+        if let Some(value) = self.value(parameter) {
+            return Ok(value);
         }
+        self.refuse_unset(parameter)?;
+        Ok(String::new())
     }
 
     fn refuse_unset(&mut self, parameter: &Parameter) -> Result<(), Flow> {
