@@ -15,6 +15,9 @@ use computatom_compose::system::System;
 use computatom_compose::tree::{Inode, Kind};
 use serde_json::Value;
 
+#[path = "shell/random.rs"]
+mod random;
+
 /// The files of cases; each says in its name what it is about.
 const FILES: &[&str] = &[
     "vectors.json",
@@ -157,7 +160,7 @@ impl Sandbox {
             "dash"
         };
         let enter = "mount --bind /dev/null \"$0/dev/null\" && mount --rbind /proc \"$0/proc\" && exec chroot \"$0\" \
-                     /usr/bin/busybox env -i HOME=/home/user PATH=\"$1\" \"$2\" /script";
+                     /usr/bin/busybox timeout 5 /usr/bin/busybox env -i HOME=/home/user PATH=\"$1\" \"$2\" /script";
         let output = Command::new("unshare")
             .args(["--map-root-user", "--mount", "--", "sh", "-c", enter])
             .arg(root)
@@ -217,6 +220,37 @@ fn the_real_shell_writes_what_is_recorded() {
                     text(&output.stderr)
                 );
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn random_scripts_do_what_dash_does() {
+    // More by hand: SHELL_SEEDS=1000-9000 cargo test …
+    let range = std::env::var("SHELL_SEEDS").unwrap_or_else(|_| "0-300".to_owned());
+    let (first, last) = range.split_once('-').expect("a range of seeds");
+    let seeds: std::ops::Range<u64> = first.parse().expect("a number")..last.parse().expect("a number");
+    let sandbox = Sandbox::new();
+    let mut wrong = String::new();
+    for seed in seeds {
+        let case = Case {
+            name: seed.to_string(),
+            script: random::Generator::new(seed).script(),
+            stdout: None,
+            status: None,
+        };
+        let output = sandbox.run(&case);
+        let (stdout, status, stderr) = ours(&case);
+        if stdout != text(&output.stdout) || output.status.code() != Some(status) {
+            let _ = writeln!(
+                wrong,
+                "seed {seed}\n{}\n  real {:?} {:?}\n  ours {stdout:?} {status}\n  real stderr {:?}\n  our stderr {stderr:?}\n",
+                case.script,
+                text(&output.stdout),
+                output.status.code(),
+                text(&output.stderr)
+            );
         }
     }
     assert!(wrong.is_empty(), "{wrong}");

@@ -43,7 +43,7 @@ impl Shell<'_> {
             }
             RedirectAction::Here(body) => {
                 let text = match body.get() {
-                    Some(word) => self.string(word)?,
+                    Some(word) => self.here_document(word)?,
                     None => String::new(),
                 };
                 Ok(Description::input(text))
@@ -74,6 +74,18 @@ impl Shell<'_> {
         Ok(opened.map(|handle| {
             self.state.files.insert(redirect.fd, handle);
         }))
+    }
+
+    /// The text of a here-document. dash expands it in a process of its own: what goes wrong there leaves the text
+    /// empty and does not end the script, and what is assigned there is lost.
+    fn here_document(&mut self, word: &super::syntax::Word) -> Run<String> {
+        let mut text = String::new();
+        let expanded = &mut text;
+        self.subshell(|shell| {
+            *expanded = shell.string(word)?;
+            Ok(0)
+        })?;
+        Ok(text)
     }
 
     fn open_word(&mut self, word: &super::syntax::Word, access: Access) -> Run<Result<Handle, String>> {

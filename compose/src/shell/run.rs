@@ -248,7 +248,6 @@ impl Shell<'_> {
         let saved = self.state.clone();
         let (line, origin) = (self.line, Rc::clone(&self.origin));
         self.state.traps.clear();
-        self.state.loops = 0;
         let result = self.nested(run);
         let status = self.finish(result)?;
         self.state = saved;

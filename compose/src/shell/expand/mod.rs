@@ -25,8 +25,8 @@ enum Atom {
     },
     /// Quotes stood here: the field exists even if it is empty.
     Quotes,
-    /// One field ends here and another begins (`$@`).
-    Break,
+    /// One field ends here and another begins (`$@`); where there are no fields, this text stands between them.
+    Break(String),
 }
 
 /// Where a piece of a word stands.
@@ -98,7 +98,7 @@ impl Shell<'_> {
             match atom {
                 Atom::Text { text, quoted, .. } => chars.extend(text.chars().map(|c| (c, *quoted))),
                 Atom::Quotes => {}
-                Atom::Break => chars.push((' ', true)),
+                Atom::Break(separator) => chars.extend(separator.chars().map(|c| (c, true))),
             }
         }
         Ok(Pattern::new(&chars))
@@ -166,8 +166,8 @@ impl Shell<'_> {
             shell.state.files.insert(1, capture);
             shell.list(list, false)
         })?;
+        // `$?` does not change: in dash it is about commands, not about what their words expand to.
         self.substituted = Some(status);
-        self.state.status = status;
         let mut bytes = Description::collected(&output);
         bytes.retain(|byte| *byte != 0);
         while bytes.last() == Some(&b'\n') {
@@ -223,7 +223,7 @@ fn joined(atoms: &[Atom]) -> String {
         match atom {
             Atom::Text { text, .. } => whole.push_str(text),
             Atom::Quotes => {}
-            Atom::Break => whole.push(' '),
+            Atom::Break(separator) => whole.push_str(separator),
         }
     }
     whole

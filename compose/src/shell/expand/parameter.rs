@@ -206,11 +206,13 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// `$@`, and `$*` outside of quotes: a field for each.
+    /// `$@`, and `$*` outside of quotes: a field for each. Where nothing is split (`x=$@`) dash joins them
+    /// as `"$*"` does.
     fn all_parameters(&self, place: Place, atoms: &mut Vec<Atom>) {
+        let separator = self.separator();
         for (index, param) in self.state.params.iter().enumerate() {
             if index > 0 {
-                atoms.push(Atom::Break);
+                atoms.push(Atom::Break(separator.clone()));
             }
             if place.quoted {
                 atoms.push(Atom::Quotes);
@@ -218,6 +220,14 @@ impl Shell<'_> {
             } else {
                 atoms.push(expanded(param.clone(), place));
             }
+        }
+    }
+
+    /// What `"$*"` joins with: the first character of `IFS`.
+    fn separator(&self) -> String {
+        match self.state.get("IFS") {
+            Some(ifs) => ifs.chars().next().map(String::from).unwrap_or_default(),
+            None => " ".to_owned(),
         }
     }
 
@@ -237,11 +247,7 @@ impl Shell<'_> {
                     if state.params.is_empty() {
                         return None;
                     }
-                    let separator = match state.get("IFS") {
-                        Some(ifs) => ifs.chars().next().map(String::from).unwrap_or_default(),
-                        None => " ".to_owned(),
-                    };
-                    Some(state.params.join(&separator))
+                    Some(state.params.join(&self.separator()))
                 }
                 // `$!`: nothing ever ran in the background.
                 _ => None,

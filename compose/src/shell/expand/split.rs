@@ -9,7 +9,7 @@ pub(super) fn split(atoms: &[Atom], ifs: &str) -> Vec<Field> {
     for atom in atoms {
         match atom {
             Atom::Quotes => splitter.begin(),
-            Atom::Break => splitter.end(),
+            Atom::Break(_) => splitter.end(),
             Atom::Text { text, quoted, splits } => {
                 for c in text.chars() {
                     if *splits && ifs.contains(c) {
