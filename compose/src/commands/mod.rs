@@ -54,6 +54,9 @@ mod files;
 /// Options as GNU's tools read them.
 mod getopt;
 
+/// find
+mod find;
+
 /// grep, egrep, fgrep
 mod grep;
 /// linux-update-symlinks, linux-run-hooks
@@ -86,11 +89,17 @@ mod pattern;
 /// POSIX regular expressions.
 mod regular_expression;
 
+/// sed
+mod sed;
+
 /// update-rc.d
 mod services;
 
 /// sort, uniq, comm
 mod sort;
+
+/// xargs, run-parts, nice, timeout, …
+mod spawning;
 
 /// stat
 mod status;
@@ -137,6 +146,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     environment::COMMANDS,
     expr::COMMANDS,
     files::COMMANDS,
+    find::COMMANDS,
     grep::COMMANDS,
     idle::COMMANDS,
     kernel::COMMANDS,
@@ -144,7 +154,9 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     names::COMMANDS,
     pam::COMMANDS,
     services::COMMANDS,
+    sed::COMMANDS,
     sort::COMMANDS,
+    spawning::COMMANDS,
     status::COMMANDS,
     systemd::helper::COMMANDS,
     systemd::offline::COMMANDS,

@@ -120,7 +120,7 @@ fn tree_files(system: &System) -> BTreeMap<String, String> {
 }
 
 /// Runs the real `args` in a directory that begins with `start`.
-fn real(start: Start<'_>, steps: &[&[&str]], stdin: &str) -> Effect {
+pub(crate) fn real(start: Start<'_>, steps: &[&[&str]], stdin: &str) -> Effect {
     let home = tempfile::tempdir().unwrap();
     let base = home.path();
     for entry in start {
