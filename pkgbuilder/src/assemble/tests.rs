@@ -147,7 +147,7 @@ fn a_root_that_does_not_fit_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let error = build(&out, &folder.path().join("cache"), |image| {
-        image.partitions.root_mib = 4
+        image.partitions.root_mib = 4;
     })
     .unwrap_err();
     assert_eq!(crate::failure::exit_code(&error), 2);
@@ -205,4 +205,37 @@ fn a_full_disk_is_said_and_leaves_nothing() {
             .args(["--exact", "assemble::tests::a_full_disk_is_said_and_leaves_nothing"])
             .env(INSIDE, disk.path()),
     );
+}
+
+/// `COMPUTATOM_TREE=root.tar COMPUTATOM_OUT=folder cargo test --release -p pkgbuilder whole_image -- --ignored --nocapture`:
+/// time and size of an image of a real arm64 root with kernel and firmware in it.
+#[test]
+#[ignore = "needs a tar archive of a root file system"]
+fn measure_a_whole_image() {
+    let path = |name: &str| PathBuf::from(std::env::var_os(name).unwrap());
+    let mut image = image();
+    image.partitions = crate::definition::image::Partitions {
+        bootsel_mib: 16,
+        boot_mib: 256,
+        root_mib: 1024,
+    };
+    let mut tree = super::testing::from_tar(&path("COMPUTATOM_TREE"));
+    tree.mkdir_all("/usr/lib/computatom", 0o755).unwrap();
+    tree.write(computatom_spec::paths::INIT, "#!/bin/sh\n", 0o755).unwrap();
+    let out = path("COMPUTATOM_OUT");
+    for run in ["first", "second"] {
+        let job = Job {
+            image: &image,
+            target: &image.targets[0],
+            lock: &lock(),
+            packages: &packages(),
+            out: &out.join(run),
+            cache: &out.join("cache"),
+            level: squashfs::LEVEL,
+            keep_raw: true,
+        };
+        let start = std::time::Instant::now();
+        let made = assemble(tree.clone(), &job, &Reporter::new(false)).unwrap();
+        println!("{run}: {:?}, {} MiB", start.elapsed(), made.compressed_size >> 20);
+    }
 }

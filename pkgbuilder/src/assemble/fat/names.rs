@@ -37,20 +37,19 @@ impl Names {
             if !seen.insert(name.to_lowercase()) {
                 bail!("`{name}` differs from another name in its folder by case only, which FAT does not tell apart");
             }
-            encoded.push(match short(name) {
-                Some((short, case)) => Encoded {
+            encoded.push(if let Some((short, case)) = short(name) {
+                Encoded {
                     short,
                     case,
                     long: Vec::new(),
-                },
-                None => {
-                    let short = alias(name, &taken)?;
-                    taken.insert(short);
-                    Encoded {
-                        short,
-                        case: 0,
-                        long: long(name, &short),
-                    }
+                }
+            } else {
+                let short = alias(name, &taken)?;
+                taken.insert(short);
+                Encoded {
+                    short,
+                    case: 0,
+                    long: long(name, &short),
                 }
             });
         }
@@ -129,7 +128,7 @@ fn long(name: &str, short: &[u8; 11]) -> Vec<u8> {
         .iter()
         .fold(0_u8, |sum, byte| sum.rotate_right(1).wrapping_add(*byte));
     let mut units: Vec<u16> = name.encode_utf16().collect();
-    if units.len() % UNITS != 0 {
+    if !units.len().is_multiple_of(UNITS) {
         units.push(0);
         units.resize(units.len().next_multiple_of(UNITS), 0xffff);
     }

@@ -86,25 +86,25 @@ impl<'a> Volume<'a> {
     ///
     /// Fails if the file system is damaged.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let context = || format!("reading {path} from a boot partition");
+        let doing = || format!("reading {path} from a boot partition");
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Ok(folder) = open_folder(&self.inner, folder) else {
             return Ok(None);
         };
-        let Some(entry) = folder.find(name).map_err(describe).with_context(context)? else {
+        let Some(entry) = folder.find(name).map_err(describe).with_context(doing)? else {
             return Ok(None);
         };
         if !entry.is_file() {
             return Ok(None);
         }
-        let mut reader = self.inner.read_file(&entry).map_err(describe).with_context(context)?;
+        let mut reader = self.inner.read_file(&entry).map_err(describe).with_context(doing)?;
         let mut content = vec![0; reader.size()];
         let mut filled = 0;
         while filled < content.len() {
             match reader
                 .read(&mut content[filled..])
                 .map_err(describe)
-                .with_context(context)?
+                .with_context(doing)?
             {
                 0 => bail!("{path} ends early: its chain of clusters is damaged"),
                 count => filled += count,

@@ -3,6 +3,8 @@
 //! A section is a condition of a kind (model, trial, partition). Conditions of different kinds must all hold, a new one of
 //! the same kind takes the place of the old, `[all]` drops them all (config_txt.html, "Conditional filters").
 
+use std::collections::BTreeSet;
+
 /// What conditions are compared with.
 #[derive(Clone, Debug)]
 pub(super) struct State {
@@ -21,43 +23,43 @@ pub(super) struct Config {
     initramfs: Option<String>,
 }
 
-/// Which conditions hold at a line.
-#[derive(Clone, Copy)]
-struct Conditions {
-    never: bool,
-    model: bool,
-    tryboot: bool,
-    partition: bool,
-    /// Conditions that the model of the firmware cannot judge (a display, a pin) count as not met.
-    other: bool,
+/// Kinds of conditions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Never,
+    Model,
+    Tryboot,
+    Partition,
+    /// What the model of the firmware cannot judge (a display, a pin) counts as not met.
+    Other,
 }
 
-const ALL: Conditions = Conditions {
-    never: false,
-    model: true,
-    tryboot: true,
-    partition: true,
-    other: true,
-};
+/// The kinds whose condition is not met at a line.
+#[derive(Default)]
+struct Unmet(BTreeSet<Kind>);
 
-impl Conditions {
-    fn hold(self) -> bool {
-        !self.never && self.model && self.tryboot && self.partition && self.other
-    }
-
+impl Unmet {
     fn enter(&mut self, section: &str, state: &State) {
         let models = [
             "pi1", "pi2", "pi3", "pi3+", "pi4", "pi5", "pi0", "pi0w", "pi02", "pi400", "pi500", "cm4", "cm5",
         ];
-        match section {
-            "all" => *self = ALL,
-            "none" => self.never = true,
-            "tryboot" => self.tryboot = state.tryboot,
-            model if models.contains(&model) => self.model = model == state.model,
+        let (kind, met) = match section {
+            "all" => return self.0.clear(),
+            "none" => (Kind::Never, false),
+            "tryboot" => (Kind::Tryboot, state.tryboot),
+            model if models.contains(&model) => (Kind::Model, model == state.model),
             other => match other.strip_prefix("boot_partition=") {
-                Some(number) => self.partition = state.partition.is_some_and(|here| number == here.to_string()),
-                None => self.other = false,
+                Some(number) => (
+                    Kind::Partition,
+                    state.partition.is_some_and(|here| number == here.to_string()),
+                ),
+                None => (Kind::Other, false),
             },
+        };
+        if met {
+            self.0.remove(&kind);
+        } else {
+            self.0.insert(kind);
         }
     }
 }
@@ -66,11 +68,11 @@ impl Config {
     /// The settings of `text` that hold in `state`.
     pub(super) fn parse(text: &str, state: &State) -> Self {
         let mut config = Self::default();
-        let mut conditions = ALL;
+        let mut unmet = Unmet::default();
         for line in text.lines().map(str::trim) {
             if let Some(section) = line.strip_prefix('[') {
-                conditions.enter(section.trim_end_matches(']'), state);
-            } else if conditions.hold() {
+                unmet.enter(section.trim_end_matches(']'), state);
+            } else if unmet.0.is_empty() {
                 config.line(line);
             }
         }

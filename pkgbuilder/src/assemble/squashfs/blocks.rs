@@ -99,12 +99,11 @@ pub(super) fn write(
     let mut unique: Vec<&Cut> = Vec::new();
     let mut copies: Vec<(InodeId, InodeId)> = Vec::new();
     for file in &files {
-        match firsts.get(&(file.bytes.len(), file.keys.as_slice())) {
-            Some(&first) => copies.push((file.id, first)),
-            None => {
-                firsts.insert((file.bytes.len(), &file.keys), file.id);
-                unique.push(file);
-            }
+        if let Some(&first) = firsts.get(&(file.bytes.len(), file.keys.as_slice())) {
+            copies.push((file.id, first));
+        } else {
+            firsts.insert((file.bytes.len(), &file.keys), file.id);
+            unique.push(file);
         }
     }
     let mut writer = Writer {

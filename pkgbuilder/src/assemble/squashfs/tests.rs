@@ -57,10 +57,10 @@ fn compare(tree: &Tree, image: &[u8]) {
             Kind::File(content) => assert!(std::fs::read(&real).unwrap() == *content, "{path} differs"),
             Kind::Symlink(target) => assert_eq!(std::fs::read_link(&real).unwrap(), Path::new(target)),
             Kind::Char { major, minor } => {
-                assert!(about.file_type().is_char_device() && device(*major, *minor), "{path}")
+                assert!(about.file_type().is_char_device() && device(*major, *minor), "{path}");
             }
             Kind::Block { major, minor } => {
-                assert!(about.file_type().is_block_device() && device(*major, *minor), "{path}")
+                assert!(about.file_type().is_block_device() && device(*major, *minor), "{path}");
             }
             Kind::Fifo => assert!(about.file_type().is_fifo(), "{path}"),
         }
