@@ -178,9 +178,8 @@ fn write_root(
         epoch: job.lock.epoch,
     };
     let bar = reporter.bytes("compressing the root", squashfs::content_size(tree)?);
-    let written = squashfs::write(tree, file, partition.start, options, Some(&cache), &|done| {
-        bar.inc(done)
-    })?;
+    let progress = |done| bar.inc(done);
+    let written = squashfs::write(tree, file, partition.start, options, Some(&cache), &progress)?;
     if written.bytes > partition.size {
         bail_input!(
             "the root file system has {} MiB and its partition {} MiB: raise `partitions.root_mib` to at least {}",
