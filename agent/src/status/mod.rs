@@ -1,9 +1,11 @@
 //! How the node is doing: the same answer for `status`, the page, the consoles and `/metrics`.
 
-use computatom_spec::manifest::Manifest;
+use std::fs::File;
+use std::io::BufReader;
+
 use computatom_spec::paths;
 use computatom_spec::site::Site;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::identity::Identity;
 use crate::role::Assignment;
@@ -53,7 +55,13 @@ pub struct Status {
 
 impl Status {
     /// Asks everything; takes at most a few seconds per service.
-    pub fn collect(root: &Root, site: &Site, identity: &Identity, assignment: &Assignment) -> Self {
+    pub fn collect(
+        root: &Root,
+        site: &Site,
+        identity: &Identity,
+        assignment: &Assignment,
+        image: Option<&str>,
+    ) -> Self {
         let mut checks = checks::all(identity, assignment);
         let mut failed_units = Vec::new();
         if root.is_system() {
@@ -66,16 +74,22 @@ impl Status {
         }
         Self {
             failed_units,
-            ..Self::with(root, site, identity, assignment, checks)
+            ..Self::with(site, identity, assignment, image, checks)
         }
     }
 
     /// What is known before anything was asked.
-    pub fn unasked(root: &Root, site: &Site, identity: &Identity, assignment: &Assignment) -> Self {
-        Self::with(root, site, identity, assignment, Vec::new())
+    pub fn unasked(site: &Site, identity: &Identity, assignment: &Assignment, image: Option<&str>) -> Self {
+        Self::with(site, identity, assignment, image, Vec::new())
     }
 
-    fn with(root: &Root, site: &Site, identity: &Identity, assignment: &Assignment, checks: Vec<Check>) -> Self {
+    fn with(
+        site: &Site,
+        identity: &Identity,
+        assignment: &Assignment,
+        image: Option<&str>,
+        checks: Vec<Check>,
+    ) -> Self {
         let mut waits_for = Vec::new();
         if identity.interface.is_none() {
             waits_for.push("an address on the LAN: is the cable in, and does the DHCP server answer?".to_owned());
@@ -94,7 +108,7 @@ impl Status {
             cluster: site.cluster.clone(),
             identity: identity.clone(),
             assignment: assignment.clone(),
-            image: image(root),
+            image: image.map(str::to_owned),
             agent: env!("CARGO_PKG_VERSION"),
             checks,
             failed_units: Vec::new(),
@@ -109,8 +123,16 @@ impl Status {
     }
 }
 
-/// `home for raspberrypi-arm64`.
-fn image(root: &Root) -> Option<String> {
-    let manifest: Manifest = serde_json::from_str(&root.read(paths::MANIFEST).ok()??).ok()?;
-    Some(format!("{} for {}", manifest.image, manifest.target))
+/// Name and target of the running image: `home for raspberrypi-arm64`.
+///
+/// The manifest lists every package; what is not needed is skipped while reading, never held.
+pub fn image(root: &Root) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Head {
+        image: String,
+        target: String,
+    }
+    let file = File::open(root.path(paths::MANIFEST)).ok()?;
+    let head: Head = serde_json::from_reader(BufReader::new(file)).ok()?;
+    Some(format!("{} for {}", head.image, head.target))
 }

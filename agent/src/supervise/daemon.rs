@@ -14,7 +14,7 @@ use crate::identity::Identity;
 use crate::metrics::Counters;
 use crate::role::Assignment;
 use crate::root::Root;
-use crate::status::{Status, api, text};
+use crate::status::{self, Status, api, text};
 use crate::supervise::console::Consoles;
 use crate::supervise::server::Listeners;
 use crate::supervise::systemd;
@@ -34,6 +34,8 @@ pub struct Node {
     pub status: Mutex<Status>,
     /// What happened since the start.
     pub counters: Counters,
+    /// Name and target of the image; it cannot change while it runs.
+    pub image: Option<String>,
     /// When the agent started, in seconds since 1970.
     pub started: f64,
 }
@@ -60,12 +62,14 @@ pub async fn run(root: Root, site: Site) -> anyhow::Result<()> {
         .as_secs_f64();
     let identity = Identity::derive(&root, &site);
     let assignment = Assignment::decide(&site, &identity)?;
-    let status = Status::unasked(&root, &site, &identity, &assignment);
+    let image = status::image(&root);
+    let status = Status::unasked(&site, &identity, &assignment, image.as_deref());
     let node = Arc::new(Node {
         root,
         site,
         status: Mutex::new(status),
         counters: Counters::default(),
+        image,
         started,
     });
     let mut listeners = Listeners::default();
@@ -123,7 +127,7 @@ fn look_around(node: &Node, known: Option<Identity>) -> Option<Identity> {
             return known;
         }
     }
-    let status = Status::collect(&node.root, &node.site, &identity, &assignment);
+    let status = Status::collect(&node.root, &node.site, &identity, &assignment, node.image.as_deref());
     let joins = !(assignment.has(Role::Server) && node.site.servers.len() == 1);
     if joins
         && status
