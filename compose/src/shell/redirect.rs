@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::files::{Access, Description, Handle};
-use super::state::{Run, Shell};
+use super::state::{Flow, Run, Shell};
 use super::syntax::{Redirect, RedirectAction};
 
 impl Shell<'_> {
@@ -13,6 +13,9 @@ impl Shell<'_> {
         let stderr = self.handle(2);
         for redirect in redirects {
             if let Err(message) = self.redirect(redirect)? {
+                if message.is_empty() {
+                    return Ok(false);
+                }
                 // The message goes where errors went before, as in dash.
                 let files = self.state.files.clone();
                 match stderr {
@@ -43,10 +46,16 @@ impl Shell<'_> {
             }
             RedirectAction::Here(body) => {
                 let text = match body.get() {
-                    Some(word) => self.here_document(word)?,
-                    None => String::new(),
+                    Some(word) => self.string(word),
+                    None => Ok(String::new()),
                 };
-                Ok(Description::input(text))
+                match text {
+                    Ok(text) => Ok(Description::input(text)),
+                    // dash expands here-documents while it redirects: what goes wrong is a redirection that failed
+                    // (with its message already written), not the end of the script.
+                    Err(Flow::Error) => Err(String::new()),
+                    Err(flow) => return Err(flow),
+                }
             }
             RedirectAction::HereString(word) => {
                 let text = self.string(word)?;
@@ -74,18 +83,6 @@ impl Shell<'_> {
         Ok(opened.map(|handle| {
             self.state.files.insert(redirect.fd, handle);
         }))
-    }
-
-    /// The text of a here-document. dash expands it in a process of its own: what goes wrong there leaves the text
-    /// empty and does not end the script, and what is assigned there is lost.
-    fn here_document(&mut self, word: &super::syntax::Word) -> Run<String> {
-        let mut text = String::new();
-        let expanded = &mut text;
-        self.subshell(|shell| {
-            *expanded = shell.string(word)?;
-            Ok(0)
-        })?;
-        Ok(text)
     }
 
     fn open_word(&mut self, word: &super::syntax::Word, access: Access) -> Run<Result<Handle, String>> {

@@ -4,6 +4,7 @@
 pub(crate) struct Generator {
     state: u64,
     depth: u32,
+    files: u32,
     /// Inside of `f`, which must not call itself.
     in_f: bool,
 }
@@ -13,6 +14,7 @@ impl Generator {
         Self {
             state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             depth: 0,
+            files: 0,
             in_f: false,
         }
     }
@@ -92,7 +94,10 @@ impl Generator {
                 .pick(&["f a b", "f", "break", "exit 5", "eval 'echo $x'", "eval false"])
                 .to_owned(),
             11 => format!("{}={} eval 'echo \"<$x>\"'", self.pick(&["x", "y"]), self.word()),
-            12 => format!("echo {} > out; read x y < out; echo \"$x|$y\"", self.words()),
+            12 => {
+                let file = self.file();
+                format!("echo {} > {file}; read x y < {file}; echo \"$x|$y\"", self.words())
+            }
             13 => format!("echo {} >> /missing/dir", self.word()),
             14 | 15 => format!("if {}; then {}; else {}; fi", self.list(), self.list(), self.list()),
             16 | 17 => format!("for x in {}; do {}; done", self.words(), self.list()),
@@ -133,10 +138,22 @@ impl Generator {
                 self.list(),
                 self.word()
             ),
-            _ => format!("{{ {}; }} > out; while read z; do echo \"$z\"; done < out", self.list()),
+            _ => {
+                let file = self.file();
+                format!(
+                    "{{ {}; }} > {file}; while read z; do echo \"$z\"; done < {file}",
+                    self.list()
+                )
+            }
         };
         self.depth -= 1;
         text
+    }
+
+    /// A file of its own for each use: stages of a real pipeline run at the same time.
+    fn file(&mut self) -> String {
+        self.files += 1;
+        format!("/scratch/out{}", self.files)
     }
 
     fn words(&mut self) -> String {
