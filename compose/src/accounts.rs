@@ -214,10 +214,11 @@ pub fn allocate(database: &Database, name: &str) -> Allocation {
 }
 
 /// The first free id from `first` on, for ordinary accounts (1000 in Debian).
-pub fn first_free(databases: &[&Database], first: u32) -> u32 {
-    let taken: BTreeSet<u32> = databases
+pub fn first_free(database: &Database, first: u32) -> u32 {
+    let taken: BTreeSet<u32> = database
+        .records
         .iter()
-        .flat_map(|database| database.records.iter().filter_map(|record| record.get(2)?.parse().ok()))
+        .filter_map(|record| record.get(2)?.parse().ok())
         .collect();
     (first..).find(|id| !taken.contains(id)).unwrap_or(first)
 }

@@ -88,7 +88,7 @@ fn new_group(process: &mut Process<'_>, given: &Arguments, name: &str) -> Done {
     let gid = match wanted {
         Some(gid) => gid,
         None if given.has("--system") => system_id(process, &accounts.group, name),
-        None => accounts::first_free(&[&accounts.group], 1000),
+        None => accounts::first_free(&accounts.group, 1000),
     };
     accounts.add_group(name, gid);
     accounts.store(&mut process.system.tree)?;
@@ -187,6 +187,7 @@ fn deluser(process: &mut Process<'_>) -> Done {
                 process.system.tree.remove_all(&home)?;
             }
             accounts.remove_user(user);
+            super::users::remove_subordinate_ids(&mut process.system.tree, user)?;
         }
         _ => return Err(Ending::failed("only one or two names allowed")),
     }

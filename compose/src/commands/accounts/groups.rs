@@ -48,7 +48,7 @@ fn groupadd(process: &mut Process<'_>) -> Done {
         Some(gid) if given.has("-o") || accounts.group.name(gid).is_none() => gid,
         Some(gid) if !given.has("-f") => return Err(Ending::with(4, format!("GID '{gid}' already exists"))),
         _ if given.has("-r") => system_id(process, &accounts.group, &name),
-        _ => accounts::first_free(&[&accounts.group], 1000),
+        _ => accounts::first_free(&accounts.group, 1000),
     };
     accounts.add_group(&name, gid);
     for user in given

@@ -107,8 +107,10 @@ impl Accounts {
         changed
     }
 
-    /// Removes a user and its memberships.
+    /// Removes a user, its memberships, and its private group unless others are in that (userdel(8),
+    /// `USERGROUPS_ENAB`).
     pub(crate) fn remove_user(&mut self, user: &str) {
+        let gid = self.passwd.get(user).and_then(|record| record.get(3)).cloned();
         self.passwd.remove(user);
         if let Some(shadow) = &mut self.shadow {
             shadow.remove(user);
@@ -116,6 +118,13 @@ impl Accounts {
         let groups: Vec<String> = self.group.records().iter().map(|record| record[0].clone()).collect();
         for group in groups {
             self.leave(user, &group);
+        }
+        let private = self.group.get(user).is_some_and(|group| {
+            let of_others = self.passwd.records().iter().any(|other| other.get(3) == group.get(2));
+            group.get(2) == gid.as_ref() && group.get(3).is_none_or(String::is_empty) && !of_others
+        });
+        if private {
+            self.remove_group(user);
         }
     }
 
@@ -177,9 +186,80 @@ pub(crate) fn make_home(tree: &mut Tree, home: &str, mode: u32, owner: (u32, u32
             if inode.is_dir() {
                 inode.kind = Kind::Dir(std::collections::BTreeMap::new());
             }
-            (inode.uid, inode.gid, inode.mtime) = (owner.0, owner.1, tree.now);
+            (inode.uid, inode.gid) = owner;
             tree.create(&copy, inode)?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::lookup;
+    use crate::system::System;
+    use regex::Regex;
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::PathBuf;
+
+    const FILES: [&str; 6] = ["passwd", "group", "shadow", "gshadow", "subuid", "subgid"];
+
+    fn texts(tree: &Tree) -> Vec<String> {
+        FILES
+            .iter()
+            .map(|file| tree.read_text(&format!("/etc/{file}")).unwrap())
+            .collect()
+    }
+
+    /// The words of a line of `calls`; quotes keep blanks.
+    fn words(call: &str) -> Vec<String> {
+        let parts = call.split('\'').enumerate();
+        let mut words = Vec::new();
+        for (at, part) in parts {
+            if at % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        words
+    }
+
+    /// What each call changes is what it changes with the real tools (`testdata/accounts/golden.gen.sh`).
+    #[test]
+    fn calls_change_what_the_real_tools_change() {
+        let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/accounts");
+        let mut system = System::new("arm64", 20_000 * 86_400);
+        for dir in ["/etc/skel", "/var/lib", "/home"] {
+            system.tree.mkdir_all(dir, 0o755).unwrap();
+        }
+        for file in FILES {
+            let content = fs::read(data.join("before").join(file)).unwrap();
+            system.tree.write(&format!("/etc/{file}"), content, 0o644).unwrap();
+        }
+        let id = Regex::new(":[1-9][0-9]{2}:").unwrap();
+        let mut transcript = String::new();
+        let mut before = texts(&system.tree);
+        for call in fs::read_to_string(data.join("calls")).unwrap().lines() {
+            let args = words(call);
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let command = lookup(args[0]).unwrap();
+            let status = command(&mut Process::new(&mut system, &args)).unwrap();
+            transcript.push_str(&format!("$ {call}\n= {status}\n"));
+            let after = texts(&system.tree);
+            for (at, file) in FILES.iter().enumerate() {
+                let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<String>>();
+                let (old, new) = (lines(&before[at]), lines(&after[at]));
+                let gone = old.difference(&new).map(|line| format!("{file}< {line}\n"));
+                let come = new.difference(&old).map(|line| format!("{file}> {line}\n"));
+                for line in gone.chain(come) {
+                    let line = id.replace_all(&line, ":#:").replace(":20000:", ":TODAY:");
+                    transcript.push_str(&id.replace_all(&line, ":#:"));
+                }
+            }
+            before = after;
+        }
+        assert_eq!(transcript, fs::read_to_string(data.join("expected")).unwrap());
+    }
 }

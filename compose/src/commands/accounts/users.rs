@@ -75,7 +75,7 @@ fn useradd(process: &mut Process<'_>) -> Done {
         Some(uid) if given.has("-o") || accounts.passwd.name(uid).is_none() => uid,
         Some(uid) => return Err(Ending::with(4, format!("UID {uid} is not unique"))),
         None if system => system_id(process, &accounts.passwd, &name),
-        None => accounts::first_free(&[&accounts.passwd, &accounts.group], 1000),
+        None => accounts::first_free(&accounts.passwd, 1000),
     };
     let gid = match given.value("-g") {
         Some(name) => group(&accounts, name)?,
@@ -90,7 +90,7 @@ fn useradd(process: &mut Process<'_>) -> Done {
             let gid = match accounts.group.name(uid) {
                 None => uid,
                 Some(_) if system => system_id(process, &accounts.group, &name),
-                Some(_) => accounts::first_free(&[&accounts.group], 1000),
+                Some(_) => accounts::first_free(&accounts.group, 1000),
             };
             accounts.add_group(&name, gid);
             gid
@@ -150,6 +150,22 @@ fn subordinate_ids(tree: &mut Tree, path: &str, name: &str) -> Done<()> {
         .unwrap_or(0)
         .max(100_000);
     tree.append(path, format!("{name}:{end}:65536\n").as_bytes(), 0o644)?;
+    Ok(())
+}
+
+/// Takes back what [`subordinate_ids`] gave.
+pub(super) fn remove_subordinate_ids(tree: &mut Tree, name: &str) -> Done<()> {
+    for path in ["/etc/subuid", "/etc/subgid"] {
+        if tree.exists(path) {
+            let text = tree.read_text(path)?;
+            let kept: String = text
+                .lines()
+                .filter(|line| line.split(':').next() != Some(name))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            tree.write(path, kept, 0o644)?;
+        }
+    }
     Ok(())
 }
 
@@ -266,16 +282,9 @@ fn userdel(process: &mut Process<'_>) -> Done {
     let mut accounts = Accounts::load(&process.system.tree)?;
     let record = accounts.passwd.get(&name).ok_or_else(|| missing(&name))?.to_vec();
     accounts.remove_user(&name);
-    // The user's private group goes with it unless others are in it (userdel(8), USERGROUPS_ENAB).
-    let private = accounts.group.get(&name).is_some_and(|group| {
-        let primary_of_others = accounts.passwd.records().iter().any(|user| user.get(3) == group.get(2));
-        group.get(2) == record.get(3) && group.get(3).is_none_or(String::is_empty) && !primary_of_others
-    });
-    if private {
-        accounts.remove_group(&name);
-    }
     let tree = &mut process.system.tree;
     accounts.store(tree)?;
+    remove_subordinate_ids(tree, &name)?;
     if let Some(home) = record.get(5).filter(|home| given.has("-r") && tree.is_dir(home)) {
         tree.remove_all(home)?;
     }
@@ -405,9 +414,20 @@ fn chfn(process: &mut Process<'_>) -> Done {
     let given = Arguments::of(process, &["-f --full-name ="])?;
     let full_name = given
         .value("-f")
-        .ok_or_else(|| process.unsupported("asking for a name"))?
-        .to_owned();
-    set_field(process, &one(&given)?, 4, &full_name)
+        .ok_or_else(|| process.unsupported("asking for a name"))?;
+    let name = one(&given)?;
+    let accounts = Accounts::load(&process.system.tree)?;
+    let old = accounts
+        .passwd
+        .get(&name)
+        .and_then(|record| record.get(4))
+        .ok_or_else(|| missing(&name))?;
+    // Name, room, work and home telephone.
+    let mut parts: Vec<&str> = old.split(',').collect();
+    parts.resize(parts.len().max(4), "");
+    parts[0] = full_name;
+    let gecos = parts.join(",");
+    set_field(process, &name, 4, &gecos)
 }
 
 fn set_field(process: &mut Process<'_>, user: &str, field: usize, value: &str) -> Done {

@@ -255,7 +255,11 @@ fn creation(tree: &mut Tree, line: &Line) -> Done<()> {
                 if line.is('+') {
                     tree.append(&path, content.as_bytes(), 0o644)?;
                 } else {
-                    tree.write(&path, content.clone(), 0o644)?;
+                    // As systemd, from the beginning and without cutting off what is longer.
+                    let mut all = tree.read(&path)?.to_vec();
+                    let end = content.len().min(all.len());
+                    all.splice(..end, content.bytes());
+                    tree.write(&path, all, 0o644)?;
                 }
             }
             Ok(())
