@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, Result, bail};
+use debversion::Version;
 
 use crate::configurators;
 use crate::deb::{Control, Package};
@@ -130,6 +131,10 @@ struct Installation<'a> {
 
 impl<'a> Installation<'a> {
     fn new(packages: &'a [Package], options: &Options) -> Result<Self> {
+        let mut system = System::new(&options.arch, options.epoch);
+        if let Some(kernel) = kernel(packages) {
+            system.kernel = kernel;
+        }
         let dpkg = packages.iter().find(|package| package.name() == "dpkg");
         Ok(Self {
             packages,
@@ -138,7 +143,7 @@ impl<'a> Installation<'a> {
                 .enumerate()
                 .map(|(at, package)| (package.name(), at))
                 .collect(),
-            system: System::new(&options.arch, options.epoch),
+            system,
             files: Files::default(),
             filters: PathFilters::new(&options.path_rules)?,
             unpacked: HashMap::new(),
@@ -328,6 +333,23 @@ impl<'a> Installation<'a> {
             failures: self.failures,
         })
     }
+}
+
+/// The newest kernel among the packages, by the directory of its modules.
+fn kernel(packages: &[Package]) -> Option<String> {
+    let paths = packages
+        .iter()
+        .flat_map(|package| &package.entries)
+        .map(|entry| &entry.path);
+    let releases = paths.filter_map(|path| {
+        let release = path
+            .strip_prefix("/usr")
+            .unwrap_or(path)
+            .strip_prefix("/lib/modules/")?;
+        (!release.contains('/')).then_some(release)
+    });
+    let newest = releases.max_by_key(|release| release.parse::<Version>().ok());
+    newest.map(str::to_owned)
 }
 
 /// The end of what a script said, in one line.

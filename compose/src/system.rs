@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tree::Tree;
 
+/// Where no kernel is among the packages (a container runs on its host's): the series of Debian 13.
+const DEFAULT_KERNEL: &str = "6.12";
+
 /// The tree and what dpkg, debconf and the triggers keep beside it while packages are configured.
 #[derive(Debug)]
 pub struct System {
@@ -11,6 +14,8 @@ pub struct System {
     pub tree: Tree,
     /// Debian's name of the architecture being composed (`arm64`).
     pub arch: String,
+    /// Release of the kernel that will run it, as `uname -r` prints it.
+    pub kernel: String,
     /// debconf: question name to value and flags; filled from templates and `config` scripts.
     pub debconf: BTreeMap<String, Question>,
     /// Triggers activated and not yet processed: trigger name to the packages that activated it.
@@ -61,6 +66,7 @@ impl System {
         Self {
             tree: Tree::new(now),
             arch: arch.to_owned(),
+            kernel: DEFAULT_KERNEL.to_owned(),
             debconf: BTreeMap::new(),
             triggers: BTreeMap::new(),
             pending: BTreeSet::new(),
