@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context as _, Result, bail};
 use debversion::Version;
 
-use crate::configurators;
 use crate::deb::{Control, Package};
 use crate::debconf::load_templates;
 use crate::dpkg::database::{self, Database};
@@ -244,7 +243,7 @@ impl<'a> Installation<'a> {
             return Ok(());
         };
         self.database.store(&mut self.system.tree)?;
-        match self.replace_or_interpret(package, script, &text, args) {
+        match self.interpret(package, script, &text, args) {
             Err(error) if self.keep_going => self.failures.push(format!("{error:#}")),
             result => result?,
         }
@@ -254,20 +253,13 @@ impl<'a> Installation<'a> {
         Ok(())
     }
 
-    fn replace_or_interpret(&mut self, package: &Package, script: &str, text: &str, args: &[&str]) -> Result<()> {
-        if configurators::apply(&mut self.system, package, script, args)? {
-            return Ok(());
-        }
-        self.interpret(package, script, text, args)
-    }
-
     fn interpret(&mut self, package: &Package, script: &str, text: &str, args: &[&str]) -> Result<()> {
         let name = package.name();
         let shebang = text.lines().next().unwrap_or_default();
         let interpreter = shebang.strip_prefix("#!").unwrap_or_default();
         let program = interpreter.split_whitespace().next().unwrap_or_default();
         if !["/bin/sh", "/bin/dash", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash"].contains(&program) {
-            bail!("package {name}: its {script} is not a shell script (`{shebang}`) and has no configurator");
+            bail!("package {name}: its {script} is not a shell script (`{shebang}`)");
         }
         let origin = Origin {
             package: name.to_owned(),

@@ -19,9 +19,6 @@ pub mod unpack;
 /// From packages to a configured tree.
 pub mod install;
 
-/// Scripts that are replaced instead of interpreted.
-pub mod configurators;
-
 /// The root file system in memory.
 pub mod tree;
 

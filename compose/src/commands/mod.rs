@@ -57,6 +57,9 @@ mod getopt;
 /// find
 mod find;
 
+/// ls
+mod listing;
+
 /// grep, egrep, fgrep
 mod grep;
 /// linux-update-symlinks, linux-run-hooks
@@ -151,6 +154,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     idle::COMMANDS,
     kernel::COMMANDS,
     links::COMMANDS,
+    listing::COMMANDS,
     names::COMMANDS,
     pam::COMMANDS,
     services::COMMANDS,
