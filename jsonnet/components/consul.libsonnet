@@ -41,7 +41,8 @@ local pins = import '../pins/consul.libsonnet';
     copyright: hashicorp.copyright,
     revision: 1,
     section: 'non-free/net',
-    depends: [],
+    // The unit reloads by kill(1).
+    depends: ['procps'],
     recommends: ['ca-certificates'],
     contents: [
       content.program('consul', '/usr/bin/consul'),

@@ -40,7 +40,8 @@ local api = { '1.10.5': 'v0.0.0-20250909143645-a3b86c697f38' };
     copyright: hashicorp.copyright,
     revision: 1,
     section: 'non-free/admin',
-    depends: [],
+    // The unit reloads by kill(1).
+    depends: ['procps'],
     recommends: ['ca-certificates', 'iptables'],
     contents: [
       content.program('nomad', '/usr/bin/nomad'),

@@ -9,33 +9,56 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use computatom_spec::arch::Arch;
-use pkgbuilder::definition;
+use pkgbuilder::definition::image::Source;
+use pkgbuilder::definition::{self, Image};
+use pkgbuilder::failure::exit_code;
 use pkgbuilder::fetch::mirror::Mirror;
 use pkgbuilder::fetch::{Cache, Fetcher};
-use pkgbuilder::package::{Components, Options, resolve_components};
+use pkgbuilder::package::{Components, Options, pin_components, resolve_components};
 use pkgbuilder::reporter::Reporter;
 use pkgbuilder::resolve::Lock;
+use pkgbuilder::resolve::lock::LockedModule;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Makes Nomad's and Consul's packages for arm64, as the lock says where there is one.
-fn packages(output: &Path) -> Components {
-    let root = repository();
-    let path = root.join("images/home.jsonnet");
+/// `home` with those of its components that have a recipe: Nomad and Consul.
+fn image() -> Image {
+    let path = repository().join("images/home.jsonnet");
     let mut image = definition::load(&path, None, &["raspberrypi-arm64"]).unwrap();
     image.components.retain(|component| component.recipe.is_some());
     assert_eq!(image.components.len(), 2);
-    let fetcher = Fetcher::new(Cache::open().unwrap(), Reporter::new(false)).unwrap();
-    let lock = Lock::load(&root.join("images/home.lock.json"), "home").unwrap();
-    let options = Options {
-        root,
-        output: Some(output.to_owned()),
+    image
+}
+
+/// `home`'s Nomad from its Go module only.
+fn nomad_from_its_module() -> Image {
+    let mut image = image();
+    image.components.retain(|component| component.name == "nomad");
+    let sources = &mut image.components[0].sources;
+    sources.retain(|source| matches!(source, Source::GoModule(_)));
+    image
+}
+
+fn fetcher(cache: Cache) -> Fetcher {
+    Fetcher::new(cache, Reporter::new(false)).unwrap()
+}
+
+fn options(output: Option<&Path>) -> Options {
+    Options {
+        root: repository(),
+        output: output.map(Path::to_owned),
         only: BTreeMap::new(),
         locked: false,
-    };
-    resolve_components(&fetcher, &image, Arch::Arm64, lock.as_ref(), &options).unwrap()
+    }
+}
+
+/// Makes Nomad's and Consul's packages for arm64, as the lock says where there is one.
+fn packages(output: &Path) -> Components {
+    let lock = Lock::load(&repository().join("images/home.lock.json"), "home").unwrap();
+    let fetcher = fetcher(Cache::open().unwrap());
+    resolve_components(&fetcher, &image(), Arch::Arm64, lock.as_ref(), &options(Some(output))).unwrap()
 }
 
 #[track_caller]
@@ -120,4 +143,43 @@ fn packages_are_lintian_clean_and_dpkg_installs_and_purges_them() {
             .join("etc/systemd/system/multi-user.target.wants/consul.service")
             .is_symlink()
     );
+}
+
+#[test]
+fn a_version_that_no_module_proxy_has_does_not_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    let fetcher = fetcher(Cache::at(folder.path()).unwrap());
+    let mut image = nomad_from_its_module();
+    image.components[0].version = "99.1.0".to_owned();
+    let error = resolve_components(&fetcher, &image, Arch::Arm64, None, &options(None)).unwrap_err();
+    let text = format!("{error:#}");
+    assert_eq!(exit_code(&error), 2, "{text}");
+    assert!(
+        text.contains("nomad 99.1.0 for arm64 does not exist in any source"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_module_with_other_sums_than_the_lock_stops_the_build() {
+    let folder = tempfile::tempdir().unwrap();
+    let fetcher = fetcher(Cache::at(folder.path()).unwrap());
+    let image = nomad_from_its_module();
+    let pins = pin_components(&fetcher, &image, Arch::Arm64, None, &options(None)).unwrap();
+    let pinned = pins["nomad"].go_module.clone().unwrap();
+    assert!(pinned.sum.starts_with("h1:") && pinned.go_mod_sum.starts_with("h1:"));
+    assert_eq!(pinned.time, 1_757_428_605, "the day of 1.10.5");
+
+    let refused = |change: &dyn Fn(&mut LockedModule)| {
+        let mut lock = Lock::new("home");
+        lock.components.clone_from(&pins);
+        change(lock.components.get_mut("nomad").unwrap().go_module.as_mut().unwrap());
+        let error = resolve_components(&fetcher, &image, Arch::Arm64, Some(&lock), &options(None)).unwrap_err();
+        assert_eq!(exit_code(&error), 2);
+        format!("{error:#}")
+    };
+    let text = refused(&|module| module.sum = "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned());
+    assert!(text.contains("the lock says h1:AAAA"), "{text}");
+    let text = refused(&|module| module.go_sum_sha256 = "0".repeat(64));
+    assert!(text.contains("have other sums than the lock says"), "{text}");
 }
