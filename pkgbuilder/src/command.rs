@@ -74,10 +74,16 @@ pub fn output(command: &mut Command) -> Result<Output> {
     })
 }
 
-/// The last lines of a program's complaint.
+/// The end of a program's complaint, as much as a message can hold.
 pub fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.trim_end().lines().collect();
-    lines[lines.len().saturating_sub(TAIL)..].join("\n")
+    last_lines(text, TAIL).collect::<Vec<_>>().join("\n")
+}
+
+/// The last `count` lines of a text.
+pub fn last_lines(text: &str, count: usize) -> impl Iterator<Item = &str> {
+    let text = text.trim_end();
+    let skipped = text.lines().count().saturating_sub(count);
+    text.lines().skip(skipped)
 }
 
 fn content(file: &mut File) -> std::io::Result<Vec<u8>> {

@@ -98,7 +98,7 @@ fn packages_are_lintian_clean_and_dpkg_installs_and_purges_them() {
         .args([
             "--variant=minbase",
             "--architectures=amd64,arm64",
-            "--include=systemd,libc6:arm64",
+            "--include=systemd,procps,libc6:arm64",
             "trixie",
         ])
         .arg(&root)

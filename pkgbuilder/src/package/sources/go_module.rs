@@ -451,13 +451,12 @@ impl Job<'_> {
 /// network's doing.
 fn complaint(name: &str, text: &str) -> Result<Attempt> {
     let lower = text.to_lowercase();
-    let last = text
-        .trim_end()
-        .lines()
-        .last()
-        .unwrap_or("it said nothing")
-        .trim()
-        .to_owned();
+    let words: Vec<&str> = command::last_lines(text, 2).map(str::trim).collect();
+    let last = if words.is_empty() {
+        "it said nothing".to_owned()
+    } else {
+        words.join("; ")
+    };
     if ["checksum mismatch", "security error", "verifying module", "verifying go.mod"]
         .iter()
         .any(|sign| lower.contains(sign))
@@ -469,9 +468,11 @@ fn complaint(name: &str, text: &str) -> Result<Attempt> {
             command::tail(text)
         );
     }
+    // Some proxies say 403 for what they do not have.
     let unknown = [
         "404 not found",
         "410 gone",
+        "403 forbidden",
         "unknown revision",
         "invalid version",
         "no matching versions",
@@ -492,6 +493,14 @@ mod tests {
         assert_eq!(crate::failure::exit_code(&complaint("x", mismatch).unwrap_err()), 2);
         let gone = complaint("x", "go: x@v9: reading https://proxy/x/@v/v9.info: 404 Not Found").unwrap();
         assert!(matches!(gone, Attempt::Absent(_)));
+        let text = "x@v9: reading https://proxy/x/@v/v9.info: 403 Forbidden\n\tserver response: not here";
+        let Attempt::Absent(reason) = complaint("x", text).unwrap() else {
+            panic!("a proxy that refuses does not have it");
+        };
+        assert!(
+            reason.ends_with("403 Forbidden; server response: not here)"),
+            "{reason}"
+        );
         let down = complaint(
             "x",
             "go: x@v1: Get \"https://proxy\": dial tcp: lookup proxy: no such host",
