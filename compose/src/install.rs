@@ -225,7 +225,7 @@ impl<'a> Installation<'a> {
     }
 
     fn process_triggers(&mut self) -> Result<()> {
-        while let Some((name, triggers)) = self.triggers.next() {
+        while let Some((name, triggers)) = self.triggers.take_next() {
             let Some(&at) = self.at.get(name.as_str()) else {
                 continue;
             };
@@ -353,4 +353,127 @@ fn tail(stderr: &[u8], stdout: &[u8]) -> String {
         return "it said nothing".to_owned();
     }
     said.lines().collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deb::tests::package;
+
+    fn options() -> Options {
+        Options {
+            arch: "arm64".to_owned(),
+            epoch: 1_000,
+            path_rules: Vec::new(),
+            auto_installed: vec!["lib".to_owned()],
+            keep_going: false,
+        }
+    }
+
+    fn composed(packages: &[Package]) -> Result<Composed> {
+        compose(packages, &options(), &mut |_| {})
+    }
+
+    #[test]
+    fn scripts_run_in_dpkg_order_with_its_environment() {
+        let say = |what: &str| {
+            format!("#!/bin/sh\nset -e\necho \"{what} $DPKG_MAINTSCRIPT_PACKAGE $DPKG_MAINTSCRIPT_ARCH $*\" >> /log\n")
+        };
+        let (preinst, config, postinst) = (say("preinst"), say("config"), say("postinst"));
+        let scripts = [
+            ("./preinst", preinst.as_str()),
+            ("./config", config.as_str()),
+            ("./postinst", postinst.as_str()),
+            ("./triggers", "interest /usr/share/x\n"),
+        ];
+        let app = package("app", "Depends: lib\n", &scripts, &[("./usr/share/app", "1")]);
+        let lib = package(
+            "lib",
+            "",
+            &[("./postinst", postinst.as_str())],
+            &[("./usr/lib/lib", "2")],
+        );
+        let base = package("base", "Essential: yes\n", &scripts[3..], &[("./usr/", "")]);
+        let late = package("late", "Depends: app\n", &[], &[("./usr/share/x/late", "3")]);
+        let composed = composed(&[app, lib, base, late]).unwrap();
+        let tree = &composed.tree;
+        assert_eq!(
+            tree.read_text("/log").unwrap(),
+            "preinst app arm64 install\npostinst lib arm64 configure \nconfig app arm64 configure \n\
+             postinst app arm64 configure \n"
+        );
+        let status = tree.read_text("/var/lib/dpkg/status").unwrap();
+        assert_eq!(status.matches("Status: install ok installed").count(), 4);
+        assert_eq!(
+            tree.read_text("/var/lib/dpkg/info/late.list").unwrap(),
+            "/usr/share/x/late\n"
+        );
+        assert_eq!(
+            tree.read_text("/var/lib/apt/extended_states").unwrap(),
+            "Package: lib\nArchitecture: arm64\nAuto-Installed: 1\n\n"
+        );
+        assert_eq!(composed.notes, []);
+    }
+
+    #[test]
+    fn triggers_reach_configured_packages() {
+        let postinst = "#!/bin/sh\necho \"$@\" >> /log\n";
+        let members = [
+            ("./postinst", postinst),
+            ("./triggers", "interest-noawait /usr/share/x\ninterest named\n"),
+        ];
+        let base = package("base", "Essential: yes\n", &members, &[("./usr/", "")]);
+        let fire = "#!/bin/sh\ndpkg-trigger --no-await named\n";
+        let late = package("late", "", &[("./postinst", fire)], &[("./usr/share/x/late", "3")]);
+        let composed = composed(&[base, late]).unwrap();
+        assert_eq!(
+            composed.tree.read_text("/log").unwrap(),
+            "configure \ntriggered named /usr/share/x\n"
+        );
+    }
+
+    #[test]
+    fn what_goes_wrong_names_package_script_and_cause() {
+        let fails = package(
+            "app",
+            "",
+            &[("./postinst", "#!/bin/sh\necho oh dear >&2\nexit 3\n")],
+            &[],
+        );
+        assert_eq!(
+            composed(&[fails]).unwrap_err().to_string(),
+            "package app: its postinst configure  ended with status 3: oh dear"
+        );
+        let unknown = package("app", "", &[("./preinst", "#!/bin/sh\n\nfrobnicate || true\n")], &[]);
+        let error = composed(&[unknown]).unwrap_err().to_string();
+        assert!(error.contains("package app, preinst, line 3: `frobnicate`"), "{error}");
+        let python = package("app", "", &[("./postinst", "#!/usr/bin/python3\n")], &[]);
+        assert!(
+            composed(&[python])
+                .unwrap_err()
+                .to_string()
+                .contains("is not a shell script")
+        );
+        let twice = [package("app", "", &[], &[]), package("app", "", &[], &[])];
+        assert!(composed(&twice).unwrap_err().to_string().contains("is there twice"));
+        let lonely = package("app", "Depends: gone\n", &[], &[]);
+        assert_eq!(composed(&[lonely]).unwrap().notes.len(), 1);
+    }
+
+    #[test]
+    fn the_same_packages_give_the_same_tree_in_any_order() {
+        let one = package(
+            "one",
+            "Depends: two\n",
+            &[("./postinst", "#!/bin/sh\necho 1 >> /log\n")],
+            &[],
+        );
+        let two = package("two", "", &[("./postinst", "#!/bin/sh\necho 2 >> /log\n")], &[]);
+        let tar = |packages: &[Package]| {
+            let mut bytes = Vec::new();
+            composed(packages).unwrap().tree.write_tar(&mut bytes).unwrap();
+            bytes
+        };
+        assert!(tar(&[one.clone(), two.clone()]) == tar(&[two, one]));
+    }
 }

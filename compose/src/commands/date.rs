@@ -88,7 +88,7 @@ fn own_output(text: &str) -> Option<String> {
     };
     let abbreviates = |short: &str, name: &&str| short.len() == 3 && name.starts_with(short);
     DAYS.iter().find(|name| abbreviates(weekday, name))?;
-    let month = MONTHS.iter().position(|name| abbreviates(month, &name))? + 1;
+    let month = MONTHS.iter().position(|name| abbreviates(month, name))? + 1;
     Some(format!("{year}-{month}-{day} {time}"))
 }
 

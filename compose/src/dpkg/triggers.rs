@@ -112,7 +112,7 @@ impl Triggers {
     }
 
     /// The next package with pending triggers, and these.
-    pub fn next(&mut self) -> Option<(String, Vec<String>)> {
+    pub fn take_next(&mut self) -> Option<(String, Vec<String>)> {
         (!self.pending.is_empty()).then(|| self.pending.remove(0))
     }
 
@@ -155,17 +155,17 @@ mod tests {
         let mut triggers = Triggers::default();
         triggers.add_interests(&waits.control).unwrap();
         triggers.activate("y");
-        assert_eq!(triggers.next(), None);
+        assert_eq!(triggers.take_next(), None);
         triggers.set_ready("waits");
         triggers.activate("y");
         triggers.touch("/usr/lib/xyz");
         triggers.touch("/usr/lib/x/a");
         triggers.touch("/usr/lib/x");
         assert_eq!(
-            triggers.next(),
+            triggers.take_next(),
             Some(("waits".to_owned(), vec!["/usr/lib/x".to_owned(), "y".to_owned()]))
         );
-        assert_eq!(triggers.next(), None);
+        assert_eq!(triggers.take_next(), None);
         let mut tree = Tree::new(0);
         tree.mkdir_all(DIR, 0o755).unwrap();
         triggers.store(&mut tree).unwrap();

@@ -1,6 +1,7 @@
 //! The real root: made by mmdebstrap, read from its tar.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -94,9 +95,7 @@ fn sources_of_host() -> String {
             &["trixie", "trixie-updates"]
         } {
             let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
-            text.push_str(&format!(
-                "deb [signed-by={keyring}] {uri} {suite} main non-free-firmware\n"
-            ));
+            let _ = writeln!(text, "deb [signed-by={keyring}] {uri} {suite} main non-free-firmware");
         }
     }
     text
@@ -125,7 +124,10 @@ impl Root {
         for entry in &entries {
             if let EntryKind::File(content) = &entry.kind
                 && entry.path.starts_with(ARCHIVES)
-                && entry.path.ends_with(".deb")
+                && entry
+                    .path
+                    .rsplit_once('.')
+                    .is_some_and(|(_, extension)| extension == "deb")
             {
                 debs.push(content.clone());
                 continue;
