@@ -9,9 +9,9 @@
 //! Objects appear by a rename, so any number of processes may share one cache.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -131,6 +131,8 @@ impl Cache {
         if let Some(folder) = object.parent() {
             fs::create_dir_all(folder).with_context(name)?;
         }
+        // A temporary file is its maker's alone; an object is for whoever may read the cache.
+        file.set_permissions(Permissions::from_mode(0o644)).with_context(name)?;
         file.sync_all().with_context(name)?;
         fs::rename(path, &object).with_context(name)?;
         Ok(object)
@@ -226,12 +228,9 @@ impl Write for Incoming<'_> {
 impl Incoming<'_> {
     /// Stores what was written under its digest.
     pub fn commit(self) -> Result<(Sha256, PathBuf)> {
-        use std::os::unix::fs::PermissionsExt;
         let sha256 = self.hasher.finish();
         let path = self.file.into_temp_path();
         let file = File::open(&path).with_context(|| format!("reading {}", path.display()))?;
-        file.set_permissions(fs::Permissions::from_mode(0o644))
-            .with_context(|| format!("storing {sha256} in the cache"))?;
         let object = self.cache.adopt(&file, &path, &sha256)?;
         // The name is gone by the rename: nothing to clean up.
         let _ = path.keep();

@@ -64,13 +64,12 @@ impl Mirror {
 
     /// Reads `URL` or `URL,SECURITY-URL`; without the second, security lies beside the first.
     pub fn parse(value: &str) -> Result<Self> {
-        let (debian, security) = match value.split_once(',') {
-            Some((debian, security)) => (base(debian)?, base(security)?),
-            None => {
-                let debian = base(value)?;
-                let security = beside(&debian);
-                (debian, security)
-            }
+        let (debian, security) = if let Some((debian, security)) = value.split_once(',') {
+            (base(debian)?, base(security)?)
+        } else {
+            let debian = base(value)?;
+            let security = beside(&debian);
+            (debian, security)
         };
         Ok(Self {
             debian,
@@ -278,6 +277,8 @@ fn resolve_list(uri: &str) -> Result<Option<String>> {
 mod tests {
     use std::fs;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn apt(files: &[(&str, &str)]) -> Option<Mirror> {
@@ -370,5 +371,13 @@ mod tests {
             mirror.snapshot("trixie-security", "20260912T075541Z").unwrap(),
             "http://s.example/archive/debian-security/20260912T075541Z"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_sources_make_it_panic(text in "((deb|Types:|URIs:|Suites:|\\[|\\]|#| |\n)|\\PC){0,60}") {
+            stanzas(&text);
+            text.lines().for_each(|line| drop(one_line(line)));
+        }
     }
 }

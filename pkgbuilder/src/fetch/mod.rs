@@ -34,6 +34,9 @@ use crate::verify::Sha256;
 /// How often Ctrl-C is looked for while waiting for the network.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Without a bar, downloads of this many bytes are announced by a line.
+const WORTH_A_LINE: u64 = 1_000_000;
+
 /// A file that is wanted.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -200,6 +203,10 @@ impl Fetcher {
             self.shared.forget_failures();
             let total = wanted.iter().filter_map(|(_, request)| request.size).sum();
             let bar = self.reporter.bytes(title(&wanted), total);
+            if bar.is_hidden() && total >= WORTH_A_LINE {
+                self.reporter
+                    .step(format_args!("{} ({} MB)", title(&wanted), total / 1_000_000));
+            }
             let fetched = self.runtime.block_on(async {
                 tokio::select! {
                     biased;

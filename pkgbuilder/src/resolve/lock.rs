@@ -1,6 +1,7 @@
 //! The lock: `images/<name>.lock.json`, sorted, newline-ended, committed.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use anyhow::{Context, Result};
 use computatom_spec::arch::Arch;
 use serde::{Deserialize, Serialize};
 
+use crate::fetch::Cache;
 use crate::verify::Sha256;
 use crate::{atomic, bail_input, input_error};
 
@@ -135,6 +137,13 @@ impl Lock {
             bail_input!("lock {name} belongs to image `{}`, not to `{image}`", lock.image);
         }
         Ok(Some(lock))
+    }
+
+    /// Waits until no other process reads, changes and writes the lock at `path`; until the guard is dropped, none does.
+    pub fn guard(cache: &Cache, path: &Path) -> Result<File> {
+        let absolute = std::path::absolute(path).with_context(|| format!("finding {}", path.display()))?;
+        // In the cache, so that nothing but the lock itself lies beside the definitions.
+        cache.lock(&format!("lock-{}", Sha256::of(absolute.as_os_str().as_encoded_bytes())))
     }
 
     /// Writes the lock: sorted, ended by a newline, whole or not at all.

@@ -190,19 +190,22 @@ fn fetch_debs(fetcher: &Fetcher, settings: &Settings, epoch: i64, debs: &[Locked
             .map(|&at| request(&mirror, epoch, &debs[at]))
             .collect::<Result<_>>()?;
         let outcomes = fetcher.fetch_all(requests)?;
-        let fetched: Vec<usize> = absent
+        let came: Vec<usize> = absent
             .iter()
             .zip(&outcomes)
             .filter_map(|(&at, outcome)| outcome.is_ok().then_some(at))
             .collect();
-        let fetched_debs: Vec<LockedDeb> = fetched.iter().map(|&at| debs[at].clone()).collect();
-        for (at, verified) in fetched.into_iter().zip(verify_all(fetcher.cache(), &fetched_debs)?) {
+        let new: Vec<LockedDeb> = came.iter().map(|&at| debs[at].clone()).collect();
+        for (at, verified) in came.into_iter().zip(verify_all(fetcher.cache(), &new)?) {
             found[at] = verified;
         }
         // A mirror that is down is another matter than one that has moved on.
-        let all_gone = |outcome: &crate::fetch::Outcome| outcome.as_ref().err().is_none_or(|failure| failure.gone);
-        if let Some(failure) = outcomes.into_iter().find(|outcome| !all_gone(outcome)) {
-            failure?;
+        if let Some(failure) = outcomes
+            .into_iter()
+            .filter_map(Result::err)
+            .find(|failure| !failure.gone)
+        {
+            return Err(failure.into());
         }
     }
     let missing: Vec<LockedDeb> = debs

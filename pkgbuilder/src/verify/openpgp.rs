@@ -130,7 +130,7 @@ fn is_strong(signature: &Signature) -> bool {
 fn signers(signatures: &[Signature]) -> String {
     let claimed: BTreeSet<String> = signatures
         .iter()
-        .flat_map(|signature| {
+        .filter_map(|signature| {
             let fingerprints = signature.issuer_fingerprint().into_iter().map(ToString::to_string);
             let ids = signature.issuer_key_id().into_iter().map(ToString::to_string);
             fingerprints.chain(ids).next()

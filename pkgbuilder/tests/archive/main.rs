@@ -5,6 +5,10 @@
 #[path = "../server/mod.rs"]
 mod server;
 
+/// The real archive, by the real apt.
+#[cfg(feature = "archive")]
+mod apt;
+
 /// Downloads: cut, stalled, refused, raced.
 mod fetching;
 

@@ -167,6 +167,40 @@ fn a_mirror_that_is_down_does_not_change_the_lock() {
 }
 
 #[test]
+fn a_mirror_without_digests_in_its_paths_will_do() {
+    let mut world = World::new();
+    world.server.always("by-hash", Fault::Status(404));
+    world.resolve(Policy::Keep, &["app"]).unwrap();
+}
+
+#[test]
+fn a_mirror_that_is_out_of_step_is_not_an_attack() {
+    let mut world = World::new();
+    world.server.always("by-hash", Fault::Status(404));
+    world.server.always(
+        "trixie/main/binary-arm64/Packages.xz",
+        Fault::Replace(b"older".to_vec()),
+    );
+    let error = world.failure(&["app"], 1);
+    assert!(
+        error.contains("/debian is out of step: it does not have the package index of trixie/main"),
+        "{error}"
+    );
+    assert!(error.contains("`--mirror URL`"), "{error}");
+    world.assert_cache_is_clean();
+}
+
+#[test]
+fn a_folder_without_an_archive_is_no_mirror() {
+    let mut world = World::new();
+    world.server.always("InRelease", Fault::Status(404));
+    let error = world.failure(&["app"], 1);
+    assert!(error.contains("asking the mirror http://127.0.0.1"), "{error}");
+    assert!(error.contains("404"), "{error}");
+    assert!(error.contains("`--mirror URL` names another"), "{error}");
+}
+
+#[test]
 fn an_unknown_package_is_refused_with_the_nearest_name() {
     let mut world = World::new();
     let error = world.failure(&["librarry"], 2);

@@ -123,15 +123,15 @@ impl Text {
     /// Reads the index file `path` (whose digest `sha256` was checked), or its reduced form if there is one.
     pub fn load(cache: &Cache, suite: &str, path: &Path, sha256: &Sha256, compression: Compression) -> Result<Self> {
         let reduced = cache.derived(KIND, &sha256.hex())?;
-        let text = match std::fs::read_to_string(&reduced) {
-            Ok(text) => text,
-            Err(_) => {
-                let reading = || format!("reading the package index {}", path.display());
-                let file = std::fs::File::open(path).with_context(reading)?;
-                let text = reduce(compression.reader(BufReader::new(file))).with_context(reading)?;
-                atomic::write(&reduced, text.as_bytes())?;
-                text
-            }
+        // Whatever is wrong with the reduced form, it can be made again.
+        let text = if let Ok(text) = std::fs::read_to_string(&reduced) {
+            text
+        } else {
+            let reading = || format!("reading the package index {}", path.display());
+            let file = std::fs::File::open(path).with_context(reading)?;
+            let text = reduce(compression.reader(BufReader::new(file))).with_context(reading)?;
+            atomic::write(&reduced, text.as_bytes())?;
+            text
         };
         Ok(Self {
             suite: suite.to_owned(),
@@ -347,6 +347,8 @@ fn rank(priority: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const STANZA: &str = "Package: a\nVersion: 1\nInstalled-Size: 3\nArchitecture: all\nDescription: x\n more\n\
@@ -392,5 +394,16 @@ mod tests {
         let texts = [text("one", &STANZA.replace("SHA256", "MD5sum"))];
         let error = format!("{:#}", Index::new(&texts).unwrap_err());
         assert!(error.contains("package a has no SHA256"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_index_makes_it_panic(lines in proptest::collection::vec("(Package|Provides|Size|X)?:? ?[ -~\t]{0,20}|\\PC{0,5}", 0..20)) {
+            let index = lines.join("\n");
+            let reduced = reduce(index.as_bytes()).unwrap();
+            let texts = [Text { suite: "one".to_owned(), text: reduced.clone() }];
+            let _ = Index::new(&texts);
+            prop_assert_eq!(reduce(reduced.as_bytes()).unwrap(), reduced);
+        }
     }
 }

@@ -11,7 +11,7 @@ pub mod solve;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use computatom_spec::arch::Arch;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -21,8 +21,9 @@ use self::solve::Wanted;
 use super::lock::LockedDeb;
 use crate::definition::Image;
 use crate::definition::image::Target;
+use crate::failure::exit_code;
 use crate::fetch::mirror::Mirror;
-use crate::fetch::{Fetcher, Request};
+use crate::fetch::{Fetched, Fetcher, Request};
 use crate::input_error;
 use crate::verify::Sha256;
 use crate::verify::openpgp::Keyring;
@@ -139,7 +140,12 @@ impl Archive<'_> {
             .collect();
         let mut messages = Vec::new();
         for (suite, outcome) in suites.iter().zip(self.fetcher.fetch_all(requests)?) {
-            let file = outcome?;
+            let file = outcome.with_context(|| {
+                format!(
+                    "asking the mirror {} (`--mirror URL` names another)",
+                    self.mirror.base(suite)
+                )
+            })?;
             let message = std::fs::read(&file.path).with_context(|| format!("reading {}", file.path.display()))?;
             messages.push((suite, file.sha256, message));
         }
@@ -160,47 +166,94 @@ impl Archive<'_> {
 
     /// Fetches the package indexes that the tables of contents list.
     fn indexes(&self, question: &Question, releases: &[(String, Release)]) -> Result<Vec<Text>> {
-        let mut requests = Vec::new();
-        let mut origins = Vec::new();
+        let mut listed = Vec::new();
         for (suite, release) in releases {
             for component in &question.components {
-                let folder = format!("{component}/binary-{}", question.arch);
-                let listed = Compression::ALL.into_iter().find_map(|(compression, ending)| {
-                    let name = format!("Packages{ending}");
-                    let index = release.index(&format!("{folder}/{name}"))?;
-                    Some((compression, name, index))
-                });
-                let (compression, name, index) = listed.ok_or_else(|| {
-                    input_error!(
-                        "suite {suite} has no packages of component `{component}` for {}",
-                        question.arch
-                    )
-                })?;
-                let folder = format!("{}/dists/{suite}/{folder}", self.mirror.base(suite));
-                let mut urls = vec![format!("{folder}/{name}")];
-                if release.by_hash {
-                    // Under its digest an index stays the same while the mirror is being updated.
-                    urls.insert(0, format!("{folder}/by-hash/SHA256/{}", index.sha256));
-                }
-                requests.push(Request {
-                    urls,
-                    sha256: Some(index.sha256),
-                    size: Some(index.size),
-                    label: format!("package index of {suite}/{component} for {}", question.arch),
-                });
-                origins.push((suite.as_str(), compression));
+                listed.push(self.listed(suite, release, component, question.arch)?);
             }
         }
-        let outcomes = self.fetcher.fetch_all(requests)?;
-        let files = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut files = Vec::new();
+        let outcomes = self
+            .fetcher
+            .fetch_all(listed.iter().map(|index| index.request.clone()).collect())?;
+        for (index, outcome) in listed.iter().zip(outcomes) {
+            files.push(match outcome {
+                Err(failure) if failure.gone => self.by_name(index)?,
+                outcome => outcome?,
+            });
+        }
         files
             .par_iter()
-            .zip(origins)
-            .map(|(file, (suite, compression))| {
-                Text::load(self.fetcher.cache(), suite, &file.path, &file.sha256, compression)
+            .zip(&listed)
+            .map(|(file, index)| {
+                let cache = self.fetcher.cache();
+                Text::load(cache, index.suite, &file.path, &file.sha256, index.compression)
             })
             .collect()
     }
+
+    /// The best compressed index of a component that a release lists.
+    fn listed<'r>(&self, suite: &'r str, release: &Release, component: &str, arch: Arch) -> Result<Listed<'r>> {
+        let folder = format!("{component}/binary-{arch}");
+        let found = Compression::ALL.into_iter().find_map(|(compression, ending)| {
+            let name = format!("Packages{ending}");
+            let index = release.index(&format!("{folder}/{name}"))?;
+            Some((compression, name, index))
+        });
+        let (compression, name, index) =
+            found.ok_or_else(|| input_error!("suite {suite} has no packages of component `{component}` for {arch}"))?;
+        let folder = format!("{}/dists/{suite}/{folder}", self.mirror.base(suite));
+        let by_name = format!("{folder}/{name}");
+        let url = if release.by_hash {
+            // Under its digest an index stays the same while the mirror is being updated.
+            format!("{folder}/by-hash/SHA256/{}", index.sha256)
+        } else {
+            by_name.clone()
+        };
+        let request = Request {
+            urls: vec![url],
+            sha256: Some(index.sha256),
+            size: Some(index.size),
+            label: format!("package index of {suite}/{component} for {arch}"),
+        };
+        Ok(Listed {
+            suite,
+            compression,
+            request,
+            by_name,
+        })
+    }
+
+    /// An index that is not there under its digest: simple mirrors have it under its name only. There other bytes
+    /// are no attack but a mirror whose parts were copied at different times.
+    fn by_name(&self, index: &Listed<'_>) -> Result<Fetched> {
+        let request = Request {
+            urls: vec![index.by_name.clone()],
+            ..index.request.clone()
+        };
+        let why = match self.fetcher.fetch(request) {
+            Ok(Ok(file)) => return Ok(file),
+            Ok(Err(failure)) => failure.to_string(),
+            Err(error) if exit_code(&error) == 2 => format!("{error:#}"),
+            Err(error) => return Err(error),
+        };
+        bail!(
+            "the mirror {} is out of step: it does not have the {} that its own table of contents lists ({why}); try \
+             again in a few minutes, or take another mirror by `--mirror URL`",
+            self.mirror.base(index.suite),
+            index.request.label
+        )
+    }
+}
+
+/// An index that a table of contents lists.
+struct Listed<'r> {
+    suite: &'r str,
+    compression: Compression,
+    /// For the URL by digest, if the mirror has such.
+    request: Request,
+    /// The URL by name.
+    by_name: String,
 }
 
 fn lock(package: &index::Package<'_>) -> Result<LockedDeb> {
