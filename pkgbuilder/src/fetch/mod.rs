@@ -7,6 +7,10 @@
 /// The content-addressed cache on disk.
 pub mod cache;
 
+mod download;
+
+mod partial;
+
 mod http;
 
 /// Where the Debian mirror is.
@@ -246,7 +250,7 @@ impl Fetcher {
             let (places, shared, bar) = (places.clone(), self.shared.clone(), bar.clone());
             downloads.spawn(async move {
                 let _place = places.acquire().await.expect("the semaphore is never closed");
-                let outcome = http::download(&shared, &request, &bar).await?;
+                let outcome = download::download(&shared, &request, &bar).await?;
                 anyhow::Ok((index, outcome))
             });
         }
