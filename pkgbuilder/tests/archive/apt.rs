@@ -113,7 +113,7 @@ fn apt_chooses_the_same() {
         packages.push(kernel(arch));
         let mut image = image(&packages);
         image.targets[0].arch = arch;
-        let question = Question::new(&image, &image.targets[0], &[]);
+        let question = Question::new(&image, &image.targets[0], &[], &[]);
         let archive = Archive {
             fetcher: &fetcher,
             mirror: &mirror,

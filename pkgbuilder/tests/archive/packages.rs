@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pkgbuilder::resolve::{Lock, Policy};
+use pkgbuilder::resolve::{LocalPackage, Lock, Policy};
 
 use crate::server::Fault;
 use crate::{World, image, names};
@@ -288,6 +288,20 @@ fn what_we_package_ourselves_adds_its_dependencies() {
     let debs =
         pkgbuilder::resolve::debian(&world.fetcher, &settings, &image, target, &extra, &[], &mut world.lock).unwrap();
     assert_eq!(names(&debs), ["base 1.0", "library 1.0-1"]);
+}
+
+#[test]
+fn a_package_of_our_own_takes_the_place_of_the_archives() {
+    let mut world = World::new();
+    world.archive.add("trixie", "ours", "9", "Depends: base");
+    world.archive.publish();
+    let image = image(&[]);
+    let settings = world.settings(Policy::Keep);
+    let stanza = "Package: ours\nVersion: 1\nArchitecture: arm64\nDepends: library\n";
+    let local = [LocalPackage::parse(stanza).unwrap()];
+    let target = &image.targets[0];
+    let debs = pkgbuilder::resolve::debian(&world.fetcher, &settings, &image, target, &[], &local, &mut world.lock);
+    assert_eq!(names(&debs.unwrap()), ["base 1.0", "library 1.0-1"]);
 }
 
 #[test]

@@ -145,18 +145,22 @@ impl Text {
     /// file nothing.
     pub fn of_local(packages: &[LocalPackage]) -> Self {
         let mut text = String::new();
+        let nothing = "0".repeat(64);
         for package in packages {
-            let LocalPackage {
-                name,
-                version,
-                architecture,
-                ..
-            } = package;
-            text += &format!("Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n");
-            for (field, value) in &package.relations {
-                text += &format!("{field}: {value}\n");
+            let own = [
+                ("Package", package.name.as_str()),
+                ("Version", &package.version),
+                ("Architecture", &package.architecture),
+                ("Filename", "-"),
+                ("Size", "0"),
+                ("SHA256", &nothing),
+            ];
+            let relations = package.relations.iter();
+            let relations = relations.map(|(field, value)| (field.as_str(), value.as_str()));
+            for (field, value) in own.into_iter().chain(relations) {
+                text.extend([field, ": ", value, "\n"]);
             }
-            text += &format!("Filename: -\nSize: 0\nSHA256: {}\n\n", "0".repeat(64));
+            text.push('\n');
         }
         Self {
             suite: LOCAL.to_owned(),

@@ -111,8 +111,16 @@ impl Archive<'_> {
         let mut texts = self.indexes(question, &releases)?;
         texts.push(Text::of_local(&question.local));
         let index = Index::new(&texts)?;
+        let mut relations = question.relations.clone();
+        // Ours, even where the archive has a newer one of the same name.
+        relations.extend(
+            question
+                .local
+                .iter()
+                .map(|ours| format!("{} (= {})", ours.name, ours.version)),
+        );
         let wanted = Wanted {
-            relations: question.relations.clone(),
+            relations,
             prefer: question.prefer.clone(),
             avoid: question.avoid.clone(),
             recommends: question.recommends,
