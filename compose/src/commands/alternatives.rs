@@ -1,5 +1,7 @@
 //! update-alternatives(1)
 
+use std::collections::BTreeMap;
+
 use crate::commands::ending::{Done, Ending, settle};
 use crate::dpkg::alternatives::{ADMIN_DIR, ALT_DIR, Choice, Group};
 use crate::shell::process::{Command, Process};
@@ -165,50 +167,57 @@ fn show(process: &mut Process<'_>, name: &str, render: fn(&str, &Group, Option<&
 }
 
 fn display(name: &str, group: &Group, current: Option<&str>) -> String {
-    let mut text = format!("{name} - {} mode\n", if group.manual { "manual" } else { "auto" });
-    if let Some(best) = group.best(current) {
-        text.push_str(&format!("  link best version is {best}\n"));
-    }
-    match current {
-        Some(path) => text.push_str(&format!("  link currently points to {path}\n")),
-        None => text.push_str("  link currently absent\n"),
-    }
-    text.push_str(&format!("  link {name} is {}\n", group.link));
-    for (slave, link) in &group.slaves {
-        text.push_str(&format!("  slave {slave} is {link}\n"));
-    }
+    let mut lines = vec![format!(
+        "{name} - {} mode",
+        if group.manual { "manual" } else { "auto" }
+    )];
+    lines.extend(group.best(current).map(|best| format!("  link best version is {best}")));
+    lines.push(match current {
+        Some(path) => format!("  link currently points to {path}"),
+        None => "  link currently absent".to_owned(),
+    });
+    lines.push(format!("  link {name} is {}", group.link));
+    lines.extend(
+        group
+            .slaves
+            .iter()
+            .map(|(slave, link)| format!("  slave {slave} is {link}")),
+    );
     for (path, choice) in &group.choices {
-        text.push_str(&format!("{path} - priority {}\n", choice.priority));
-        for (slave, file) in &choice.slaves {
-            text.push_str(&format!("  slave {slave}: {file}\n"));
-        }
+        lines.push(format!("{path} - priority {}", choice.priority));
+        lines.extend(
+            choice
+                .slaves
+                .iter()
+                .map(|(slave, file)| format!("  slave {slave}: {file}")),
+        );
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 fn query(name: &str, group: &Group, current: Option<&str>) -> String {
-    let mut text = format!("Name: {name}\nLink: {}\n", group.link);
-    if !group.slaves.is_empty() {
-        text.push_str("Slaves:\n");
-        for (slave, link) in &group.slaves {
-            text.push_str(&format!(" {slave} {link}\n"));
+    let slaves = |of: &BTreeMap<String, String>| {
+        let lines: Vec<String> = of.iter().map(|(slave, path)| format!(" {slave} {path}")).collect();
+        if lines.is_empty() {
+            lines
+        } else {
+            [vec!["Slaves:".to_owned()], lines].concat()
         }
-    }
-    text.push_str(&format!("Status: {}\n", if group.manual { "manual" } else { "auto" }));
-    if let Some(best) = group.best(current) {
-        text.push_str(&format!("Best: {best}\n"));
-    }
-    text.push_str(&format!("Value: {}\n", current.unwrap_or("none")));
+    };
+    let mut lines = vec![format!("Name: {name}"), format!("Link: {}", group.link)];
+    lines.extend(slaves(&group.slaves));
+    lines.push(format!("Status: {}", if group.manual { "manual" } else { "auto" }));
+    lines.extend(group.best(current).map(|best| format!("Best: {best}")));
+    lines.push(format!("Value: {}", current.unwrap_or("none")));
     for (path, choice) in &group.choices {
-        text.push_str(&format!("\nAlternative: {path}\nPriority: {}\n", choice.priority));
-        if !choice.slaves.is_empty() {
-            text.push_str("Slaves:\n");
-            for (slave, file) in &choice.slaves {
-                text.push_str(&format!(" {slave} {file}\n"));
-            }
-        }
+        lines.extend([
+            String::new(),
+            format!("Alternative: {path}"),
+            format!("Priority: {}", choice.priority),
+        ]);
+        lines.extend(slaves(&choice.slaves));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 fn change(process: &mut Process<'_>, request: &Request) -> Done {

@@ -3,38 +3,38 @@
 use crate::commands::arguments::Arguments;
 use crate::commands::ending::{Done, Ending, settle};
 use crate::debconf::{choices, expand, load_templates, preseed, set_flag};
-use crate::shell::process::{Command, Outcome, Process, Status};
+use crate::shell::process::{Command, Process, Status};
 use crate::system::{Question, System};
 
 /// The functions of `confmodule` and the programs of the package.
 pub(crate) const COMMANDS: &[(&str, Command)] = &[
-    ("db_beginblock", function),
-    ("db_capb", function),
-    ("db_clear", function),
-    ("db_data", function),
-    ("db_endblock", function),
-    ("db_fget", function),
-    ("db_fset", function),
-    ("db_get", function),
-    ("db_go", function),
-    ("db_info", function),
-    ("db_input", function),
-    ("db_metaget", function),
-    ("db_progress", function),
-    ("db_purge", function),
-    ("db_register", function),
-    ("db_reset", function),
-    ("db_set", function),
-    ("db_settitle", function),
+    ("db_beginblock", |process| Ok(function(process))),
+    ("db_capb", |process| Ok(function(process))),
+    ("db_clear", |process| Ok(function(process))),
+    ("db_data", |process| Ok(function(process))),
+    ("db_endblock", |process| Ok(function(process))),
+    ("db_fget", |process| Ok(function(process))),
+    ("db_fset", |process| Ok(function(process))),
+    ("db_get", |process| Ok(function(process))),
+    ("db_go", |process| Ok(function(process))),
+    ("db_info", |process| Ok(function(process))),
+    ("db_input", |process| Ok(function(process))),
+    ("db_metaget", |process| Ok(function(process))),
+    ("db_progress", |process| Ok(function(process))),
+    ("db_purge", |process| Ok(function(process))),
+    ("db_register", |process| Ok(function(process))),
+    ("db_reset", |process| Ok(function(process))),
+    ("db_set", |process| Ok(function(process))),
+    ("db_settitle", |process| Ok(function(process))),
     ("db_stop", |_| Ok(0)),
-    ("db_subst", function),
-    ("db_text", function),
-    ("db_title", function),
-    ("db_unregister", function),
-    ("db_version", function),
-    ("db_x_loadtemplatefile", function),
+    ("db_subst", |process| Ok(function(process))),
+    ("db_text", |process| Ok(function(process))),
+    ("db_title", |process| Ok(function(process))),
+    ("db_unregister", |process| Ok(function(process))),
+    ("db_version", |process| Ok(function(process))),
+    ("db_x_loadtemplatefile", |process| Ok(function(process))),
     ("debconf-set-selections", |process| settle(process, set_selections)),
-    ("debconf-communicate", |process| settle(process, communicate)),
+    ("debconf-communicate", |process| Ok(communicate(process))),
     ("debconf-show", |process| settle(process, show)),
     ("debconf-escape", |process| settle(process, escape)),
 ];
@@ -48,7 +48,7 @@ const INVISIBLE: Status = 30;
 type Reply = (Status, String);
 
 /// `db_get a/b`: the reply's text goes to `RET`, as confmodule leaves it.
-fn function(process: &mut Process<'_>) -> Outcome {
+fn function(process: &mut Process<'_>) -> Status {
     let name = process.args[0]
         .strip_prefix("db_")
         .unwrap_or(&process.args[0])
@@ -62,7 +62,7 @@ fn function(process: &mut Process<'_>) -> Outcome {
         (_, false) => format!("{code} {text}"),
     };
     process.assign("RET", ret);
-    Ok(code)
+    code
 }
 
 /// Carries out one command of the protocol.
@@ -265,7 +265,7 @@ fn set_selections(process: &mut Process<'_>) -> Done {
 }
 
 /// Lines of the protocol on standard input, replies on standard output.
-fn communicate(process: &mut Process<'_>) -> Done {
+fn communicate(process: &mut Process<'_>) -> Status {
     if let Some(package) = process.args.get(1).filter(|arg| !arg.starts_with('-')) {
         process.origin.package.clone_from(package);
     }
@@ -280,7 +280,7 @@ fn communicate(process: &mut Process<'_>) -> Done {
         process.say(format!("{code} {text}").trim_end());
         status = code;
     }
-    Ok(status)
+    status
 }
 
 fn show(process: &mut Process<'_>) -> Done {
@@ -348,7 +348,7 @@ mod tests {
             process
                 .env
                 .insert("DEBCONF_NONINTERACTIVE_SEEN".to_owned(), "true".to_owned());
-            let status = function(&mut process).unwrap();
+            let status = function(&mut process);
             let (name, value) = process.assigns.pop().unwrap();
             assert_eq!(name, "RET");
             (status, value)
@@ -401,7 +401,7 @@ mod tests {
         let mut db = Session::new();
         let mut process = Process::new(&mut db.0, &["debconf-communicate", "p"]);
         process.stdin = "SET p/flag no\nGET p/flag\n".into();
-        assert_eq!(settle(&mut process, communicate), Ok(0));
+        assert_eq!(communicate(&mut process), 0);
         assert_eq!(process.stdout, b"0 value set\n0 no\n");
     }
 }

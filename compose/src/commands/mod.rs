@@ -51,14 +51,11 @@ mod expr;
 /// mkdir, rm, mv, touch, mktemp, …
 mod files;
 
-/// Options as GNU's tools read them.
-mod getopt;
-
 /// find
 mod find;
 
-/// ls
-mod listing;
+/// Options as GNU's tools read them.
+mod getopt;
 
 /// grep, egrep, fgrep
 mod grep;
@@ -70,6 +67,12 @@ mod idle;
 
 /// ln, link
 mod links;
+
+/// ls
+mod listing;
+
+/// update-locale
+mod locale;
 
 /// File modes as text.
 mod mode;
@@ -155,10 +158,11 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     kernel::COMMANDS,
     links::COMMANDS,
     listing::COMMANDS,
+    locale::COMMANDS,
     names::COMMANDS,
     pam::COMMANDS,
-    services::COMMANDS,
     sed::COMMANDS,
+    services::COMMANDS,
     sort::COMMANDS,
     spawning::COMMANDS,
     status::COMMANDS,

@@ -8,13 +8,13 @@ use md5::{Digest as _, Md5};
 
 use crate::commands::arguments::is_whole_tree;
 use crate::commands::ending::{Done, Ending, settle};
-use crate::shell::process::{Command, Process};
+use crate::shell::process::{Command, Process, Status};
 use crate::tree::Tree;
 
 /// PAM's tools.
 pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("pam-auth-update", |process| settle(process, pam_auth_update)),
-    ("pam_getenv", |process| settle(process, pam_getenv)),
+    ("pam_getenv", |process| Ok(pam_getenv(process))),
 ];
 
 const PROFILES: &str = "/usr/share/pam-configs";
@@ -513,21 +513,21 @@ fn state(stack: &str, enabled: &[Profile]) -> String {
 }
 
 /// `pam_getenv NAME`: a variable of `/etc/environment` or `/etc/default/locale`.
-fn pam_getenv(process: &mut Process<'_>) -> Done {
+fn pam_getenv(process: &mut Process<'_>) -> Status {
     let file = if process.args.iter().any(|arg| arg == "-l") {
         "/etc/default/locale"
     } else {
         "/etc/environment"
     };
     let Some(name) = process.args.last().cloned() else {
-        return Ok(1);
+        return 1;
     };
     let text = process.system.tree.read_text(file).unwrap_or_default();
     let prefix = format!("{name}=");
     if let Some(value) = text.lines().find_map(|line| line.strip_prefix(&prefix)) {
         process.say(value.trim_matches(['"', '\'']));
     }
-    Ok(0)
+    0
 }
 
 #[cfg(test)]

@@ -2,79 +2,71 @@
 
 use crate::commands::arguments::Arguments;
 use crate::commands::ending::{Done, settle};
-use crate::shell::process::{Command, Process};
+use crate::shell::process::{Command, Process, Status};
 
 /// Everything here puts a name into `System::pending`, or does nothing and says so.
 pub(crate) const COMMANDS: &[(&str, Command)] = &[
-    ("ldconfig", |process| pending(process, "ldconfig")),
-    ("depmod", |process| pending(process, "depmod")),
-    ("update-ca-certificates", |process| pending(process, "ca-certificates")),
-    ("update-initramfs", |process| pending(process, "update-initramfs")),
-    ("iconvconfig", |process| pending(process, "iconvconfig")),
-    ("locale-gen", |process| pending(process, "locale-gen")),
-    ("update-locale", |process| pending(process, "locale-gen")),
-    ("fc-cache", |process| pending(process, "fc-cache")),
-    ("glib-compile-schemas", |process| {
-        pending(process, "glib-compile-schemas")
-    }),
-    ("gio-querymodules", |process| pending(process, "gio-querymodules")),
-    ("update-mime-database", |process| {
-        pending(process, "update-mime-database")
-    }),
-    ("update-mime", |process| pending(process, "update-mime")),
-    ("update-desktop-database", |process| {
-        pending(process, "update-desktop-database")
-    }),
-    ("gtk-update-icon-cache", |process| {
-        pending(process, "gtk-update-icon-cache")
-    }),
-    ("update-icon-caches", |process| {
-        pending(process, "gtk-update-icon-cache")
-    }),
-    ("gdk-pixbuf-query-loaders", |process| {
-        pending(process, "gdk-pixbuf-query-loaders")
-    }),
-    ("update-catalog", |process| pending(process, "update-catalog")),
-    ("update-xmlcatalog", |process| pending(process, "update-xmlcatalog")),
-    ("install-info", |process| pending(process, "install-info")),
-    ("update-info-dir", |process| pending(process, "install-info")),
-    ("mandb", |process| pending(process, "mandb")),
-    ("py3compile", |process| {
-        skipped(process, "Python modules are byte-compiled on the node")
-    }),
-    ("pypy3compile", |process| {
-        skipped(process, "Python modules are byte-compiled on the node")
-    }),
-    ("pycompile", |process| {
-        skipped(process, "Python modules are byte-compiled on the node")
-    }),
+    ("depmod", |process| Ok(pending(process))),
+    ("fc-cache", |process| Ok(pending(process))),
+    ("gdk-pixbuf-query-loaders", |process| Ok(pending(process))),
+    ("gio-querymodules", |process| Ok(pending(process))),
+    ("glib-compile-schemas", |process| Ok(pending(process))),
+    ("gtk-update-icon-cache", |process| Ok(pending(process))),
+    ("iconvconfig", |process| Ok(pending(process))),
+    ("install-info", |process| Ok(pending(process))),
+    ("ldconfig", |process| Ok(pending(process))),
+    ("locale-gen", |process| Ok(pending(process))),
+    ("mandb", |process| Ok(pending(process))),
+    ("update-ca-certificates", |process| Ok(pending(process))),
+    ("update-catalog", |process| Ok(pending(process))),
+    ("update-desktop-database", |process| Ok(pending(process))),
+    ("update-icon-caches", |process| Ok(pending(process))),
+    ("update-info-dir", |process| Ok(pending(process))),
+    ("update-initramfs", |process| Ok(pending(process))),
+    ("update-mime", |process| Ok(pending(process))),
+    ("update-mime-database", |process| Ok(pending(process))),
+    ("update-xmlcatalog", |process| Ok(pending(process))),
     ("py3clean", |_| Ok(0)),
-    ("pypy3clean", |_| Ok(0)),
+    ("py3compile", |process| Ok(skipped(process, BYTE_CODE))),
     ("pyclean", |_| Ok(0)),
-    ("ssh-keygen", |process| {
-        skipped(process, "ssh host keys are made on the node's first boot")
-    }),
-    ("/usr/sbin/sshd", |process| settle(process, sshd)),
+    ("pycompile", |process| Ok(skipped(process, BYTE_CODE))),
+    ("pypy3clean", |_| Ok(0)),
+    ("pypy3compile", |process| Ok(skipped(process, BYTE_CODE))),
+    ("ssh-keygen", |process| Ok(skipped(process, HOST_KEYS))),
     ("sshd", |process| settle(process, sshd)),
     ("perl", |process| settle(process, perl)),
-    ("/usr/bin/perl", |process| settle(process, perl)),
 ];
 
-fn pending(process: &mut Process<'_>, generator: &str) -> crate::shell::process::Outcome {
-    process.system.pending.insert(generator.to_owned());
-    Ok(0)
+const BYTE_CODE: &str = "Python modules are byte-compiled on the node";
+
+const HOST_KEYS: &str = "ssh host keys are made on the node's first boot";
+
+/// The generator of a command where it has another name.
+const GENERATORS: &[(&str, &str)] = &[
+    ("update-ca-certificates", "ca-certificates"),
+    ("update-icon-caches", "gtk-update-icon-cache"),
+    ("update-info-dir", "install-info"),
+];
+
+fn pending(process: &mut Process<'_>) -> Status {
+    let name = process.args[0].rsplit('/').next().unwrap_or("").to_owned();
+    let generator = GENERATORS
+        .iter()
+        .find(|(command, _)| *command == name)
+        .map(|(_, generator)| (*generator).to_owned());
+    process.system.pending.insert(generator.unwrap_or(name));
+    0
 }
 
-fn skipped(process: &mut Process<'_>, why: &str) -> crate::shell::process::Outcome {
+fn skipped(process: &mut Process<'_>, why: &str) -> Status {
     process.note(why);
-    Ok(0)
+    0
 }
 
 /// `sshd -G` prints the effective configuration, from which openssh-server learns which host keys to make: none.
 fn sshd(process: &mut Process<'_>) -> Done {
     Arguments::of(process, &["-G", "-T"])?;
-    process.note("ssh host keys are made on the node's first boot");
-    Ok(0)
+    Ok(skipped(process, HOST_KEYS))
 }
 
 /// `perl -e ""`, by which libc6 finds out whether debconf can run. Any other program would have to be executed.
@@ -82,5 +74,39 @@ fn perl(process: &mut Process<'_>) -> Done {
     match process.args.get(1..) {
         Some([option, program]) if option == "-e" && program.is_empty() => Ok(0),
         _ => Err(process.unsupported("running a Perl program").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::lookup;
+    use crate::shell::process::Halt;
+    use crate::system::System;
+
+    #[test]
+    fn generators_are_asked_for_once_under_their_names() {
+        let mut system = System::new("arm64", 0);
+        for call in [
+            &["ldconfig"][..],
+            &["/sbin/ldconfig", "-v"],
+            &["update-ca-certificates", "--hooksdir", ""],
+        ] {
+            let name = call[0].rsplit('/').next().unwrap();
+            assert_eq!(lookup(name).unwrap()(&mut Process::new(&mut system, call)), Ok(0));
+        }
+        assert_eq!(
+            system.pending.iter().collect::<Vec<_>>(),
+            ["ca-certificates", "ldconfig"]
+        );
+    }
+
+    #[test]
+    fn perl_is_refused_but_for_the_probe() {
+        let mut system = System::new("arm64", 0);
+        let perl = lookup("perl").unwrap();
+        assert_eq!(perl(&mut Process::new(&mut system, &["perl", "-e", ""])), Ok(0));
+        let halt = perl(&mut Process::new(&mut system, &["perl", "-e", "1"])).unwrap_err();
+        assert!(matches!(halt, Halt::Unsupported { .. }));
     }
 }

@@ -88,20 +88,25 @@ impl Group {
 
     /// The text of the group's file.
     pub fn render(&self) -> String {
-        let mut text = format!("{}\n{}\n", if self.manual { "manual" } else { "auto" }, self.link);
-        for (name, link) in &self.slaves {
-            text.push_str(&format!("{name}\n{link}\n"));
+        let mode = if self.manual { "manual" } else { "auto" };
+        let mut lines = vec![mode, &self.link];
+        lines.extend(self.slaves.iter().flat_map(|(name, link)| [name.as_str(), link]));
+        lines.push("");
+        let priorities: Vec<String> = self
+            .choices
+            .values()
+            .map(|choice| choice.priority.to_string())
+            .collect();
+        for ((path, choice), priority) in self.choices.iter().zip(&priorities) {
+            lines.extend([path.as_str(), priority]);
+            lines.extend(
+                self.slaves
+                    .keys()
+                    .map(|name| choice.slaves.get(name).map_or("", String::as_str)),
+            );
         }
-        text.push('\n');
-        for (path, choice) in &self.choices {
-            text.push_str(&format!("{path}\n{}\n", choice.priority));
-            for name in self.slaves.keys() {
-                text.push_str(choice.slaves.get(name).map_or("", String::as_str));
-                text.push('\n');
-            }
-        }
-        text.push('\n');
-        text
+        lines.extend(["", ""]);
+        lines.join("\n")
     }
 
     /// Writes the group `name`.

@@ -43,10 +43,11 @@ impl Diversions {
 
     /// Writes them to the tree.
     pub fn store(&self, tree: &mut Tree) -> Result<()> {
-        let mut text = String::new();
-        for Diversion { from, to, package } in &self.0 {
-            text.push_str(&format!("{from}\n{to}\n{package}\n"));
-        }
+        let lines = self
+            .0
+            .iter()
+            .flat_map(|Diversion { from, to, package }| [from, "\n", to, "\n", package, "\n"]);
+        let text: String = lines.collect();
         tree.mkdir_all("/var/lib/dpkg", 0o755)?;
         tree.write(PATH, text, 0o644)?;
         Ok(())

@@ -4,7 +4,7 @@ use crate::commands::arguments::Arguments;
 use crate::commands::ending::{Done, Ending, settle};
 use crate::commands::pattern::matches;
 use crate::dpkg::diversions::Diversions;
-use crate::shell::process::{Command, Process};
+use crate::shell::process::{Command, Process, Status};
 use crate::tree::Tree;
 
 /// dpkg-query
@@ -172,11 +172,11 @@ pub(super) fn run(process: &mut Process<'_>) -> Done {
         return Err(process.unsupported(process.args[1..].join(" ")).into());
     };
     match action {
-        "-W" => show(process, &packages, &names, given.value("-f")),
+        "-W" => Ok(show(process, &packages, &names, given.value("-f"))),
         "-L" => list_files(process, &packages, &names),
         "-S" => search(process, &packages, &names),
-        "-s" | "-p" => status(process, &packages, &names),
-        "-l" => list(process, &packages, &names),
+        "-s" | "-p" => Ok(status(process, &packages, &names)),
+        "-l" => Ok(list(process, &packages, &names)),
         _ => control(process, &packages, &names, action),
     }
 }
@@ -187,7 +187,7 @@ fn warn(process: &mut Process<'_>, text: &str) {
         .extend_from_slice(format!("dpkg-query: {text}\n").as_bytes());
 }
 
-fn show(process: &mut Process<'_>, packages: &[Stanza], names: &[&str], format: Option<&str>) -> Done {
+fn show(process: &mut Process<'_>, packages: &[Stanza], names: &[&str], format: Option<&str>) -> Status {
     let format = format.map_or("${binary:Package}\\t${Version}\\n", |format| {
         format.strip_prefix('=').unwrap_or(format)
     });
@@ -205,7 +205,7 @@ fn show(process: &mut Process<'_>, packages: &[Stanza], names: &[&str], format: 
             code = 1;
         }
     }
-    Ok(code)
+    code
 }
 
 /// Expands `${Field;width}` and the escapes of `--showformat`.
@@ -251,7 +251,7 @@ fn expand(format: &str, package: &Stanza) -> String {
     out + rest
 }
 
-fn status(process: &mut Process<'_>, packages: &[Stanza], names: &[&str]) -> Done {
+fn status(process: &mut Process<'_>, packages: &[Stanza], names: &[&str]) -> Status {
     let mut code = 0;
     for name in names {
         match packages.iter().find(|package| package.is(name)) {
@@ -268,10 +268,10 @@ fn status(process: &mut Process<'_>, packages: &[Stanza], names: &[&str]) -> Don
             }
         }
     }
-    Ok(code)
+    code
 }
 
-fn list(process: &mut Process<'_>, packages: &[Stanza], names: &[&str]) -> Done {
+fn list(process: &mut Process<'_>, packages: &[Stanza], names: &[&str]) -> Status {
     let patterns = if names.is_empty() { &["*"] } else { names };
     let mut code = 0;
     let mut rows: Vec<[String; 5]> = Vec::new();
@@ -293,7 +293,7 @@ fn list(process: &mut Process<'_>, packages: &[Stanza], names: &[&str]) -> Done 
         }));
     }
     if rows.is_empty() {
-        return Ok(code);
+        return code;
     }
     let width = |column: usize, least: usize| {
         rows.iter()
@@ -315,7 +315,7 @@ fn list(process: &mut Process<'_>, packages: &[Stanza], names: &[&str]) -> Done 
     for [status, package, number, cpu, text] in rows {
         process.say(format!("{status} {package:name$} {number:version$} {cpu:arch$} {text}").trim_end());
     }
-    Ok(code)
+    code
 }
 
 /// The list of a package's paths; `None` if dpkg has none.

@@ -83,7 +83,7 @@ fn unescape(chars: &mut std::str::Chars<'_>, word: &mut String) {
             let digits: String = chars.by_ref().take(2).collect();
             match u8::from_str_radix(&digits, 16) {
                 Ok(byte) => word.push(char::from(byte)),
-                Err(_) => word.push_str(&format!("\\x{digits}")),
+                Err(_) => word.extend(["\\x", digits.as_str()]),
             }
         }
         Some(other) => word.push(other),
