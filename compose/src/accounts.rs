@@ -220,7 +220,7 @@ pub fn first_free(database: &Database, first: u32) -> u32 {
         .iter()
         .filter_map(|record| record.get(2)?.parse().ok())
         .collect();
-    (first..).find(|id| !taken.contains(id)).unwrap_or(first)
+    (first..=u32::MAX).find(|id| !taken.contains(id)).unwrap_or(first)
 }
 
 /// The 32-bit Fowler-Noll-Vo hash (RFC 9923), which will not change under us as a library's might.

@@ -108,7 +108,7 @@ fn alternatives(process: &mut Process<'_>) -> Done {
         Action::Display(name) => show(process, name, display),
         Action::Query(name) => show(process, name, query),
         Action::List(name) => show(process, name, |_, group, _| {
-            group.choices.keys().map(|path| format!("{path}\n")).collect()
+            group.choices.keys().flat_map(|path| [path, "\n"]).collect()
         }),
         Action::GetSelections => {
             for name in names(&process.system.tree)? {
@@ -221,17 +221,20 @@ fn query(name: &str, group: &Group, current: Option<&str>) -> String {
 }
 
 fn change(process: &mut Process<'_>, request: &Request) -> Done {
-    let name = match &request.action {
-        Action::Install { name, .. } => name,
-        Action::Remove(name, _) | Action::RemoveAll(name) | Action::Auto(name) | Action::Set(name, _) => name,
-        _ => return Err(process.unsupported("this action").into()),
+    let (Action::Install { name, .. }
+    | Action::Remove(name, _)
+    | Action::RemoveAll(name)
+    | Action::Auto(name)
+    | Action::Set(name, _)) = &request.action
+    else {
+        return Err(process.unsupported("this action").into());
     };
     let tree = &mut process.system.tree;
     let existing = Group::load(tree, name)?;
     let mut group = match (existing, &request.action) {
         (Some(group), _) => group,
         (None, Action::Install { .. }) => Group::default(),
-        (None, Action::Remove(..) | Action::RemoveAll(_)) => return Ok(0),
+        (None, Action::Remove(..) | Action::RemoveAll(_)) => return Ok(0), // nothing to remove is no error
         (None, _) => return Err(unknown(name)),
     };
     let current = Group::current(tree, name);
@@ -345,8 +348,8 @@ fn check(tree: &Tree, link: &str, name: &str, path: &str, slaves: &[[String; 3]]
     if !tree.exists(path) {
         return wrong(format!("alternative path {path} doesn't exist"));
     }
-    if let Some(twice) = slaves.iter().find(|slave| slave[1] == name) {
-        return wrong(format!("name {} is both primary and slave", twice[1]));
+    if slaves.iter().any(|[_, slave, _]| slave == name) {
+        return wrong(format!("name {name} is both primary and slave"));
     }
     Ok(())
 }
@@ -568,7 +571,8 @@ mod tests {
             let mut expected = Vec::new();
             theirs(root.path(), root.path(), &mut expected);
             let mut found = ours(&system.tree);
-            (expected.sort(), found.sort());
+            expected.sort();
+            found.sort();
             assert_eq!(found, expected, "{sequence:?}");
         }
     }

@@ -40,8 +40,7 @@ impl Arguments {
                 };
                 found.options.push((first, value));
             } else if arg.len() > 1 && arg.starts_with('-') {
-                let mut letters = arg[1..].char_indices();
-                while let Some((at, letter)) = letters.next() {
+                for (at, letter) in arg[1..].char_indices() {
                     let (first, takes) = find(known, &format!("-{letter}")).ok_or_else(|| format!("`{arg}`"))?;
                     if !takes {
                         found.options.push((first, String::new()));

@@ -69,7 +69,7 @@ fn link_folder(tree: &Tree) -> Option<String> {
         let yes = ["yes", "true", "1"].iter().any(|word| value.eq_ignore_ascii_case(word));
         match name.trim().to_ascii_lowercase().as_str() {
             "do_symlinks" => wanted = yes,
-            "link_in_boot" if yes => folder = "/boot".to_owned(),
+            "link_in_boot" if yes => "/boot".clone_into(&mut folder),
             "image_dest" => value.split_whitespace().next().unwrap_or("/").clone_into(&mut folder),
             _ => {}
         }
@@ -101,7 +101,7 @@ fn update_symlinks(process: &mut Process<'_>) -> Done {
         images.insert(at.unwrap_or(images.len()), this.clone());
     }
     for link in ["vmlinuz.old", "vmlinuz"] {
-        promote(tree, &mut images, &format!("{folder}{link}"))?;
+        promote(tree, &mut images, &format!("{folder}{link}"));
     }
     if change == "install" {
         images.push(this);
@@ -148,7 +148,7 @@ fn installed(tree: &Tree) -> Done<Vec<Image>> {
     let mut images: Vec<Image> = Vec::new();
     for (name, _) in tree.read_dir("/boot")? {
         let version = name.strip_prefix("vmlinuz-").or(name.strip_prefix("vmlinux-"));
-        if let Some(version) = version.filter(|version| !version.ends_with(".sig")) {
+        if let Some(version) = version.filter(|version| version.rsplit('.').next() != Some("sig")) {
             let initrd = format!("/boot/initrd.img-{version}");
             let initrd = tree.is_file(&initrd).then_some(initrd);
             images.push((version.to_owned(), format!("/boot/{name}"), initrd));
@@ -159,7 +159,7 @@ fn installed(tree: &Tree) -> Done<Vec<Image>> {
 }
 
 /// What a link already names has a higher rank than what is merely newer.
-fn promote(tree: &Tree, images: &mut Vec<Image>, link: &str) -> Done<()> {
+fn promote(tree: &Tree, images: &mut Vec<Image>, link: &str) {
     if let Ok(target) = tree.read_link(link) {
         let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);
         let path = if target.starts_with('/') {
@@ -172,7 +172,6 @@ fn promote(tree: &Tree, images: &mut Vec<Image>, link: &str) -> Done<()> {
             images.push(image);
         }
     }
-    Ok(())
 }
 
 /// `/boot/x` as seen from `/` or from `/boot/`.

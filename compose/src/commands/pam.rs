@@ -229,7 +229,7 @@ fn pam_auth_update(process: &mut Process<'_>) -> Done {
         return Err(Ending::failed("no PAM profile would be enabled"));
     }
     tree.mkdir_all(STATE, 0o755)?;
-    let names: String = profiles.iter().map(|profile| format!("{}\n", profile.name)).collect();
+    let names: String = profiles.iter().flat_map(|profile| [&profile.name, "\n"]).collect();
     tree.write(&format!("{STATE}/seen"), names, 0o644)?;
     for stack in STACKS {
         write_stack(tree, stack, &enabled, changes.as_ref(), request.force)?;
@@ -505,7 +505,7 @@ fn state(stack: &str, enabled: &[Profile]) -> String {
         for (at, profile) in profiles.iter().enumerate() {
             let lines = profile.lines(&field, at == 0);
             if !lines.is_empty() {
-                out.push_str(&format!("Module: {}\n{lines}\n", profile.name));
+                out.extend(["Module: ", &profile.name, "\n", lines, "\n"]);
             }
         }
     }

@@ -71,12 +71,11 @@ fn ucf(process: &mut Process<'_>) -> Done {
     if !tree.is_file(&source) {
         return Err(Ending::with(1, format!("Error: The new file {source} does not exist!")));
     }
-    let sums = match given.value("--sum-file") {
-        Some(file) => file.to_owned(),
-        None => {
-            let (folder, name) = source.rsplit_once('/').unwrap_or(("", &source));
-            format!("{}/{name}.md5sum", given.value("--src-dir").unwrap_or(folder))
-        }
+    let sums = if let Some(file) = given.value("--sum-file") {
+        file.to_owned()
+    } else {
+        let (folder, name) = source.rsplit_once('/').unwrap_or(("", &source));
+        format!("{}/{name}.md5sum", given.value("--src-dir").unwrap_or(folder))
     };
     let run = Run {
         state,

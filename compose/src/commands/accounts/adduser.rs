@@ -115,14 +115,14 @@ fn system_user(process: &mut Process<'_>, given: &Arguments, name: &str) -> Done
         (Some(group), _) => accounts
             .gid(group)
             .ok_or_else(|| Ending::with(13, format!("The group `{group}' does not exist.")))?,
-        (None, true) => match accounts.group.id(name) {
-            Some(gid) => gid,
-            None => {
+        (None, true) => {
+            let existing = accounts.group.id(name);
+            existing.unwrap_or_else(|| {
                 let gid = system_id(process, &accounts.group, name);
                 accounts.add_group(name, gid);
                 gid
-            }
-        },
+            })
+        }
         (None, false) => accounts.group.id("nogroup").unwrap_or(65534),
     };
     let home = given.value("--home").unwrap_or("/nonexistent");

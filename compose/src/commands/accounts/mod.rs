@@ -246,7 +246,7 @@ mod tests {
             let args: Vec<&str> = args.iter().map(String::as_str).collect();
             let command = lookup(args[0]).unwrap();
             let status = command(&mut Process::new(&mut system, &args)).unwrap();
-            transcript.push_str(&format!("$ {call}\n= {status}\n"));
+            transcript.extend(["$ ", call, "\n= ", &status.to_string(), "\n"]);
             let after = texts(&system.tree);
             for (at, file) in FILES.iter().enumerate() {
                 let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<String>>();

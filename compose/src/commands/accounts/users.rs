@@ -161,7 +161,7 @@ pub(super) fn remove_subordinate_ids(tree: &mut Tree, name: &str) -> Done<()> {
             let kept: String = text
                 .lines()
                 .filter(|line| line.split(':').next() != Some(name))
-                .map(|line| format!("{line}\n"))
+                .flat_map(|line| [line, "\n"])
                 .collect();
             tree.write(path, kept, 0o644)?;
         }

@@ -90,8 +90,9 @@ mod tests {
             };
             let script: String = relations
                 .iter()
-                .map(|name| format!("dpkg --compare-versions '{left}' '{name}' '{right}'; echo $?\n"))
-                .collect();
+                .map(|name| format!("dpkg --compare-versions '{left}' '{name}' '{right}'; echo $?"))
+                .collect::<Vec<_>>()
+                .join("\n");
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             let theirs: Vec<bool> = String::from_utf8(output.stdout)
                 .unwrap()

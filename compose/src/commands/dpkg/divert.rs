@@ -42,8 +42,7 @@ fn divert(process: &mut Process<'_>) -> Done {
     let file = file.to_owned();
     let diversions = Diversions::load(&process.system.tree)?;
     if given.has("--truename") {
-        let name = diversions.of(&file).map_or(file.as_str(), |diversion| &diversion.to);
-        process.say(&name.to_owned());
+        process.say(diversions.of(&file).map_or(file.as_str(), |diversion| &diversion.to));
         Ok(0)
     } else if given.has("--listpackage") {
         if let Some(diversion) = diversions.of(&file) {

@@ -228,11 +228,12 @@ fn expand(format: &str, package: &Stanza) -> String {
             } else {
                 value
             };
-            out.push_str(&if width > 0 {
+            let padded = if width > 0 {
                 format!("{cut:>columns$}")
             } else {
                 format!("{cut:<columns$}")
-            });
+            };
+            out.push_str(&padded);
             rest = &inner[end + 1..];
         } else if tail.starts_with('\\') && tail.len() > 1 {
             let escape = tail[1..].chars().next().unwrap_or('\\');
@@ -254,18 +255,15 @@ fn expand(format: &str, package: &Stanza) -> String {
 fn status(process: &mut Process<'_>, packages: &[Stanza], names: &[&str]) -> Status {
     let mut code = 0;
     for name in names {
-        match packages.iter().find(|package| package.is(name)) {
-            Some(package) => {
-                let text = format!("{}\n\n", package.text);
-                process.stdout.extend_from_slice(text.as_bytes());
-            }
-            None => {
-                warn(
-                    process,
-                    &format!("package '{name}' is not installed and no information is available"),
-                );
-                code = 1;
-            }
+        if let Some(package) = packages.iter().find(|package| package.is(name)) {
+            process.say(&package.text);
+            process.say("");
+        } else {
+            warn(
+                process,
+                &format!("package '{name}' is not installed and no information is available"),
+            );
+            code = 1;
         }
     }
     code

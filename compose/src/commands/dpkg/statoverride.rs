@@ -25,8 +25,8 @@ fn statoverride(process: &mut Process<'_>) -> Done {
     let forced = given.has("--force-all") || given.has("--force");
     let mut overrides = StatOverrides::load(&process.system.tree)?;
     match given.operands()[..] {
-        [ref patterns @ ..] if given.has("--list") && patterns.len() < 2 => {
-            let pattern = patterns.first().copied().unwrap_or("*");
+        [] | [_] if given.has("--list") => {
+            let pattern = given.operands.first().map_or("*", String::as_str);
             let found: Vec<_> = overrides
                 .0
                 .iter()

@@ -119,8 +119,7 @@ fn word_end(text: &str) -> usize {
         match quote {
             _ if escaped => escaped = false,
             _ if c == '\\' => escaped = true,
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
+            Some(open) => quote = Some(open).filter(|open| *open != c),
             None if c == '"' || c == '\'' => quote = Some(c),
             None if c.is_whitespace() => return at,
             None => {}

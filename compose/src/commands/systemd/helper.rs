@@ -105,9 +105,8 @@ impl Helper<'_> {
         let path = self.find(unit);
         let name = base_name(&path).to_owned();
         let config = self.instance.config();
-        let text = match self.tree.read_text(&path) {
-            Ok(text) => text,
-            Err(_) => return Err(Ending::failed(format!("error: unable to read {path}"))),
+        let Ok(text) = self.tree.read_text(&path) else {
+            return Err(Ending::failed(format!("error: unable to read {path}")));
         };
         let mut links = Vec::new();
         let mut folders = Vec::new();
@@ -214,7 +213,7 @@ impl Helper<'_> {
 
     fn write_state(&mut self, file: &str, entries: &[String]) -> Done<()> {
         self.tree.mkdir_all(folder(file), 0o755)?;
-        let text: String = entries.iter().map(|entry| format!("{entry}\n")).collect();
+        let text: String = entries.iter().flat_map(|entry| [entry, "\n"]).collect();
         self.tree.write(file, text, 0o644)?;
         Ok(())
     }

@@ -139,7 +139,7 @@ fn make(process: &mut Process<'_>, declared: &Declared) -> Done<()> {
     let before = (files.passwd.clone(), files.group.clone());
     let implied = declared.members.iter().map(|(_, group)| (group.clone(), None));
     for (name, id) in declared.groups.iter().cloned().chain(implied) {
-        group(process, &mut files, &name, id.as_deref())?;
+        group(process, &mut files, &name, id.as_deref());
     }
     for declared in &declared.users {
         user(process, &mut files, declared)?;
@@ -178,9 +178,9 @@ fn fixed(process: &Process<'_>, id: &str, file: File) -> Option<u32> {
 }
 
 /// Makes sure of a group; its gid.
-fn group(process: &mut Process<'_>, files: &mut Files, name: &str, id: Option<&str>) -> Done<u32> {
+fn group(process: &mut Process<'_>, files: &mut Files, name: &str, id: Option<&str>) -> u32 {
     if let Some(gid) = files.group.id(name) {
-        return Ok(gid);
+        return gid;
     }
     let wanted = id
         .and_then(|id| fixed(process, id, File::Group))
@@ -193,7 +193,7 @@ fn group(process: &mut Process<'_>, files: &mut Files, name: &str, id: Option<&s
     if files.gshadow.get(name).is_none() {
         files.gshadow.push(&[name, "!*", "", ""]);
     }
-    Ok(gid)
+    gid
 }
 
 fn user(process: &mut Process<'_>, files: &mut Files, user: &User) -> Done<()> {
@@ -216,7 +216,7 @@ fn user(process: &mut Process<'_>, files: &mut Files, user: &User) -> Done<()> {
             }
         },
         // The user's own group prefers the user's number.
-        None => group(process, files, &user.name, Some(&uid.to_string()))?,
+        None => group(process, files, &user.name, Some(&uid.to_string())),
     };
     let shell = match (user.shell.as_str(), uid) {
         ("", 0) => "/bin/sh",

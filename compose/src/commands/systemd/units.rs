@@ -246,7 +246,8 @@ pub(super) fn preset(tree: &Tree, instance: Instance, unit: &str) -> Done<Preset
             let (Some(verb), Some(pattern)) = (words.next(), words.next()) else {
                 continue;
             };
-            if !matches(pattern, unit) && !template(unit).is_some_and(|(template, _)| template == pattern) {
+            let of_template = template(unit).is_some_and(|(template, _)| template == pattern);
+            if !of_template && !matches(pattern, unit) {
                 continue;
             }
             match verb {
