@@ -90,6 +90,7 @@ mod tests {
             epoch: 0,
             definition: serde_json::Value::Null,
             packages: vec![package("apt", "debian"), package("nomad", "go-module")],
+            files: std::collections::BTreeMap::new(),
         };
         let text = table(&manifest);
         assert!(text.find("nomad").unwrap() < text.find("apt").unwrap());
