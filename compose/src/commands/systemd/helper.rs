@@ -117,8 +117,14 @@ impl Helper<'_> {
             };
             let values = value.split_whitespace().map(unquoted);
             match key.to_ascii_lowercase().as_str() {
-                "wantedby" => folders.extend(values.map(|by| format!("{config}/{by}.wants/"))),
-                "requiredby" => folders.extend(values.map(|by| format!("{config}/{by}.requires/"))),
+                // A quoted name loses its suffix: unquoting overwrites what the script then looks at.
+                kind @ ("wantedby" | "requiredby") => {
+                    let suffix = if kind == "wantedby" { ".wants" } else { ".requires" };
+                    folders.extend(value.split_whitespace().map(|by| {
+                        let suffix = if unquoted(by) == by { suffix } else { "" };
+                        format!("{config}/{}{suffix}/", unquoted(by))
+                    }));
+                }
                 "also" => {
                     for also in values {
                         if also != name && !visited.iter().any(|seen| seen == also) {

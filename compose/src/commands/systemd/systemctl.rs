@@ -179,6 +179,10 @@ fn change(process: &mut Process<'_>, instance: Instance, verb: &str, names: &[St
                         units::disable(tree, instance, name)?;
                         units::enable(tree, instance, &unit)?;
                     }
+                    _ if units::lacks_instance(&unit) => {
+                        let text = format!("Failed to enable unit: Cannot enable template {name} without an instance");
+                        return Err(Ending::failed(text));
+                    }
                     _ => units::enable(tree, instance, &unit)?,
                 }
             }

@@ -229,6 +229,14 @@ fn collect(
     Ok(())
 }
 
+/// Whether a unit is a template that only an instance of it can be pulled in by plain units.
+pub(super) fn lacks_instance(unit: &Unit) -> bool {
+    let is_bare = |name: &str| matches!(template(name), Some((_, "")));
+    is_bare(&unit.name)
+        && unit.install.default_instance.is_none()
+        && unit.install.wanted.iter().any(|(_, by)| !is_bare(by))
+}
+
 /// What the presets say about a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Preset {
