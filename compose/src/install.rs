@@ -10,6 +10,7 @@ use crate::debconf::load_templates;
 use crate::dpkg::database::{self, Database};
 use crate::dpkg::status::State;
 use crate::dpkg::triggers::Triggers;
+use crate::generators;
 use crate::order::{self, Step};
 use crate::path_filter::{PathFilters, PathRule};
 use crate::shell::{self, process::Origin};
@@ -319,6 +320,14 @@ impl<'a> Installation<'a> {
         automatic.sort_unstable();
         database::store_extended_states(&mut self.system.tree, &options.arch, &automatic)
             .context("writing apt's extended states")?;
+        generators::run_all(&mut self.system)?;
+        for name in std::mem::take(&mut self.system.pending) {
+            self.system.notes.push(Note {
+                package: String::new(),
+                script: "generators".to_owned(),
+                text: format!("{name} was asked for and is not made here"),
+            });
+        }
         Ok(Composed {
             tree: self.system.tree,
             notes: self.system.notes,

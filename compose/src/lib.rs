@@ -43,4 +43,7 @@ pub mod shell;
 /// The commands scripts can call, one file per family.
 pub mod commands;
 
+/// What compiled helpers would have generated.
+pub mod generators;
+
 pub use install::{Composed, Options, Progress, compose};
