@@ -47,3 +47,6 @@ pub mod commands;
 pub mod generators;
 
 pub use install::{Composed, Options, Progress, compose};
+
+/// What compiled helpers would have generated at the end of an installation.
+pub mod generators;

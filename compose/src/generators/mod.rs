@@ -6,22 +6,41 @@ use anyhow::{Context as _, Result};
 
 use crate::system::System;
 
+/// `/etc/ssl/certs`: the bundle, its links and the subject hashes of `update-ca-certificates(8)`.
+mod ca_certificates;
+
+/// The DER subset that certificates need.
+mod der;
+
 /// udev's hardware database.
 mod hwdb;
 
 /// The explanations of journal messages.
 mod journal_catalog;
 
+/// `/etc/ld.so.cache` and the links of `ldconfig(8)`.
+mod ld_so_cache;
+
+/// `modules.dep` and its relatives, as `depmod(8)` makes them.
+mod modules;
+
 /// The string table of systemd's databases.
 mod string_pool;
+
+/// Directories of the host as trees, for comparisons.
+#[cfg(test)]
+mod host;
 
 /// A generator: changes the tree as its helper would.
 type Generator = fn(&mut System) -> Result<()>;
 
 /// Name in [`System::pending`], what it makes, and how.
 const GENERATORS: &[(&str, &str, Generator)] = &[
+    ("ca-certificates", "the CA bundle", ca_certificates::generate),
     ("catalog", "the journal's catalog", journal_catalog::generate),
+    ("depmod", "the maps of kernel modules", modules::generate),
     ("hwdb", "the hardware database", hwdb::generate),
+    ("ldconfig", "the cache of shared libraries", ld_so_cache::generate),
 ];
 
 /// Runs every generator that was asked for and takes it off the list; those left on it have none here.

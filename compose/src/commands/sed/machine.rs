@@ -367,7 +367,7 @@ impl<'s> Machine<'s> {
             b'G' => {
                 self.space.push(end);
                 self.space.extend_from_slice(&self.hold);
-                self.ended |= self.hold_ended;
+                self.ended = self.hold_ended;
             }
             b'h' => {
                 self.hold.clone_from(&self.space);
@@ -376,7 +376,7 @@ impl<'s> Machine<'s> {
             b'H' => {
                 self.hold.push(end);
                 self.hold.extend_from_slice(&self.space);
-                self.hold_ended |= self.ended;
+                self.hold_ended = self.ended;
             }
             b'x' => {
                 std::mem::swap(&mut self.space, &mut self.hold);
