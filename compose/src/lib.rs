@@ -47,6 +47,3 @@ pub mod commands;
 pub mod generators;
 
 pub use install::{Composed, Options, Progress, compose};
-
-/// What compiled helpers would have generated at the end of an installation.
-pub mod generators;
