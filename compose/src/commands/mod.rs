@@ -135,6 +135,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     accounts::adduser::COMMANDS,
     accounts::conversion::COMMANDS,
     accounts::groups::COMMANDS,
+    accounts::passwords::COMMANDS,
     accounts::users::COMMANDS,
     alternatives::COMMANDS,
     attributes::COMMANDS,

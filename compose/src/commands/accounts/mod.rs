@@ -14,7 +14,10 @@ pub(crate) mod conversion;
 /// groupadd, groupmod, groupdel, gpasswd
 pub(crate) mod groups;
 
-/// useradd, usermod, userdel, passwd, chage, …
+/// passwd, chage, chsh, …
+pub(crate) mod passwords;
+
+/// useradd, usermod, userdel
 pub(crate) mod users;
 
 /// The account files while a command works on them; the shadow files only where they exist.

@@ -9,6 +9,9 @@ pub(crate) mod divert;
 /// dpkg-query and dpkg's queries
 pub(crate) mod query;
 
+/// What dpkg knows of a package.
+mod stanza;
+
 /// dpkg-statoverride
 pub(crate) mod statoverride;
 

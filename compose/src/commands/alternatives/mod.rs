@@ -1,106 +1,21 @@
 //! update-alternatives(1)
 
-use std::collections::BTreeMap;
-
 use crate::commands::ending::{Done, Ending, settle};
 use crate::dpkg::alternatives::{ADMIN_DIR, ALT_DIR, Choice, Group};
 use crate::shell::process::{Command, Process};
 use crate::tree::Tree;
 
+/// What is asked for.
+mod request;
+
+/// A group as text.
+mod show;
+
+use request::{Action, Request, parse};
+use show::{display, query};
+
 /// update-alternatives
 pub(crate) const COMMANDS: &[(&str, Command)] = &[("update-alternatives", |process| settle(process, alternatives))];
-
-/// What to do, from the command line.
-#[derive(Debug, PartialEq, Eq)]
-enum Action {
-    Install {
-        link: String,
-        name: String,
-        path: String,
-        priority: i64,
-    },
-    Remove(String, String),
-    RemoveAll(String),
-    Auto(String),
-    Set(String, String),
-    Display(String),
-    Query(String),
-    List(String),
-    GetSelections,
-    SetSelections,
-}
-
-/// A parsed command line.
-#[derive(Debug)]
-struct Request {
-    action: Action,
-    /// Link, name and path of each `--slave`.
-    slaves: Vec<[String; 3]>,
-    quiet: bool,
-    force: bool,
-}
-
-fn parse(process: &Process<'_>) -> Done<Request> {
-    let mut args = process.args[1..].iter();
-    let (mut action, mut slaves, mut quiet, mut force) = (None, Vec::new(), false, false);
-    while let Some(arg) = args.next() {
-        let mut next = || {
-            args.next()
-                .cloned()
-                .ok_or_else(|| Ending::with(2, format!("error: {arg} needs more arguments")))
-        };
-        let found = match arg.as_str() {
-            "--install" => {
-                let (link, name, path, priority) = (next()?, next()?, next()?, next()?);
-                let priority = priority
-                    .parse()
-                    .map_err(|_| Ending::with(2, "error: priority must be an integer"))?;
-                Action::Install {
-                    link,
-                    name,
-                    path,
-                    priority,
-                }
-            }
-            "--slave" => {
-                slaves.push([next()?, next()?, next()?]);
-                continue;
-            }
-            "--remove" => Action::Remove(next()?, next()?),
-            "--remove-all" => Action::RemoveAll(next()?),
-            "--auto" => Action::Auto(next()?),
-            "--set" => Action::Set(next()?, next()?),
-            "--display" => Action::Display(next()?),
-            "--query" => Action::Query(next()?),
-            "--list" => Action::List(next()?),
-            "--get-selections" => Action::GetSelections,
-            "--set-selections" => Action::SetSelections,
-            "--quiet" => {
-                quiet = true;
-                continue;
-            }
-            "--force" => {
-                force = true;
-                continue;
-            }
-            "--verbose" | "--debug" | "--skip-auto" => continue,
-            // The log is of no use on a root that is composed anew each time.
-            "--log" => {
-                next()?;
-                continue;
-            }
-            other => return Err(process.unsupported(other).into()),
-        };
-        action = Some(found);
-    }
-    let action = action.ok_or_else(|| Ending::with(2, "error: need an action"))?;
-    Ok(Request {
-        action,
-        slaves,
-        quiet,
-        force,
-    })
-}
 
 fn alternatives(process: &mut Process<'_>) -> Done {
     let request = parse(process)?;
@@ -164,60 +79,6 @@ fn show(process: &mut Process<'_>, name: &str, render: fn(&str, &Group, Option<&
         .stdout
         .extend_from_slice(render(name, &group, current.as_deref()).as_bytes());
     Ok(0)
-}
-
-fn display(name: &str, group: &Group, current: Option<&str>) -> String {
-    let mut lines = vec![format!(
-        "{name} - {} mode",
-        if group.manual { "manual" } else { "auto" }
-    )];
-    lines.extend(group.best(current).map(|best| format!("  link best version is {best}")));
-    lines.push(match current {
-        Some(path) => format!("  link currently points to {path}"),
-        None => "  link currently absent".to_owned(),
-    });
-    lines.push(format!("  link {name} is {}", group.link));
-    lines.extend(
-        group
-            .slaves
-            .iter()
-            .map(|(slave, link)| format!("  slave {slave} is {link}")),
-    );
-    for (path, choice) in &group.choices {
-        lines.push(format!("{path} - priority {}", choice.priority));
-        lines.extend(
-            choice
-                .slaves
-                .iter()
-                .map(|(slave, file)| format!("  slave {slave}: {file}")),
-        );
-    }
-    lines.join("\n") + "\n"
-}
-
-fn query(name: &str, group: &Group, current: Option<&str>) -> String {
-    let slaves = |of: &BTreeMap<String, String>| {
-        let lines: Vec<String> = of.iter().map(|(slave, path)| format!(" {slave} {path}")).collect();
-        if lines.is_empty() {
-            lines
-        } else {
-            [vec!["Slaves:".to_owned()], lines].concat()
-        }
-    };
-    let mut lines = vec![format!("Name: {name}"), format!("Link: {}", group.link)];
-    lines.extend(slaves(&group.slaves));
-    lines.push(format!("Status: {}", if group.manual { "manual" } else { "auto" }));
-    lines.extend(group.best(current).map(|best| format!("Best: {best}")));
-    lines.push(format!("Value: {}", current.unwrap_or("none")));
-    for (path, choice) in &group.choices {
-        lines.extend([
-            String::new(),
-            format!("Alternative: {path}"),
-            format!("Priority: {}", choice.priority),
-        ]);
-        lines.extend(slaves(&choice.slaves));
-    }
-    lines.join("\n") + "\n"
 }
 
 fn change(process: &mut Process<'_>, request: &Request) -> Done {
