@@ -4,6 +4,7 @@
 //! are compressed on all cores with the same bytes for every core count, unmapped stretches cost nothing, and the
 //! burner can decompress them in parallel.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -21,8 +22,8 @@ const FRAME: u64 = 4 << 20;
 const BATCH: u64 = 16;
 /// Most of the image is compressed already: this finds that out quickly …
 const QUICK: i32 = 1;
-/// … and where there is something to gain (kernel, device trees), this takes it.
-const THOROUGH: i32 = 15;
+/// … and where there is something to gain (kernel, firmware, device trees), this takes it.
+const THOROUGH: i32 = 9;
 
 /// The file written.
 pub(super) struct Packed {
@@ -39,6 +40,8 @@ pub(super) fn write(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Packed> {
     let zeros = compress(&vec![0; usize::try_from(FRAME)?], QUICK)?;
+    // Both slots hold the same boot files at the same places: the second costs nothing.
+    let mut known: HashMap<[u8; 32], Vec<u8>> = HashMap::new();
     let mut digest = Sha256::new();
     let mut written = 0;
     let frames = size.div_ceil(FRAME);
@@ -54,22 +57,40 @@ pub(super) fn write(
                 let mut chunk = vec![0; usize::try_from(range.end - range.start)?];
                 raw.read_exact_at(&mut chunk, range.start)
                     .context("reading the image back")?;
-                let packed = pack(&chunk)?;
                 progress(chunk.len() as u64);
-                Ok(Some(packed))
+                let key = Sha256::digest(&chunk).into();
+                let frame = match known.get(&key) {
+                    Some(_) => None,
+                    None => Some(pack(&chunk)?),
+                };
+                Ok(Some((key, frame)))
             })
             .collect::<Result<Vec<_>>>()?;
-        for frame in packed {
-            let frame = frame.as_deref().unwrap_or(&zeros);
+        for chunk in packed {
+            let frame = match &chunk {
+                None => &zeros,
+                Some((_, Some(frame))) => frame,
+                Some((key, None)) => &known[key],
+            };
             out.write_all(frame).context("writing the compressed image")?;
             digest.update(frame);
             written += frame.len() as u64;
+            if let Some((key, Some(frame))) = chunk
+                && worth_keeping(&frame)
+            {
+                known.insert(key, frame);
+            }
         }
     }
     Ok(Packed {
         size: written,
         sha256: hex::encode(digest.finalize()),
     })
+}
+
+/// Whether a frame saves anything: what does not is the root, which is long and like nothing else.
+fn worth_keeping(frame: &[u8]) -> bool {
+    frame.len() as u64 <= FRAME / 10 * 9
 }
 
 fn pack(chunk: &[u8]) -> Result<Vec<u8>> {
@@ -117,7 +138,14 @@ mod tests {
             .flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes())
             .collect();
         let mut mapped = Ranges::default();
-        for (at, bytes) in [(0, b"boot".as_slice()), (33 << 20, &noise), (size - 4096, b"end")] {
+        let twice = vec![b'x'; 5_000_000];
+        for (at, bytes) in [
+            (0, b"boot".as_slice()),
+            (4 << 20, &twice),
+            (33 << 20, &noise),
+            (84 << 20, &twice),
+            (size - 4096, b"end"),
+        ] {
             raw.write_all_at(bytes, at).unwrap();
             mapped.add(at..at + bytes.len() as u64);
         }
