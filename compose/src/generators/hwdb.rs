@@ -45,7 +45,7 @@ fn sources(tree: &Tree) -> Result<Vec<String>> {
         }
         for (name, _) in tree.read_dir(dir)? {
             let path = format!("{dir}/{name}");
-            if name.ends_with(".hwdb") && tree.is_file(&path) {
+            if name.strip_suffix(".hwdb").is_some() && tree.is_file(&path) {
                 found.entry(name).or_insert(path);
             }
         }
@@ -72,7 +72,7 @@ fn version(tree: &Tree) -> Result<u64> {
         .with_context(|| format!("reading the version of udev, `{version}`"))
 }
 
-struct Value {
+struct Property {
     key: usize,
     value: usize,
     file: usize,
@@ -87,7 +87,7 @@ struct Node {
     /// Sorted by byte.
     children: Vec<(u8, usize)>,
     /// Sorted by key.
-    values: Vec<Value>,
+    properties: Vec<Property>,
 }
 
 /// Matches as a radix tree.
@@ -153,22 +153,22 @@ impl Trie {
         }
         for &pattern in matches {
             let node = self.node_of(pattern);
-            let value = Value {
+            let property = Property {
                 key: self.strings.add(key),
                 value: self.strings.add(value),
                 file: self.strings.add(path.as_bytes()),
                 line: number,
                 priority,
             };
-            let values = &mut self.nodes[node].values;
-            match values.binary_search_by(|known| self.strings.at(known.key).cmp(key)) {
+            let properties = &mut self.nodes[node].properties;
+            match properties.binary_search_by(|known| self.strings.at(known.key).cmp(key)) {
                 Ok(at) => {
-                    values[at] = Value {
-                        key: values[at].key,
-                        ..value
+                    properties[at] = Property {
+                        key: properties[at].key,
+                        ..property
                     }
                 }
-                Err(at) => values.insert(at, value),
+                Err(at) => properties.insert(at, property),
             }
         }
     }
@@ -215,7 +215,7 @@ impl Trie {
         self.nodes[node] = Node {
             prefix: self.strings.add(&head),
             children: vec![(byte, child)],
-            values: Vec::new(),
+            properties: Vec::new(),
         };
         self.nodes.push(Node {
             prefix: old.prefix + common + 1,
@@ -224,7 +224,7 @@ impl Trie {
     }
 
     fn to_bytes(&self, version: u64) -> Vec<u8> {
-        let size = |node: &Node| NODE + node.children.len() * CHILD + node.values.len() * VALUE;
+        let size = |node: &Node| NODE + node.children.len() * CHILD + node.properties.len() * VALUE;
         let strings = HEADER + self.nodes.iter().map(size).sum::<usize>();
         let mut bytes = vec![0; HEADER];
         let root = self.write_node(0, strings, &mut bytes);
@@ -253,7 +253,7 @@ impl Trie {
         let Node {
             prefix,
             children,
-            values,
+            properties,
         } = &self.nodes[node];
         let mut offsets = Vec::with_capacity(children.len());
         for &(byte, child) in children {
@@ -263,13 +263,13 @@ impl Trie {
         put(bytes, strings + prefix);
         bytes.push(u8::try_from(children.len()).unwrap_or(u8::MAX));
         bytes.extend_from_slice(&[0; 7]);
-        put(bytes, values.len());
+        put(bytes, properties.len());
         for (byte, offset) in offsets {
             bytes.push(byte);
             bytes.extend_from_slice(&[0; 7]);
             put(bytes, offset);
         }
-        for value in values {
+        for value in properties {
             put(bytes, strings + value.key);
             put(bytes, strings + value.value);
             put(bytes, strings + value.file);
@@ -360,7 +360,7 @@ mod tests {
         let node = trie.node_of(b"usb:v1*");
         let text = |offset| String::from_utf8(trie.strings.at(offset).to_vec()).unwrap();
         let values: Vec<(String, String)> = trie.nodes[node]
-            .values
+            .properties
             .iter()
             .map(|value| (text(value.key), text(value.value)))
             .collect();
