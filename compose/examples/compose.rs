@@ -1,6 +1,7 @@
 //! Composes a directory of `.deb` files and says how it went.
 //!
-//! `cargo run --release -p computatom-compose --example compose -- DIR [--arch arm64] [--tar FILE] [--keep-going]`
+//! `cargo run --release -p computatom-compose --example compose -- DIR
+//! [--arch arm64] [--exclude PATTERN] [--tar FILE] [--keep-going]`
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -8,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use computatom_compose::deb::{Deb, Package};
+use computatom_compose::path_filter::PathRule;
 use computatom_compose::{Options, compose};
 use rayon::prelude::*;
 
@@ -15,11 +17,13 @@ fn main() -> Result<()> {
     let mut dir = None;
     let mut arch = "arm64".to_owned();
     let mut tar = None;
+    let mut excluded = Vec::new();
     let mut keep_going = false;
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--arch" => arch = args.next().context("--arch needs a value")?,
+            "--exclude" => excluded.push(PathRule::Exclude(args.next().context("--exclude needs a pattern")?)),
             "--keep-going" => keep_going = true,
             "--tar" => tar = Some(PathBuf::from(args.next().context("--tar needs a file")?)),
             _ if dir.is_none() => dir = Some(PathBuf::from(arg)),
@@ -37,7 +41,7 @@ fn main() -> Result<()> {
     let options = Options {
         arch,
         epoch: 1_763_000_000,
-        path_rules: Vec::new(),
+        path_rules: excluded,
         auto_installed: Vec::new(),
         keep_going,
     };

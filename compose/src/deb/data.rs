@@ -7,6 +7,10 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use tar::EntryType;
 
+/// Bytes of a path and of one part of it (`limits.h`).
+const PATH_MAX: usize = 4096;
+const NAME_MAX: usize = 255;
+
 /// What an entry puts into the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryKind {
@@ -172,10 +176,14 @@ fn absolute(name: &[u8]) -> Result<String> {
     if text.is_empty() || text.starts_with('/') || text.contains(['\n', '\0']) {
         bail!("the name {shown:?} is not one a package may use");
     }
+    if text.len() > PATH_MAX {
+        bail!("a name has {} bytes, more than Linux takes", text.len());
+    }
     let mut path = String::with_capacity(text.len());
     for part in text.split('/') {
         match part {
             "" | "." => {}
+            part if part.len() > NAME_MAX => bail!("a name has a part of {} bytes, more than Linux takes", part.len()),
             ".." => bail!("the name `{shown}` leads out of the package"),
             part => {
                 path.push('/');
@@ -197,7 +205,17 @@ mod tests {
     fn names_stay_inside() {
         assert_eq!(absolute(b"./usr//bin/").unwrap(), "/usr/bin");
         assert_eq!(absolute(b"./").unwrap(), "/");
-        for bad in [&b"../etc"[..], b"./a/../../b", b"/etc/passwd", b"a\nb", b"\xff", b""] {
+        let (long, deep) = (vec![b'a'; 256], b"a/".repeat(2049));
+        for bad in [
+            &long[..],
+            &deep,
+            &b"../etc"[..],
+            b"./a/../../b",
+            b"/etc/passwd",
+            b"a\nb",
+            b"\xff",
+            b"",
+        ] {
             assert!(absolute(bad).is_err(), "{bad:?}");
         }
     }
