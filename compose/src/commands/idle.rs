@@ -48,6 +48,12 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("selinuxenabled", |_| Ok(1)),
     ("restorecon", |_| Ok(0)),
     ("/sbin/restorecon", |_| Ok(0)),
+    // sockets: none is open
+    ("ss", |_| Ok(0)),
+    ("netstat", |_| Ok(0)),
+    // volumes: none is active
+    ("vgcfgbackup", |_| Ok(0)),
+    ("findmnt", |_| Ok(1)),
     // mounts and places
     ("mountpoint", |_| Ok(1)),
     ("ischroot", |_| Ok(0)),

@@ -26,6 +26,32 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("update-mime", |process| Ok(pending(process))),
     ("update-mime-database", |process| Ok(pending(process))),
     ("update-xmlcatalog", |process| Ok(pending(process))),
+    // GLib calls its tools by path.
+    ("/usr/lib/aarch64-linux-gnu/glib-2.0/gio-querymodules", |process| {
+        Ok(pending(process))
+    }),
+    ("/usr/lib/aarch64-linux-gnu/glib-2.0/glib-compile-schemas", |process| {
+        Ok(pending(process))
+    }),
+    ("/usr/lib/arm-linux-gnueabi/glib-2.0/gio-querymodules", |process| {
+        Ok(pending(process))
+    }),
+    ("/usr/lib/arm-linux-gnueabi/glib-2.0/glib-compile-schemas", |process| {
+        Ok(pending(process))
+    }),
+    ("/usr/lib/arm-linux-gnueabihf/glib-2.0/gio-querymodules", |process| {
+        Ok(pending(process))
+    }),
+    (
+        "/usr/lib/arm-linux-gnueabihf/glib-2.0/glib-compile-schemas",
+        |process| Ok(pending(process)),
+    ),
+    ("/usr/lib/x86_64-linux-gnu/glib-2.0/gio-querymodules", |process| {
+        Ok(pending(process))
+    }),
+    ("/usr/lib/x86_64-linux-gnu/glib-2.0/glib-compile-schemas", |process| {
+        Ok(pending(process))
+    }),
     ("py3clean", |_| Ok(0)),
     ("py3compile", |process| Ok(skipped(process, BYTE_CODE))),
     ("pyclean", |_| Ok(0)),

@@ -38,6 +38,9 @@ const OPTIONS: &[&str] = &[
     "--lastuid =",
     "--firstgid =",
     "--lastgid =",
+    "--stdoutmsglevel =",
+    "--stderrmsglevel =",
+    "--logmsglevel =",
 ];
 
 fn adduser(process: &mut Process<'_>) -> Done {
@@ -154,6 +157,9 @@ const REMOVAL_OPTIONS: &[&str] = &[
     "--remove-all-files",
     "--backup",
     "--conf =",
+    "--stdoutmsglevel =",
+    "--stderrmsglevel =",
+    "--logmsglevel =",
 ];
 
 fn deluser(process: &mut Process<'_>) -> Done {
