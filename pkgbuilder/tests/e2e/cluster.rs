@@ -9,14 +9,14 @@ use serde_json::Value;
 
 /// One node's APIs.
 #[derive(Clone, Debug)]
-pub struct Node {
-    pub name: &'static str,
-    pub address: Ipv4Addr,
+pub(crate) struct Node {
+    pub(crate) name: &'static str,
+    pub(crate) address: Ipv4Addr,
     agent: ureq::Agent,
 }
 
 impl Node {
-    pub fn new(name: &'static str, address: Ipv4Addr) -> Self {
+    pub(crate) fn new(name: &'static str, address: Ipv4Addr) -> Self {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(10)))
             .build();
@@ -27,7 +27,7 @@ impl Node {
         }
     }
 
-    pub fn get(&self, port: u16, path: &str) -> Result<Value> {
+    pub(crate) fn get(&self, port: u16, path: &str) -> Result<Value> {
         let url = format!("http://{}:{port}{path}", self.address);
         self.agent
             .get(&url)
@@ -36,7 +36,7 @@ impl Node {
             .with_context(|| url)
     }
 
-    pub fn text(&self, port: u16, path: &str) -> Result<String> {
+    pub(crate) fn text(&self, port: u16, path: &str) -> Result<String> {
         let url = format!("http://{}:{port}{path}", self.address);
         self.agent
             .get(&url)
@@ -55,7 +55,7 @@ impl Node {
     }
 
     /// Consul has a leader, and this node is a member.
-    pub fn consul_ready(&self) -> Result<()> {
+    pub(crate) fn consul_ready(&self) -> Result<()> {
         let leader = self.get(8500, "/v1/status/leader")?;
         ensure!(
             leader.as_str().is_some_and(|leader| !leader.is_empty()),
@@ -70,7 +70,7 @@ impl Node {
     }
 
     /// Nomad has a leader, and this node is a ready client that can run `exec` tasks.
-    pub fn nomad_ready(&self) -> Result<()> {
+    pub(crate) fn nomad_ready(&self) -> Result<()> {
         let leader = self.get(4646, "/v1/status/leader")?;
         ensure!(
             leader.as_str().is_some_and(|leader| !leader.is_empty()),
@@ -89,7 +89,7 @@ impl Node {
     }
 
     /// Nomad has registered itself in Consul, and Consul's DNS knows where.
-    pub fn services_ready(&self) -> Result<()> {
+    pub(crate) fn services_ready(&self) -> Result<()> {
         let services = self.get(8500, "/v1/catalog/services")?;
         for service in ["nomad", "nomad-client"] {
             ensure!(
@@ -120,7 +120,7 @@ impl Node {
     }
 
     /// Prometheus scrapes all of it.
-    pub fn prometheus_ready(&self) -> Result<()> {
+    pub(crate) fn prometheus_ready(&self) -> Result<()> {
         let targets = self.get(9090, "/api/v1/targets?state=active")?;
         let active = array(&targets["data"]["activeTargets"]);
         for job in ["nomad", "consul", "node", "agent"] {
@@ -132,7 +132,7 @@ impl Node {
     }
 
     /// Submits a job written in HCL, as `nomad job run` does.
-    pub fn submit(&self, hcl: &str) -> Result<()> {
+    pub(crate) fn submit(&self, hcl: &str) -> Result<()> {
         let parsed = self.post(
             4646,
             "/v1/jobs/parse",
@@ -143,7 +143,7 @@ impl Node {
     }
 
     /// The job's service passes its check in Consul, and answers; the answer.
-    pub fn job_answers(&self, service: &str) -> Result<String> {
+    pub(crate) fn job_answers(&self, service: &str) -> Result<String> {
         let health = self.get(8500, &format!("/v1/health/service/{service}?passing"))?;
         let instance = array(&health)
             .first()
@@ -155,7 +155,7 @@ impl Node {
     }
 
     /// The ids by which Consul and Nomad know this node.
-    pub fn ids(&self) -> Result<(String, String)> {
+    pub(crate) fn ids(&self) -> Result<(String, String)> {
         let consul = self.get(8500, "/v1/agent/self")?["Config"]["NodeID"]
             .as_str()
             .context("no node id")?

@@ -19,14 +19,14 @@ const CARD_SIZE: u64 = 8 << 30;
 
 /// A card, and the folder that keeps what its boots said.
 #[derive(Clone, Debug)]
-pub struct Card {
+pub(crate) struct Card {
     image: PathBuf,
     folder: PathBuf,
 }
 
 impl Card {
     /// Burns the compressed image to a new 8 GiB card.
-    pub fn burn(compressed: &Path, folder: &Path, name: &str) -> Result<Self> {
+    pub(crate) fn burn(compressed: &Path, folder: &Path, name: &str) -> Result<Self> {
         let folder = folder.join(name);
         fs::create_dir_all(&folder)?;
         let image = folder.join("card.img");
@@ -42,7 +42,7 @@ impl Card {
     }
 
     /// Powers a board with this card on.
-    pub fn boot(&self, host: &Host, boot_number: u32) -> Result<Machine> {
+    pub(crate) fn boot(&self, host: &Host, boot_number: u32) -> Result<Machine> {
         let taken = firmware::boot(&self.image, firmware::Board::Pi3, &firmware::Options::default())
             .context("asking the firmware model what a Pi 3 would boot")?;
         let file = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
@@ -108,27 +108,27 @@ impl Card {
 
 /// A running board; the power is cut when it is dropped.
 #[derive(Debug)]
-pub struct Machine {
+pub(crate) struct Machine {
     child: Child,
     console: PathBuf,
     socket: PathBuf,
     shell: Option<UnixStream>,
     /// Where this board's files are kept.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// When the power came on.
-    pub began: Instant,
+    pub(crate) began: Instant,
 }
 
 impl Machine {
     /// Everything the console has shown.
-    pub fn console(&self) -> String {
+    pub(crate) fn console(&self) -> String {
         fs::read(&self.console)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     }
 
     /// Waits until the console shows `text`.
-    pub fn wait_for(&mut self, text: &str, limit: Duration) -> Result<()> {
+    pub(crate) fn wait_for(&mut self, text: &str, limit: Duration) -> Result<()> {
         let began = Instant::now();
         while !self.console().contains(text) {
             self.running()?;
@@ -143,7 +143,7 @@ impl Machine {
     }
 
     /// Fails when QEMU has ended or the kernel has panicked.
-    pub fn running(&mut self) -> Result<()> {
+    pub(crate) fn running(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!(
                 "QEMU ended with {status}; the console ends with: {}",
@@ -160,7 +160,7 @@ impl Machine {
     }
 
     /// Runs a command in the root shell on the console and answers what it printed.
-    pub fn run(&mut self, command: &str, limit: Duration) -> Result<String> {
+    pub(crate) fn run(&mut self, command: &str, limit: Duration) -> Result<String> {
         let stream = match &self.shell {
             Some(stream) => stream.try_clone()?,
             None => {
@@ -205,7 +205,7 @@ impl Machine {
     }
 
     /// Cuts the power.
-    pub fn cut_power(mut self) -> Result<()> {
+    pub(crate) fn cut_power(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())

@@ -7,25 +7,25 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 /// Our own address on the bridge.
-pub const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+pub(crate) const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
 /// A board as the DHCP server knows it.
 #[derive(Clone, Copy, Debug)]
-pub struct Host {
-    pub name: &'static str,
-    pub mac: &'static str,
-    pub address: Ipv4Addr,
-    pub tap: &'static str,
+pub(crate) struct Host {
+    pub(crate) name: &'static str,
+    pub(crate) mac: &'static str,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) tap: &'static str,
 }
 
 /// The LAN; the DHCP server ends with it, the devices with the namespace.
 #[derive(Debug)]
-pub struct Lan {
+pub(crate) struct Lan {
     dnsmasq: Child,
 }
 
 impl Lan {
-    pub fn new(hosts: &[Host], folder: &Path) -> Result<Self> {
+    pub(crate) fn new(hosts: &[Host], folder: &Path) -> Result<Self> {
         ip(&["link", "set", "lo", "up"])?;
         ip(&["link", "add", "lan", "type", "bridge"])?;
         ip(&["address", "add", &format!("{ROUTER}/24"), "dev", "lan"])?;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 const FENCE: &str = "```sh cluster";
 
 /// Runs every command of the README's cluster blocks from `repository`, the LAN's names resolved by `resolver`.
-pub fn commands(repository: &Path, resolver: Ipv4Addr, folder: &Path) -> Result<()> {
+pub(crate) fn commands(repository: &Path, resolver: Ipv4Addr, folder: &Path) -> Result<()> {
     let readme = fs::read_to_string(repository.join("README.md")).context("reading README.md")?;
     let commands = of(&readme);
     ensure!(!commands.is_empty(), "README.md has no `{FENCE}` block");

@@ -31,7 +31,7 @@ const READY: Duration = Duration::from_secs(300);
 /// The name of the example job and of its service.
 const JOB: &str = "hello";
 
-pub fn trials() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     vec![Trial::test("first_boot_shutdown_power_cut_and_another_name", || {
         run().map_err(|error| Failed::from(format!("{error:#}")))
     })]
@@ -214,6 +214,6 @@ fn wait(machine: &mut Machine, what: &str, limit: Duration, mut check: impl FnMu
     }
 }
 
-pub fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     eprintln!("e2e: {text}");
 }
