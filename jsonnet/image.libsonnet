@@ -69,8 +69,27 @@
   units: {
     enable: ['systemd-networkd.service', 'systemd-resolved.service', 'systemd-timesyncd.service'],
     disable: [],
-    // Updates come as images, not by apt, and a man page index nobody reads wears the card.
-    mask: ['apt-daily.timer', 'apt-daily-upgrade.timer', 'dpkg-db-backup.timer', 'man-db.timer'],
+    mask: [
+      // Updates come as images, not by apt, and a man page index nobody reads wears the card.
+      'apt-daily.service',
+      'apt-daily.timer',
+      'apt-daily-upgrade.service',
+      'apt-daily-upgrade.timer',
+      'dpkg-db-backup.timer',
+      'man-db.timer',
+      // No LVM, so no snapshots of ext4 to scrub.
+      'e2scrub_all.timer',
+      'e2scrub_reap.service',
+      // Consoles show the node's state without a login; root has no password to log in with.
+      'getty.target',
+      // The machine id comes from the board, at every boot; a LAN without time servers must not keep nodes waiting.
+      'systemd-machine-id-commit.service',
+      'systemd-firstboot.service',
+      'systemd-time-wait-sync.service',
+      // sshd is started by its own unit, and only with keys.
+      'ssh.socket',
+      'sshd-keygen.service',
+    ],
   },
 
   // In MiB. A 4 GB card holds 16 + 2 * 256 + 2 * 1024 and leaves a gigabyte for data.

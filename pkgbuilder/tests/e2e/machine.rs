@@ -57,7 +57,9 @@ impl Card {
         let socket = self.folder.join("console.sock");
         let _ = fs::remove_file(&socket);
         let log = File::create(self.folder.join(format!("qemu-{boot_number}.txt")))?;
-        let child = Command::new("qemu-system-aarch64")
+        // Should the test itself be ended, the machine ends with it.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--", "qemu-system-aarch64"])
             .args([
                 "-M",
                 "raspi3b",
