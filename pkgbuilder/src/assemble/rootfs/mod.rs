@@ -39,6 +39,7 @@ const RULES: &[(&str, Rule)] = &[
     ("switching units", units::switch),
     ("writing the definition's files", write_files),
     ("stamping the clock", stamp_clock),
+    ("saying that /etc and /var are up to date", stamp_updates),
     ("clamping times", clamp_times),
 ];
 
@@ -52,6 +53,17 @@ pub fn finish(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
     for (what, rule) in RULES {
         interrupt::check()?;
         rule(tree, input).with_context(|| format!("{what} (root file system)"))?;
+    }
+    Ok(())
+}
+
+/// `/etc` starts from the image at every boot, so nothing in it is ever older than `/usr`: without these stamps
+/// systemd would rebuild ldconfig's cache, users and catalog each time (`ConditionNeedsUpdate=` in systemd.unit(5)).
+/// The stamp of `/var` is the image's too; DATA of an older image keeps its own, and gets its update once.
+fn stamp_updates(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
+    let text = format!("TIMESTAMP_NSEC={}000000000\n", input.epoch);
+    for path in ["/etc/.updated", "/var/.updated"] {
+        tree.write(path, text.clone(), 0o644)?;
     }
     Ok(())
 }
