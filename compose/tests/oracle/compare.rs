@@ -70,6 +70,10 @@ fn comparable(path: &str, content: &Bytes) -> Bytes {
         "/etc/shadow" | "/etc/gshadow" | "/var/lib/dpkg/triggers/File" => {
             sorted(text.lines().map(str::to_owned).collect())
         }
+        // In the order of depmod's hash table; what is looked up is modules.symbols.bin.
+        path if path.starts_with("/usr/lib/modules/") && path.ends_with("/modules.symbols") => {
+            sorted(text.lines().map(str::to_owned).collect())
+        }
         "/var/lib/apt/extended_states" => sorted(text.split("\n\n").map(str::to_owned).collect()),
         "/var/lib/dpkg/diversions" => {
             let lines: Vec<&str> = text.lines().collect();
