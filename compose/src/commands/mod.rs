@@ -12,6 +12,9 @@ mod arguments;
 /// chmod, chown, chgrp
 mod attributes;
 
+/// awk
+mod awk;
+
 /// setcap, getcap
 mod capabilities;
 
@@ -139,6 +142,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     accounts::users::COMMANDS,
     alternatives::COMMANDS,
     attributes::COMMANDS,
+    awk::COMMANDS,
     capabilities::COMMANDS,
     columns::COMMANDS,
     comparison::COMMANDS,
