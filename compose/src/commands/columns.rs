@@ -198,7 +198,7 @@ fn tr(process: &mut Process<'_>) -> Outcome {
     }
     let squeezed = second.as_ref().unwrap_or(&first);
     let mut previous = None;
-    for &byte in input.iter() {
+    for &byte in &input {
         if delete && first.contains(&byte) {
             continue;
         }
@@ -225,7 +225,7 @@ fn set(text: &str) -> Option<Vec<u8>> {
             at += length + 4;
             continue;
         }
-        if bytes[at..].starts_with(b"[=") || bytes[at] == b'[' && text[at..].contains("*") && text[at..].contains(']') {
+        if bytes[at..].starts_with(b"[=") || bytes[at] == b'[' && text[at..].contains('*') && text[at..].contains(']') {
             return None;
         }
         let (byte, next) = element(bytes, at);
@@ -270,7 +270,7 @@ fn class(name: &str) -> Option<Vec<u8>> {
         "xdigit" => u8::is_ascii_hexdigit,
         _ => return None,
     };
-    Some((0..=255).filter(|byte| test(byte)).collect())
+    Some((0..=255).filter(test).collect())
 }
 
 #[cfg(test)]

@@ -21,15 +21,12 @@ fn cmp(process: &mut Process<'_>) -> Outcome {
         return Ok(0);
     }
     if !args.has("s") {
-        match a.iter().zip(b.iter()).position(|(x, y)| x != y) {
-            Some(at) => {
-                let line = 1 + memchr::memchr_iter(b'\n', &a[..at]).count();
-                process.say(&format!("{first} {second} differ: char {}, line {line}", at + 1));
-            }
-            None => {
-                let shorter = if a.len() < b.len() { &first } else { &second };
-                process.fail(&format!("EOF on {shorter}"));
-            }
+        if let Some(at) = a.iter().zip(b.iter()).position(|(x, y)| x != y) {
+            let line = 1 + memchr::memchr_iter(b'\n', &a[..at]).count();
+            process.say(&format!("{first} {second} differ: char {}, line {line}", at + 1));
+        } else {
+            let shorter = if a.len() < b.len() { &first } else { &second };
+            process.fail(&format!("EOF on {shorter}"));
         }
     }
     Ok(1)

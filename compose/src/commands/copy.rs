@@ -13,6 +13,7 @@ pub(super) const COMMANDS: &[(&str, Command)] = &[("cp", cp), ("install", instal
 
 /// What of a source the copy shall have.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each of cp's options")]
 struct Copying {
     recursive: bool,
     follow_named: bool,

@@ -179,7 +179,7 @@ fn show(process: &Process<'_>, format: &str, time: i64) -> Result<String, Halt> 
             }
         };
         let directive = letters.next();
-        text += &match directive {
+        let shown = match directive {
             Some('%') => "%".to_owned(),
             Some('n') => "\n".to_owned(),
             Some('t') => "\t".to_owned(),
@@ -209,6 +209,7 @@ fn show(process: &Process<'_>, format: &str, time: i64) -> Result<String, Halt> 
             Some('D') => format!("{:02}/{:02}/{:02}", now.month, now.day, now.year.rem_euclid(100)),
             other => return Err(process.unsupported(format!("format %{}", other.unwrap_or('%')))),
         };
+        text.push_str(&shown);
     }
     Ok(text)
 }

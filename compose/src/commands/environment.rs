@@ -1,7 +1,7 @@
 //! What a script asks of its surroundings: `env`, `uname`, `hostname`, `id`, `getent`, `which`, …
 
 use super::{getopt, operands, owners};
-use crate::shell::process::{Command, Outcome, Process};
+use crate::shell::process::{Command, Outcome, Process, Status};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[
     ("arch", arch),
@@ -56,12 +56,8 @@ fn env(process: &mut Process<'_>) -> Outcome {
         }
     }
     let status = if operands.is_empty() {
-        let end = if args.has("0") { '\0' } else { '\n' };
-        let text: String = process
-            .env
-            .iter()
-            .map(|(name, value)| format!("{name}={value}{end}"))
-            .collect();
+        let end = if args.has("0") { "\0" } else { "\n" };
+        let text = variables(process, end);
         process.stdout.extend_from_slice(text.as_bytes());
         Ok(0)
     } else {
@@ -70,6 +66,15 @@ fn env(process: &mut Process<'_>) -> Outcome {
     };
     (process.env, process.cwd) = (saved, saved_cwd);
     status
+}
+
+/// The environment, each variable followed by `end`.
+fn variables(process: &Process<'_>, end: &str) -> String {
+    let lines = process
+        .env
+        .iter()
+        .flat_map(|(name, value)| [name.as_str(), "=", value, end]);
+    lines.collect()
 }
 
 fn printenv(process: &mut Process<'_>) -> Outcome {
@@ -82,11 +87,7 @@ fn printenv(process: &mut Process<'_>) -> Outcome {
         }
     }
     if args.operands.is_empty() {
-        let text: String = process
-            .env
-            .iter()
-            .map(|(name, value)| format!("{name}={value}\n"))
-            .collect();
+        let text = variables(process, "\n");
         process.stdout.extend_from_slice(text.as_bytes());
     }
     Ok(status)
@@ -264,6 +265,7 @@ fn whoami(process: &mut Process<'_>) -> Outcome {
 
 /// Nobody has logged in.
 fn logname(process: &mut Process<'_>) -> Outcome {
+    getopt::parse(process, "", &[])?;
     Ok(process.fail("no login name"))
 }
 
@@ -274,7 +276,7 @@ fn getent(process: &mut Process<'_>) -> Outcome {
     };
     let file = match database.as_str() {
         "passwd" | "group" | "shadow" | "gshadow" => format!("/etc/{database}"),
-        "services" | "protocols" | "hosts" | "networks" | "ahosts" => return find_words(process, database, keys),
+        "services" | "protocols" | "hosts" | "networks" | "ahosts" => return Ok(find_words(process, database, keys)),
         _ => return Err(process.unsupported(format!("database '{database}'"))),
     };
     let text = process.system.tree.read_text(&file).unwrap_or_default();
@@ -293,7 +295,7 @@ fn getent(process: &mut Process<'_>) -> Outcome {
 }
 
 /// Looks keys up in a file of words: a name, a number or address, aliases.
-fn find_words(process: &mut Process<'_>, database: &str, keys: &[String]) -> Outcome {
+fn find_words(process: &mut Process<'_>, database: &str, keys: &[String]) -> Status {
     let text = process
         .system
         .tree
@@ -322,7 +324,7 @@ fn find_words(process: &mut Process<'_>, database: &str, keys: &[String]) -> Out
             None => status = 2,
         }
     }
-    Ok(status)
+    status
 }
 
 fn which(process: &mut Process<'_>) -> Outcome {

@@ -71,16 +71,14 @@ impl Parser<'_, '_> {
         };
         let out_of_range = || Wrong::Expression("Numerical result out of range".to_owned());
         Ok(match operator {
-            "|" if is_null(&left) => {
-                if is_null(&right) {
-                    "0".to_owned()
-                } else {
-                    right
-                }
+            "|" | "&" => {
+                let chosen = match (operator, is_null(&left), is_null(&right)) {
+                    ("|", false, _) | ("&", false, false) => left,
+                    ("|", true, false) => right,
+                    _ => "0".to_owned(),
+                };
+                return Ok(chosen);
             }
-            "|" => left,
-            "&" if is_null(&left) || is_null(&right) => "0".to_owned(),
-            "&" => left,
             "+" => integer(&left)?
                 .checked_add(integer(&right)?)
                 .ok_or_else(out_of_range)?

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::getopt::{self, Arguments};
 use super::{date, mode, operands};
-use crate::shell::process::{Command, Outcome, Process};
+use crate::shell::process::{Command, Outcome, Process, Status};
 use crate::tree::{Errno, Follow, Kind};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[
@@ -386,7 +386,7 @@ fn mkfifo(process: &mut Process<'_>) -> Outcome {
     let mode = args.value("m").map_or(Some(0o666 & !process.umask), |text| {
         mode::apply(text, 0o666, false, process.umask)
     });
-    make_nodes(process, &args.operands, &Kind::Fifo, mode)
+    Ok(make_nodes(process, &args.operands, &Kind::Fifo, mode))
 }
 
 fn mknod(process: &mut Process<'_>) -> Outcome {
@@ -401,12 +401,12 @@ fn mknod(process: &mut Process<'_>) -> Outcome {
         (Some("c" | "u"), Some(major), Some(minor)) => Kind::Char { major, minor },
         _ => return Ok(process.fail("invalid device type or numbers")),
     };
-    make_nodes(process, &args.operands[..1], &kind, mode)
+    Ok(make_nodes(process, &args.operands[..1], &kind, mode))
 }
 
-fn make_nodes(process: &mut Process<'_>, names: &[String], kind: &Kind, mode: Option<u32>) -> Outcome {
+fn make_nodes(process: &mut Process<'_>, names: &[String], kind: &Kind, mode: Option<u32>) -> Status {
     let Some(mode) = mode else {
-        return Ok(process.fail("invalid mode"));
+        return process.fail("invalid mode");
     };
     let mut status = 0;
     for name in names {
@@ -415,7 +415,7 @@ fn make_nodes(process: &mut Process<'_>, names: &[String], kind: &Kind, mode: Op
             status = process.fail(&format!("{name}: {}", error.errno));
         }
     }
-    Ok(status)
+    status
 }
 
 /// A tree in memory has nothing to flush.

@@ -76,8 +76,8 @@ pub(crate) fn parse(process: &Process<'_>, short: &str, long: &[(&str, &str)]) -
             };
             found.options.push((name.to_owned(), value));
         } else if argument.len() > 1 && argument.starts_with('-') {
-            let mut letters = argument[1..].char_indices();
-            while let Some((at, letter)) = letters.next() {
+            let letters = argument[1..].char_indices();
+            for (at, letter) in letters {
                 let takes = short_option(letter, short).ok_or_else(|| process.unsupported(format!("-{letter}")))?;
                 let attached = &argument[1 + at + letter.len_utf8()..];
                 let value = match takes {

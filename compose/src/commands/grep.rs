@@ -45,6 +45,7 @@ const LONG: &[(&str, &str)] = &[
 ];
 
 /// What is looked for, and how much around it is shown.
+#[expect(clippy::struct_excessive_bools, reason = "one for each of grep's options")]
 struct Search {
     patterns: Vec<Pattern>,
     invert: bool,

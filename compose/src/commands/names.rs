@@ -2,7 +2,7 @@
 
 use super::getopt::{self, Arguments};
 use super::operands;
-use crate::shell::process::{Command, Halt, Outcome, Process};
+use crate::shell::process::{Command, Outcome, Process};
 use crate::tree::{self, Errno, Tree};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[
@@ -208,13 +208,10 @@ fn realpath(process: &mut Process<'_>) -> Outcome {
     if args.operands.is_empty() {
         return Ok(process.fail("missing operand"));
     }
-    let from = match args.value("relative-to") {
-        None => None,
-        Some(base) => Some(real_name(process, base, &args)?),
-    };
+    let from = args.value("relative-to").map(|base| real_name(process, base, &args));
     let mut status = 0;
     for name in &args.operands {
-        let found = real_name(process, name, &args)?;
+        let found = real_name(process, name, &args);
         let found = match (&from, found) {
             (None, found) => found,
             (Some(Ok(from)), Ok(path)) => Ok(relative(&path, from)),
@@ -233,12 +230,12 @@ fn realpath(process: &mut Process<'_>) -> Outcome {
     Ok(status)
 }
 
-fn real_name(process: &Process<'_>, name: &str, args: &Arguments) -> Result<tree::Result<String>, Halt> {
+fn real_name(process: &Process<'_>, name: &str, args: &Arguments) -> tree::Result<String> {
     let path = process.path(name);
     let tree = &process.system.tree;
     let missing = missing(args).unwrap_or(Missing::Last);
     if !args.has("s") || name.is_empty() {
-        return Ok(canonical(tree, &path, missing));
+        return canonical(tree, &path, missing);
     }
     // Links stay, dots go.
     let mut kept: Vec<&str> = Vec::new();
@@ -255,7 +252,7 @@ fn real_name(process: &Process<'_>, name: &str, args: &Arguments) -> Result<tree
     } else {
         "/"
     };
-    Ok(tree.stat(needed).map(|_| plain.clone()))
+    tree.stat(needed).map(|_| plain.clone())
 }
 
 #[cfg(test)]

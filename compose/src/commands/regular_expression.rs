@@ -173,6 +173,11 @@ fn translate(text: &str, dialect: Dialect) -> Result<String, String> {
     Ok(translation.out)
 }
 
+/// A byte in the crate's grammar.
+fn byte_escape(byte: u8) -> String {
+    format!("\\x{byte:02x}")
+}
+
 struct Translation<'a> {
     rest: &'a str,
     extended: bool,
@@ -355,9 +360,11 @@ impl Translation<'_> {
                         if high < low {
                             return Err("invalid range end".to_owned());
                         }
-                        class.push_str(&format!("\\x{low:02x}-\\x{high:02x}"));
+                        class += &byte_escape(low);
+                        class.push('-');
+                        class += &byte_escape(high);
                     } else {
-                        class.push_str(&format!("\\x{low:02x}"));
+                        class += &byte_escape(low);
                     }
                 }
             }

@@ -66,7 +66,7 @@ fn describe(process: &Process<'_>, format: &str, name: &str, id: InodeId) -> Res
             continue;
         }
         let directive = letters.next();
-        text += &match directive {
+        let shown = match directive {
             Some('a') => format!("{:o}", inode.mode),
             Some('A') => mode::letters(letter, inode.mode),
             Some('f') => format!("{:x}", type_bits | inode.mode),
@@ -87,6 +87,7 @@ fn describe(process: &Process<'_>, format: &str, name: &str, id: InodeId) -> Res
             Some('%') => "%".to_owned(),
             other => return Err(process.unsupported(format!("format %{}", other.unwrap_or('%')))),
         };
+        text.push_str(&shown);
     }
     Ok(text)
 }

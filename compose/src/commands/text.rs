@@ -126,9 +126,10 @@ fn head(process: &mut Process<'_>) -> Outcome {
 
 fn tail(process: &mut Process<'_>) -> Outcome {
     let take = |text: &Bytes, (sign, count, bytes): (Option<char>, usize, bool), end: u8| {
-        let lengths: Vec<usize> = match bytes {
-            true => vec![1; text.len()],
-            false => text.split_inclusive(|&byte| byte == end).map(<[u8]>::len).collect(),
+        let lengths: Vec<usize> = if bytes {
+            vec![1; text.len()]
+        } else {
+            text.split_inclusive(|&byte| byte == end).map(<[u8]>::len).collect()
         };
         let skipped = match sign {
             Some('+') => count.saturating_sub(1).min(lengths.len()),

@@ -64,7 +64,7 @@ fn trusted(tree: &Tree) -> Vec<String> {
         .into_iter()
         .map(|(path, _)| path)
         .collect();
-    local.retain(|path| path.ends_with(".crt") && tree.is_file(path));
+    local.retain(|path| path.strip_suffix(".crt").is_some() && tree.is_file(path));
     local.sort();
     paths.extend(local);
     paths
@@ -186,6 +186,7 @@ fn canonical_value(value: der::Value<'_>) -> Vec<u8> {
 }
 
 /// SHA-1 (FIPS 180-4), which OpenSSL's file names are made of; it protects nothing here.
+#[expect(clippy::many_single_char_names, reason = "the names of the standard")]
 fn sha1(data: &[u8]) -> [u8; 20] {
     let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
     let mut message = data.to_vec();
@@ -308,7 +309,7 @@ mod tests {
             tree.write(&format!("/usr/share/ca-certificates/m/{name}"), certificate, 0o644)
                 .unwrap();
             if name != "off.crt" {
-                configuration += &format!("m/{name}\n");
+                configuration.extend(["m/", name, "\n"]);
             }
         }
         let twice = tree.read("/usr/share/ca-certificates/m/f.crt").unwrap();
@@ -329,7 +330,7 @@ mod tests {
             .read_dir(CERTIFICATES)
             .unwrap()
             .into_iter()
-            .filter(|(name, _)| name.ends_with(".pem"))
+            .filter(|(name, _)| name.strip_suffix(".pem").is_some())
         {
             std::fs::write(certs.join(&name), tree.read(&format!("{CERTIFICATES}/{name}")).unwrap()).unwrap();
         }

@@ -35,12 +35,11 @@ pub(super) fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     let bytes = content.len().to_be_bytes();
     let digits = &bytes[bytes.iter().take_while(|&&byte| byte == 0).count()..];
-    match u8::try_from(content.len()) {
-        Ok(short @ 0..0x80) => out.push(short),
-        _ => {
-            out.push(0x80 | u8::try_from(digits.len()).expect("a length has at most eight bytes"));
-            out.extend_from_slice(digits);
-        }
+    if let Ok(short @ 0..0x80) = u8::try_from(content.len()) {
+        out.push(short);
+    } else {
+        out.push(0x80 | u8::try_from(digits.len()).expect("a length has at most eight bytes"));
+        out.extend_from_slice(digits);
     }
     out.extend_from_slice(content);
     out

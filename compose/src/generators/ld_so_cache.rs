@@ -201,7 +201,7 @@ fn search(tree: &mut Tree, directory: &Directory, entries: &mut Vec<Entry>) -> R
         let mut soname = soname.unwrap_or_else(|| name.clone());
         if is_link {
             // A link counts as one only if it is the SONAME, or the name for the link editor.
-            let for_linking = name.ends_with(".so") && soname.starts_with(&name);
+            let for_linking = name.strip_suffix(".so").is_some() && soname.starts_with(&name);
             is_link = name == soname || for_linking;
         }
         if is_link {
@@ -295,11 +295,10 @@ fn architecture(machine: u16, wide: bool, flags: u32) -> Option<u32> {
     Some(match (machine, wide) {
         (elf::EM_X86_64, true) => 0x0300,
         (elf::EM_X86_64, false) => 0x0800,
-        (elf::EM_386, false) => 0,
         (elf::EM_AARCH64, true) => 0x0a00,
         (elf::EM_ARM, false) if flags & elf::EF_ARM_ABI_FLOAT_HARD != 0 => 0x0900,
         (elf::EM_ARM, false) if flags & elf::EF_ARM_ABI_FLOAT_SOFT != 0 => 0x0b00,
-        (elf::EM_ARM, false) => 0,
+        (elf::EM_386 | elf::EM_ARM, false) => 0,
         (elf::EM_RISCV, true) => 0x1000,
         _ => return None,
     })

@@ -11,8 +11,19 @@ pub(super) fn number(number: f64, convert: &str) -> String {
     printf(convert, &[Value::Number(number)]).unwrap_or_default()
 }
 
+/// A width or precision given as a value.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "without its sign, as far as it goes"
+)]
+fn whole(number: f64) -> usize {
+    number.abs() as usize
+}
+
 /// A conversion's flags.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each of printf's flags")]
 struct Flags {
     left: bool,
     zero: bool,
@@ -43,7 +54,7 @@ pub(super) fn printf(format: &str, values: &[Value]) -> Result<String, String> {
         }
         let mut count = |letters: &mut std::iter::Peekable<std::str::Chars<'_>>| {
             if letters.next_if_eq(&'*').is_some() {
-                return Some(values.next().map_or(0.0, Value::number).abs() as usize);
+                return Some(whole(values.next().map_or(0.0, Value::number)));
             }
             let mut digits = String::new();
             while let Some(digit) = letters.next_if(char::is_ascii_digit) {
@@ -52,10 +63,7 @@ pub(super) fn printf(format: &str, values: &[Value]) -> Result<String, String> {
             digits.parse::<usize>().ok()
         };
         let width = count(&mut letters).unwrap_or(0);
-        let precision = match letters.next_if_eq(&'.') {
-            Some(_) => Some(count(&mut letters).unwrap_or(0)),
-            None => None,
-        };
+        let precision = letters.next_if_eq(&'.').map(|_| count(&mut letters).unwrap_or(0));
         while letters.next_if(|letter| "lhqjzt".contains(*letter)).is_some() {}
         let kind = letters.next().unwrap_or('%');
         if kind == '%' {
@@ -132,7 +140,8 @@ fn convert(kind: char, flags: Flags, width: usize, precision: Option<usize>, val
     };
     let length = prefix.chars().count() + body.chars().count();
     let fill = width.saturating_sub(length);
-    let zero = flags.zero && !flags.left && !"sc".contains(kind) && !("di".contains(kind) && precision.is_some());
+    let text = "sc".contains(kind) || "di".contains(kind) && precision.is_some();
+    let zero = flags.zero && !flags.left && !text;
     Ok(if flags.left {
         format!("{prefix}{body}{}", " ".repeat(fill))
     } else if zero {
@@ -162,9 +171,12 @@ fn general(number: f64, precision: usize, keep_zeros: bool) -> String {
         .and_then(|exponent| exponent.parse().ok())
         .unwrap_or(0);
     let limit = i32::try_from(precision).unwrap_or(i32::MAX);
-    let trim = |text: &str| match text.contains('.') && !keep_zeros {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
+    let trim = |text: &str| {
+        if text.contains('.') && !keep_zeros {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
+        }
     };
     if exponent < -4 || exponent >= limit {
         let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "+00"));

@@ -76,6 +76,7 @@ impl Wildcard {
 
 /// Tests and actions.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a handful of them, each behind a pointer")]
 pub(super) enum Test {
     True,
     False,
@@ -142,7 +143,7 @@ impl Format {
                 continue;
             }
             let directive = letters.next();
-            text += &match directive {
+            let shown = match directive {
                 Some('p') => name.to_owned(),
                 Some('f') => operands::base(name).to_owned(),
                 Some('h') => operands::parent(name).to_owned(),
@@ -178,6 +179,7 @@ impl Format {
                 Some('%') => "%".to_owned(),
                 other => return Err(process.unsupported(format!("-printf %{}", other.unwrap_or('%')))),
             };
+            text.push_str(&shown);
         }
         Ok(text.into_bytes())
     }

@@ -217,8 +217,8 @@ impl Search {
                 true
             }
             Test::Format(format) => {
-                let text = format.show(process, found.name, found.start, found.depth, found.id)?;
-                process.stdout.extend(text);
+                let shown = format.show(process, found.name, found.start, found.depth, found.id)?;
+                process.stdout.extend(shown);
                 true
             }
             Test::Delete => self.delete(process, found.name),

@@ -37,6 +37,7 @@ enum Flow {
     },
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about the state")]
 pub(super) struct Machine<'s> {
     script: &'s Script,
     quiet: bool,
@@ -237,7 +238,7 @@ impl<'s> Machine<'s> {
             Address::Last => self.is_last(),
             Address::Match(pattern) => self.matches(pattern),
             Address::Step(first, 0) => self.number == *first,
-            Address::Step(first, step) => self.number >= *first && (self.number - first) % step == 0,
+            Address::Step(first, step) => self.number >= *first && (self.number - first).is_multiple_of(*step),
             Address::Plus(_) | Address::Multiple(_) => false,
         }
     }
