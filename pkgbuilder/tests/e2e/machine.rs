@@ -12,8 +12,10 @@ use pkgbuilder::assemble::firmware;
 
 use super::network::Host;
 
-/// Added to the image's own command line: a root shell on the serial console, for a person with a cable, and for us.
-const DEBUG_SHELL: &str = "systemd.debug_shell=ttyS1";
+/// Added to the image's own command line: a root shell on the serial console, for a person with a cable, and for us;
+/// and no watchdog, for QEMU's model of it has no timer: arming it resets the machine at once
+/// (`hw/misc/bcm2835_powermgt.c`).
+const EMULATION: &str = "systemd.debug_shell=ttyS1 module_blacklist=bcm2835_wdt";
 /// QEMU takes SD cards only with a power of two as their size.
 const CARD_SIZE: u64 = 8 << 30;
 
@@ -78,7 +80,7 @@ impl Card {
             .arg("-dtb")
             .arg(device_tree)
             .arg("-append")
-            .arg(format!("{} {DEBUG_SHELL}", taken.cmdline))
+            .arg(format!("{} {EMULATION}", taken.cmdline))
             .arg("-drive")
             .arg(format!("file={},if=sd,format=raw", self.image.display()))
             .arg("-netdev")
