@@ -23,9 +23,4 @@ computatom.image({
     // Nomad's docker driver needs the daemon; jobs that are plain programs do not.
     packages+: ['docker.io'],
   },
-
-  units+: {
-    // Prometheus starts where the agent says so: on the monitor.
-    disable+: ['prometheus.service'],
-  },
 })
