@@ -11,7 +11,7 @@ use super::console;
 use super::partition;
 
 /// How long a card may take to appear; a USB disk behind a hub needs some seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 

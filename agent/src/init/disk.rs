@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 
 /// Size of a sector: the unit of partition tables on SD cards and disks alike, and of an atomic write.
 pub const SECTOR: u64 = 512;
+/// The same, as the length of a buffer.
+pub const SECTOR_LENGTH: usize = 512;
 
 /// What partitioning and DATA need of a disk; a test's disk can lose its power after any write.
 pub trait BlockDevice {

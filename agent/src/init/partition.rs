@@ -10,7 +10,7 @@ use std::io;
 use anyhow::{Context, Result, bail, ensure};
 use computatom_spec::boot;
 
-use super::disk::{BlockDevice, SECTOR};
+use super::disk::{BlockDevice, SECTOR, SECTOR_LENGTH};
 
 /// Offset of the disk signature in the MBR.
 const SIGNATURE: usize = 440;
@@ -25,7 +25,7 @@ const CHS_NONE: [u8; 3] = [0xfe, 0xff, 0xff];
 /// Longest chain read, so that a looped one ends.
 const MAX_LOGICAL: usize = 60;
 
-type Sector = [u8; SECTOR as usize];
+type Sector = [u8; SECTOR_LENGTH];
 
 /// A partition table, in sectors of 512 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Extent {
 
 /// The disk signature, if the sector is an MBR at all.
 pub fn disk_signature(disk: &impl BlockDevice) -> io::Result<Option<u32>> {
-    let mut mbr: Sector = [0; SECTOR as usize];
+    let mut mbr: Sector = [0; SECTOR_LENGTH];
     disk.read_at(&mut mbr, 0)?;
     let signature = u32::from_le_bytes(mbr[SIGNATURE..SIGNATURE + 4].try_into().expect("four bytes"));
     Ok(mbr.ends_with(&[0x55, 0xaa]).then_some(signature))
@@ -224,7 +224,7 @@ fn write_record(
     next: Option<Extent>,
     extended_start: u64,
 ) -> Result<()> {
-    let mut bytes: Sector = [0; SECTOR as usize];
+    let mut bytes: Sector = [0; SECTOR_LENGTH];
     put_entry(&mut bytes, 0, LINUX, partition.start - record, partition.sectors)?;
     if let Some(next) = next {
         put_entry(&mut bytes, 1, EXTENDED[0], next.start - extended_start, next.sectors)?;
@@ -235,7 +235,7 @@ fn write_record(
 }
 
 fn read_record(disk: &impl BlockDevice, sector: u64) -> Result<Sector> {
-    let mut bytes: Sector = [0; SECTOR as usize];
+    let mut bytes: Sector = [0; SECTOR_LENGTH];
     disk.read_at(&mut bytes, sector * SECTOR)?;
     ensure!(
         bytes.ends_with(&[0x55, 0xaa]),
