@@ -56,6 +56,24 @@ impl Pending {
     }
 }
 
+/// Fails unless files can be made in the output folder `folder`, which need not exist yet; leaves nothing behind.
+///
+/// Asked before long work whose result goes there.
+pub fn check_writable(folder: &Path) -> Result<()> {
+    let existing = folder.ancestors().find(|folder| folder.exists());
+    let existing = existing.unwrap_or(Path::new("."));
+    tempfile::Builder::new()
+        .prefix(".computatom-")
+        .tempfile_in(existing)
+        .with_context(|| {
+            format!(
+                "the output folder {} is not writable: choose another by `--out DIR`",
+                folder.display()
+            )
+        })?;
+    Ok(())
+}
+
 /// Writes a whole file under its name, or fails leaving the old one.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     let mut pending = Pending::create(path)?;

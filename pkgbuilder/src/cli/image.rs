@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::options::{Definition, Inputs};
+use crate::atomic;
 use crate::reporter::Reporter;
 
 /// Build the disk image of a definition, without writing its packages to the output folder.
@@ -59,8 +60,10 @@ pub(super) fn build(
     reporter: &Reporter,
 ) -> Result<()> {
     let mut workshop = inputs.workshop(definition, false, reporter)?;
+    let targets = workshop.targets(target)?;
+    atomic::check_writable(out)?;
     let mut made = Vec::new();
-    for target in workshop.targets(target)? {
+    for target in targets {
         let inputs = workshop.inputs(&target, with_packages.then(|| out.join("packages")))?;
         made.push(workshop.image(&target, &inputs, out)?);
     }

@@ -7,6 +7,7 @@ use clap::Args;
 use computatom_spec::arch::Arch;
 
 use super::options::{Definition, Inputs};
+use crate::atomic;
 use crate::reporter::Reporter;
 
 /// Build the packages of a definition's components, for machines with or without our image.
@@ -41,6 +42,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn run(self, reporter: &Reporter) -> Result<()> {
         let mut workshop = self.inputs.workshop(&self.definition, false, reporter)?;
+        atomic::check_writable(&self.out)?;
         let written = workshop.packages(&self.arch, &self.out)?;
         if self.json {
             super::print(&format!("{}\n", serde_json::to_string_pretty(&written)?));

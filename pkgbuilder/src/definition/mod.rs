@@ -103,7 +103,8 @@ pub fn root_of(path: &Path) -> Result<PathBuf> {
         .map(Path::to_owned)
         .ok_or_else(|| {
             input_error!(
-                "{} lies in no Computatom checkout (no folder above it has jsonnet/computatom.libsonnet)",
+                "{} lies in no Computatom checkout (no folder above it has jsonnet/computatom.libsonnet): run this in \
+                 one",
                 path.display()
             )
         })

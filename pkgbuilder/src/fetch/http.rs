@@ -53,7 +53,8 @@ impl Failure {
 /// Wrong bytes: nothing else is tried.
 pub(super) fn wrong(request: &Request, url: &Url, how: &str) -> Failure {
     Failure::Stop(input_error!(
-        "{} from {} is not the file that was asked for: {how}; it was thrown away",
+        "{} from {} is not the file that was asked for: {how}; it was thrown away: try again or elsewhere, or correct \
+         what is pinned",
         request.label,
         shown(url)
     ))

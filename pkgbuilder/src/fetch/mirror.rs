@@ -78,6 +78,11 @@ impl Mirror {
         })
     }
 
+    /// What is being done when the mirror does not answer, for the context of an error.
+    pub fn question(&self) -> String {
+        format!("asking the mirror {} (`--mirror URL` names another)", self.debian)
+    }
+
     /// The base URL for a suite.
     pub fn base(&self, suite: &str) -> &str {
         if is_security(suite) {

@@ -124,17 +124,20 @@ impl Lock {
         };
         let name = path.display();
         // The format first: another one is the more helpful message than its unknown keys.
+        let anew = format!("restore it from version control, or remove it and run `pkgbuilder lock {image}`");
         let document: serde_json::Value =
-            serde_json::from_str(&text).map_err(|error| input_error!("lock {name} is not JSON: {error}"))?;
+            serde_json::from_str(&text).map_err(|error| input_error!("lock {name} is not JSON: {error}; {anew}"))?;
         let format = document.get("format").and_then(serde_json::Value::as_u64);
         if format != Some(u64::from(FORMAT)) {
-            bail_input!("lock {name} is not of format {FORMAT}: remove it and run `pkgbuilder lock {image}`");
+            bail_input!("lock {name} is not of format {FORMAT}: {anew}");
         }
-        let lock: Self = serde_json::from_value(document).map_err(|error| {
-            input_error!("lock {name} is damaged: {error}; `pkgbuilder lock {image}` makes a new one")
-        })?;
+        let lock: Self = serde_json::from_value(document)
+            .map_err(|error| input_error!("lock {name} is damaged: {error}; {anew}"))?;
         if lock.image != image {
-            bail_input!("lock {name} belongs to image `{}`, not to `{image}`", lock.image);
+            bail_input!(
+                "lock {name} belongs to image `{}`, not to `{image}`: {anew}",
+                lock.image
+            );
         }
         Ok(Some(lock))
     }

@@ -205,7 +205,7 @@ fn fetch_debs(fetcher: &Fetcher, settings: &Settings, epoch: i64, debs: &[Locked
             .filter_map(Result::err)
             .find(|failure| !failure.gone)
         {
-            return Err(failure.into());
+            return Err(anyhow::Error::new(failure).context(mirror.question()));
         }
     }
     let missing: Vec<LockedDeb> = debs

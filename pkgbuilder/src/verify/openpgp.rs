@@ -87,7 +87,8 @@ impl Keyring {
         if valid.is_empty() {
             bail_input!(
                 "{what} carries no good signature of a trusted key (signed by {}): it was tampered with, or is not \
-                 from this archive; nothing of it was used",
+                 from this archive; nothing of it was used: name another mirror by `--mirror URL`, or the key of an \
+                 archive of your own by `--keyring FILE`",
                 signers(signed.signatures())
             );
         }

@@ -148,12 +148,7 @@ impl Archive<'_> {
             .collect();
         let mut messages = Vec::new();
         for (suite, outcome) in suites.iter().zip(self.fetcher.fetch_all(requests)?) {
-            let file = outcome.with_context(|| {
-                format!(
-                    "asking the mirror {} (`--mirror URL` names another)",
-                    self.mirror.base(suite)
-                )
-            })?;
+            let file = outcome.with_context(|| self.mirror.question())?;
             let message = std::fs::read(&file.path).with_context(|| format!("reading {}", file.path.display()))?;
             messages.push((suite, file.sha256, message));
         }
@@ -187,7 +182,7 @@ impl Archive<'_> {
         for (index, outcome) in listed.iter().zip(outcomes) {
             files.push(match outcome {
                 Err(failure) if failure.gone => self.by_name(index)?,
-                outcome => outcome?,
+                outcome => outcome.with_context(|| self.mirror.question())?,
             });
         }
         files

@@ -1,0 +1,82 @@
+use std::fs;
+
+use crate::{World, assert_says};
+
+#[test]
+fn an_unknown_key_is_answered_with_the_nearest_file_and_line() {
+    let world = World::new();
+    world.define(&[("descripton", "'home'")]);
+    for subcommand in ["lock", "build"] {
+        let said = world.refuses(world.command(subcommand, &[]), 2);
+        assert_says(
+            &said,
+            &[
+                "images/tiny.jsonnet:7:3: unknown key `descripton` (did you mean `description`?)",
+                "the keys there are: name, description, targets,",
+            ],
+        );
+    }
+}
+
+#[test]
+fn an_unknown_component_is_answered_with_the_nearest() {
+    let world = World::new();
+    world.define(&[("components", "{ nomed: {} }")]);
+    let said = world.refuses(world.command("lock", &[]), 2);
+    assert_says(&said, &["images/tiny.jsonnet:5:", "`nomed`", "did you mean `nomad`?"]);
+}
+
+#[test]
+fn an_unknown_debian_package() {
+    let world = World::new();
+    world.define(&[("debian+", "{ packages: ['app', 'libary'], prefer: [], avoid: [] }")]);
+    let said = world.refuses(world.command("lock", &[]), 2);
+    assert_says(&said, &["there is no package `libary`"]);
+}
+
+#[test]
+fn a_refused_version_is_answered_with_the_way_out() {
+    let world = World::new();
+    world.define(&[("components", "{ nomad: { version: '1.9.2' } }")]);
+    let said = world.refuses(world.command("lock", &[]), 2);
+    assert_says(
+        &said,
+        &[
+            "images/tiny.jsonnet:5:",
+            "nomad 1.9.2 is refused",
+            "take 1.9.3 or newer",
+        ],
+    );
+}
+
+#[test]
+fn a_version_that_does_not_exist() {
+    let world = World::new();
+    world.define(&[("components", "{ consul: { version: '99.1.0' } }")]);
+    let mut command = world.command("lock", &[]);
+    // A module proxy that has nothing: our server.
+    command
+        .env("GOPROXY", format!("{}/goproxy", world.server.url()))
+        .env("GOMODCACHE", world.folder.path().join("gomodcache"));
+    let said = world.refuses(command, 2);
+    assert_says(
+        &said,
+        &["consul 99.1.0 for arm64 does not exist in any source; name another version"],
+    );
+}
+
+#[test]
+fn a_lock_that_is_damaged() {
+    let world = World::new();
+    world.succeeds(world.command("lock", &[]));
+    let text = fs::read_to_string(world.lock()).unwrap();
+    fs::write(world.lock(), &text[..text.len() / 2]).unwrap();
+    let said = world.refuses(world.command("image", &[]), 2);
+    assert_says(
+        &said,
+        &[
+            "images/tiny.lock.json",
+            "restore it from version control, or remove it and run `pkgbuilder lock tiny`",
+        ],
+    );
+}
