@@ -12,6 +12,9 @@ use syntax::Rule;
 /// `printf`'s conversions.
 mod format;
 
+/// The functions of the language.
+mod functions;
+
 /// Words of a program.
 mod lexer;
 
@@ -20,6 +23,9 @@ mod machine;
 
 /// Programs as trees.
 mod parser;
+
+/// Statements of a program.
+mod statements;
 
 /// The tree of a program.
 mod syntax;

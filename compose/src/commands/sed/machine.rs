@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::script::{Action, Address, Instruction, Part, PatternRef, Script, Substitution};
+use super::script::{Action, Address, Instruction, PatternRef, Script};
 use crate::commands::operands;
 use crate::commands::regular_expression::Pattern;
 use crate::shell::process::{Halt, Process};
@@ -45,7 +45,7 @@ pub(super) struct Machine<'s> {
     lines: Vec<(Bytes, bool)>,
     /// Lines taken so far: the number of the current line.
     number: usize,
-    space: Vec<u8>,
+    pub(super) space: Vec<u8>,
     /// Whether the current line ended with a line end.
     ended: bool,
     hold: Vec<u8>,
@@ -54,8 +54,8 @@ pub(super) struct Machine<'s> {
     /// For each instruction, whether its range is open, and up to which line.
     ranges: Vec<Option<usize>>,
     queue: Vec<Vec<u8>>,
-    substituted: bool,
-    last: Option<Rc<Pattern>>,
+    pub(super) substituted: bool,
+    pub(super) last: Option<Rc<Pattern>>,
     output: Vec<u8>,
     /// The last thing written lacks its line end.
     unfinished: bool,
@@ -185,7 +185,7 @@ impl<'s> Machine<'s> {
         }
     }
 
-    fn print_space(&mut self) {
+    pub(super) fn print_space(&mut self) {
         let (space, ended) = (std::mem::take(&mut self.space), self.ended);
         self.write(&space, ended);
         self.space = space;
@@ -335,7 +335,7 @@ impl<'s> Machine<'s> {
         Ok(Flow::Next)
     }
 
-    fn write_file(&mut self, name: &str, line: &[u8]) {
+    pub(super) fn write_file(&mut self, name: &str, line: &[u8]) {
         match self.files.get_mut(name) {
             Some(content) => {
                 content.extend_from_slice(line);
@@ -418,88 +418,5 @@ impl<'s> Machine<'s> {
             self.space = before;
         }
         Flow::Next
-    }
-
-    fn substitute(&mut self, substitution: &Substitution) {
-        let pattern = substitution.pattern.clone().or_else(|| self.last.clone());
-        self.last.clone_from(&pattern);
-        let Some(pattern) = pattern else {
-            return;
-        };
-        let text = std::mem::take(&mut self.space);
-        let mut made = Vec::with_capacity(text.len());
-        let (mut at, mut count, mut replaced) = (0, 0, false);
-        let mut previous_end = None;
-        while at <= text.len() {
-            let Some(spans) = pattern.captures(&text, at) else {
-                break;
-            };
-            let Some((from, to)) = spans[0] else {
-                break;
-            };
-            made.extend_from_slice(&text[at..from]);
-            // An empty match right after a match does not count.
-            let counts = from != to || previous_end != Some(from);
-            count += usize::from(counts);
-            let wanted = counts && (count == substitution.number || substitution.global && count > substitution.number);
-            if wanted {
-                expand(&substitution.replacement, &text, &spans, &mut made);
-                replaced = true;
-            } else {
-                made.extend_from_slice(&text[from..to]);
-            }
-            previous_end = Some(to);
-            at = to;
-            if from == to {
-                made.extend(text.get(at));
-                at += 1;
-            }
-            if replaced && !substitution.global {
-                break;
-            }
-        }
-        made.extend_from_slice(text.get(at..).unwrap_or_default());
-        self.space = made;
-        if replaced {
-            self.substituted = true;
-            if substitution.print {
-                self.print_space();
-            }
-            if let Some(name) = &substitution.file {
-                let space = self.space.clone();
-                self.write_file(name, &space);
-            }
-        }
-    }
-}
-
-/// Appends a replacement, with its changes of case.
-fn expand(parts: &[Part], text: &[u8], spans: &[Option<(usize, usize)>], out: &mut Vec<u8>) {
-    let (mut all, mut one) = (b'E', None);
-    for part in parts {
-        let piece: &[u8] = match part {
-            Part::Text(text) => text,
-            Part::Group(group) => match spans.get(*group).copied().flatten() {
-                Some((from, to)) => &text[from..to],
-                None => &[],
-            },
-            Part::Case(case @ (b'u' | b'l')) => {
-                one = Some(*case);
-                continue;
-            }
-            Part::Case(case) => {
-                all = *case;
-                one = None;
-                continue;
-            }
-        };
-        for &byte in piece {
-            let case = one.take().unwrap_or(all);
-            out.push(match case {
-                b'U' | b'u' => byte.to_ascii_uppercase(),
-                b'L' | b'l' => byte.to_ascii_lowercase(),
-                _ => byte,
-            });
-        }
     }
 }

@@ -14,6 +14,9 @@ mod machine;
 /// The text of a script and what it means.
 mod script;
 
+/// Replacements: `s///` at work.
+mod substitution;
+
 pub(super) const COMMANDS: &[(&str, Command)] = &[("sed", sed)];
 
 const LONG: &[(&str, &str)] = &[

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::substitution::parts;
 use crate::commands::escapes;
 use crate::commands::regular_expression::{Dialect, Extent, Flags, Pattern};
 
@@ -452,46 +453,4 @@ fn control_characters(text: &str) -> String {
         }
     }
     out
-}
-
-fn parts(text: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let mut plain: Vec<u8> = Vec::new();
-    let mut letters = text.chars();
-    while let Some(next) = letters.next() {
-        let special = match next {
-            '&' => Some(Part::Group(0)),
-            '\\' => match letters.next() {
-                Some(digit @ '0'..='9') => Some(Part::Group(digit as usize - '0' as usize)),
-                Some(case @ ('U' | 'L' | 'u' | 'l' | 'E')) => Some(Part::Case(case as u8)),
-                Some('n') => {
-                    plain.push(b'\n');
-                    None
-                }
-                Some(control @ ('t' | 'r' | 'f' | 'v' | 'a')) => {
-                    plain.extend(escapes::unescape(&format!("\\{control}")));
-                    None
-                }
-                other => {
-                    let other = other.unwrap_or('\\');
-                    plain.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes());
-                    None
-                }
-            },
-            other => {
-                plain.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes());
-                None
-            }
-        };
-        if let Some(special) = special {
-            if !plain.is_empty() {
-                parts.push(Part::Text(std::mem::take(&mut plain)));
-            }
-            parts.push(special);
-        }
-    }
-    if !plain.is_empty() {
-        parts.push(Part::Text(plain));
-    }
-    parts
 }
