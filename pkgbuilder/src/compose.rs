@@ -89,7 +89,8 @@ fn open(input: &Input, cache: &Cache) -> Result<Package> {
     // The name is that of the input, and the file appears whole or not at all: what is there is complete.
     if !payload.is_file() {
         let mut pending = Pending::create(&payload)?;
-        std::io::copy(&mut archive.data()?, pending.file()).context("decompressing data.tar")?;
+        std::io::copy(&mut archive.data()?, pending.file())
+            .with_context(|| cache.writing("the decompressed data.tar"))?;
         pending.commit()?;
     }
     Package::new(archive.control().clone(), &map(&payload)?)

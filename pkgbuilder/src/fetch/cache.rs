@@ -67,6 +67,14 @@ impl Cache {
         self.root.join("objects/sha256").join(&name[..2]).join(name)
     }
 
+    /// What is being done, for the context of an error: the disk of the cache may be full.
+    pub fn writing(&self, what: &str) -> String {
+        format!(
+            "writing {what} to the cache {} (XDG_CACHE_HOME moves it)",
+            self.root.display()
+        )
+    }
+
     /// The object with this digest, if it is here; its bytes are not looked at (see [`Cache::verified`]).
     pub fn get(&self, sha256: &Sha256) -> Option<PathBuf> {
         let path = self.object(sha256);
@@ -104,9 +112,7 @@ impl Cache {
     /// Stores bytes.
     pub fn put(&self, content: &[u8]) -> Result<(Sha256, PathBuf)> {
         let mut incoming = self.incoming()?;
-        incoming
-            .write_all(content)
-            .with_context(|| format!("writing to the cache {}", self.root.display()))?;
+        incoming.write_all(content).with_context(|| self.writing("an object"))?;
         incoming.commit()
     }
 

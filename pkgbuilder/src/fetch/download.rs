@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Fetches one file from the first URL that gives it.
 pub(super) async fn download(shared: &Shared, request: &Request, bar: &ProgressBar) -> Result<Outcome> {
-    let writing = || format!("writing {} to the cache", request.label);
+    let writing = || shared.cache.writing(&request.label);
     let mut partial = match &request.sha256 {
         Some(sha256) => match Partial::resumed(&shared.cache, sha256).await? {
             Some(partial) => partial,

@@ -76,7 +76,7 @@ pub(super) async fn attempt(
         restart(partial)?;
     }
     if url.scheme() == "file" {
-        return copy(request, url, partial, bar);
+        return copy(shared, request, url, partial, bar);
     }
     let stall = shared.limits.stall;
     let mut get = shared.client.get(url.clone());
@@ -103,7 +103,7 @@ pub(super) async fn attempt(
                 return Err(Failure::again(format!("cut after {at} bytes ({})", innermost(&error))));
             }
             Ok(Ok(None)) => break,
-            Ok(Ok(Some(chunk))) => take(request, url, partial, &chunk, bar)?,
+            Ok(Ok(Some(chunk))) => take(shared, request, url, partial, &chunk, bar)?,
         }
     }
     match request.size {
@@ -184,6 +184,7 @@ fn busy(response: &Response) -> Failure {
 }
 
 fn take(
+    shared: &Shared,
     request: &Request,
     url: &Url,
     partial: &mut Partial,
@@ -202,14 +203,20 @@ fn take(
     }
     partial.append(chunk).map_err(|error| {
         let error = anyhow::Error::from(error);
-        Failure::Stop(error.context(format!("writing {} to the cache", request.label)))
+        Failure::Stop(error.context(shared.cache.writing(&request.label)))
     })?;
     bar.inc(chunk.len() as u64);
     Ok(())
 }
 
 /// A mirror on disk.
-fn copy(request: &Request, url: &Url, partial: &mut Partial, bar: &ProgressBar) -> std::result::Result<(), Failure> {
+fn copy(
+    shared: &Shared,
+    request: &Request,
+    url: &Url,
+    partial: &mut Partial,
+    bar: &ProgressBar,
+) -> std::result::Result<(), Failure> {
     let path = url
         .to_file_path()
         .map_err(|()| Failure::Elsewhere("not a path of this machine".to_owned()))?;
@@ -220,7 +227,7 @@ fn copy(request: &Request, url: &Url, partial: &mut Partial, bar: &ProgressBar) 
         match file.read(&mut chunk) {
             Err(error) => return Err(Failure::Elsewhere(error.to_string())),
             Ok(0) => break,
-            Ok(read) => take(request, url, partial, &chunk[..read], bar)?,
+            Ok(read) => take(shared, request, url, partial, &chunk[..read], bar)?,
         }
     }
     match request.size {

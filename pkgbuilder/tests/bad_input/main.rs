@@ -1,10 +1,9 @@
 //! Bad input and a bad world, through the real binary: one clear sentence with the next step, the exit code
 //! (2 input, 1 world, 130 interrupted), nothing half-written, and a cache that the next run can use.
 //!
-//! One case of each kind; the stages' own tests have the matrices. Two cases of this family need a root file system
-//! with a kernel, so they live beside the assembly: a full disk
-//! (`assemble::tests::a_full_disk_is_said_and_leaves_nothing`) and two builds at once
-//! (`assemble::tests::two_builds_at_once_do_not_mix`).
+//! One case of each kind; the stages' own tests have the matrices. For the image itself, which needs a root file system
+//! with a kernel, a full disk and two builds at once are tested beside the assembly
+//! (`assemble::tests::a_full_disk_is_said_and_leaves_nothing`, `assemble::tests::two_builds_at_once_do_not_mix`).
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -23,7 +22,10 @@ mod interruption;
 /// Mirrors that are down, slow, or have moved on.
 mod mirrors;
 
-/// Folders that cannot be written to.
+/// A component of one script.
+mod hello;
+
+/// Folders that cannot be written to, are full, or shared.
 mod outputs;
 
 /// Bytes that are not what they should be.

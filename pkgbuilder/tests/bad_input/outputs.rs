@@ -1,89 +1,13 @@
 use std::fs;
-use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use pkgbuilder::verify::Sha256;
-
-use crate::{World, assert_says};
-
-/// A component of one script, released by our server as `hello.tar.gz`, whose pinned digest is `sha256`.
-fn hello(world: &World, sha256: &str) -> String {
-    format!(
-        "{{ hello: {{
-            version: '1.0',
-            license: 'MIT',
-            homepage: 'https://hello.example/',
-            summary: 'says hello',
-            description: 'Says it.\\n',
-            sources: [{{
-              type: 'release', url: '{}/hello.tar.gz', arch_names: 'debian', sha256: {{ arm64: '{sha256}' }},
-            }}],
-            recipe: {{
-              maintainer: 'Test <test@example.invalid>', revision: 1, section: 'misc',
-              copyright: {{ holder: 'Test', files: ['LICENSE'] }},
-              contents: [{{ src: 'hello', dst: '/usr/bin/hello', type: 'file', mode: '0755' }}],
-              depends: [], recommends: [], services: [], lintian_overrides: [],
-            }},
-        }} }}",
-        world.server.url()
-    )
-}
-
-/// A world that serves the archive of `hello`; also its digest.
-fn with_hello() -> (World, Sha256) {
-    let world = World::new();
-    let gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    let mut tar = tar::Builder::new(gz);
-    for (name, content) in [("LICENSE", "free\n"), ("hello", "#!/bin/sh\necho hello\n")] {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(content.len() as u64);
-        header.set_mtime(1_757_428_604);
-        header.set_mode(0o755);
-        tar.append_data(&mut header, name, content.as_bytes()).unwrap();
-    }
-    let archive = tar.into_inner().unwrap().finish().unwrap();
-    fs::File::create(world.served().join("hello.tar.gz"))
-        .unwrap()
-        .write_all(&archive)
-        .unwrap();
-    (world, Sha256::of(&archive))
-}
-
-#[test]
-fn a_wrong_digest() {
-    let (world, right) = with_hello();
-    let wrong = "0".repeat(64);
-    world.define(&[("components", &hello(&world, &wrong))]);
-    for subcommand in ["lock", "packages"] {
-        let said = world.refuses(world.command(subcommand, &[]), 2);
-        assert_says(
-            &said,
-            &[
-                "hello 1.0 for arm64",
-                "hello.tar.gz",
-                "or correct what is pinned",
-                &right.hex(),
-                &format!("{wrong} was expected"),
-            ],
-        );
-    }
-    world.define(&[("components", &hello(&world, &right.hex()))]);
-    world.succeeds(world.command("packages", &[]));
-    let made = world.checkout().join("out/packages/hello_1.0-1_arm64.deb");
-    let read = Command::new("dpkg-deb")
-        .args(["-f"])
-        .arg(made)
-        .arg("Version")
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8_lossy(&read.stdout), "1.0-1\n");
-}
+use crate::{World, assert_says, content_of, hello};
 
 #[test]
 fn a_file_where_the_output_folder_should_be() {
-    let (world, digest) = with_hello();
-    world.define(&[("components", &hello(&world, &digest.hex()))]);
+    let (world, digest) = hello::world();
+    world.define(&[("components", &hello::component(&world, &digest.hex()))]);
     fs::write(world.checkout().join("taken"), "").unwrap();
     for subcommand in ["packages", "image", "build"] {
         world.server.seen();
@@ -97,14 +21,11 @@ fn a_file_where_the_output_folder_should_be() {
     }
 }
 
-/// `command` where `folder` is mounted read-only, in a mount namespace of its own: root may write anywhere else.
-fn with_read_only(folder: &Path, command: &Command) -> Command {
-    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && shift && exec \"$@\"";
+/// `command` after `script`, whose `$1` is `folder`, in a mount namespace of its own.
+fn in_namespace(script: &str, folder: &Path, command: &Command) -> Command {
     let mut inside = Command::new("unshare");
-    inside
-        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
-        .arg(folder);
-    inside.arg(command.get_program()).args(command.get_args());
+    inside.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]);
+    inside.arg(folder).arg(command.get_program()).args(command.get_args());
     inside.current_dir(command.get_current_dir().unwrap());
     for (name, value) in command.get_envs() {
         match value {
@@ -115,10 +36,16 @@ fn with_read_only(folder: &Path, command: &Command) -> Command {
     inside
 }
 
+/// `command` where `folder` is mounted read-only: modes do not keep root out.
+fn with_read_only(folder: &Path, command: &Command) -> Command {
+    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && shift && exec \"$@\"";
+    in_namespace(script, folder, command)
+}
+
 #[test]
 fn an_output_folder_that_is_not_writable() {
-    let (world, digest) = with_hello();
-    world.define(&[("components", &hello(&world, &digest.hex()))]);
+    let (world, digest) = hello::world();
+    world.define(&[("components", &hello::component(&world, &digest.hex()))]);
     let out = world.checkout().join("out");
     fs::create_dir(&out).unwrap();
     for subcommand in ["packages", "image", "build"] {
@@ -143,4 +70,34 @@ fn a_lock_that_cannot_be_written() {
     let command = with_read_only(&world.checkout().join("images"), &world.command("lock", &[]));
     let said = world.refuses(command, 1);
     assert_says(&said, &["images", "is it writable?"]);
+}
+
+/// A file system of 128 KiB for the cache, in a mount namespace of its own.
+#[test]
+fn a_disk_too_small_for_the_cache() {
+    let world = World::new();
+    let cache = world.folder.path().join("cache");
+    fs::create_dir(&cache).unwrap();
+    let script = "mount -t tmpfs -o size=128k tmpfs \"$1\" && shift && exec \"$@\"";
+    let said = world.refuses(in_namespace(script, &cache, &world.command("lock", &[])), 1);
+    assert_says(&said, &["to the cache", "No space left on device", "XDG_CACHE_HOME"]);
+}
+
+#[test]
+fn two_builds_at_once() {
+    let (world, digest) = hello::world();
+    world.define(&[("components", &hello::component(&world, &digest.hex()))]);
+    let mut builds = Vec::new();
+    for _ in 0..4 {
+        let mut command = world.command("packages", &[]);
+        builds.push(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    }
+    for build in builds {
+        let output = build.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    world.assert_cache_is_valid();
+    let names: Vec<_> = content_of(&world.checkout().join("out")).into_keys().collect();
+    let packages = world.checkout().join("out/packages");
+    assert_eq!(names, [packages.join(""), packages.join("hello_1.0-1_arm64.deb")]);
 }

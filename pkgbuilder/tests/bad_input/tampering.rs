@@ -1,7 +1,8 @@
 use std::fs;
+use std::process::Command;
 
 use crate::server::Fault;
-use crate::{World, assert_says};
+use crate::{World, assert_says, hello};
 
 /// The honest mirror is believed again at once.
 #[track_caller]
@@ -57,4 +58,34 @@ fn a_tampered_deb() {
         ],
     );
     heals(&world);
+}
+
+#[test]
+fn a_wrong_digest() {
+    let (world, right) = hello::world();
+    let wrong = "0".repeat(64);
+    world.define(&[("components", &hello::component(&world, &wrong))]);
+    for subcommand in ["lock", "packages"] {
+        let said = world.refuses(world.command(subcommand, &[]), 2);
+        assert_says(
+            &said,
+            &[
+                "hello 1.0 for arm64",
+                "hello.tar.gz",
+                "or correct what is pinned",
+                &right.hex(),
+                &format!("{wrong} was expected"),
+            ],
+        );
+    }
+    world.define(&[("components", &hello::component(&world, &right.hex()))]);
+    world.succeeds(world.command("packages", &[]));
+    let made = world.checkout().join("out/packages/hello_1.0-1_arm64.deb");
+    let read = Command::new("dpkg-deb")
+        .args(["-f"])
+        .arg(made)
+        .arg("Version")
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&read.stdout), "1.0-1\n");
 }
