@@ -34,7 +34,7 @@ fn ctrl_c_during_a_download() {
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let said = world.judge(&child.wait_with_output().unwrap(), 130);
     assert!(
-        begun.elapsed() < Duration::from_secs(120),
+        begun.elapsed() < Duration::from_mins(2),
         "it waited for the stalled server"
     );
     assert_says(

@@ -197,7 +197,8 @@ fn reduce(index: impl Read) -> Result<String> {
             }
             Some(b' ' | b'\t') => {}
             Some(_) => {
-                let name = content.split(|byte| *byte == b':').next().unwrap_or_default();
+                let colon = content.iter().position(|byte| *byte == b':');
+                let name = colon.map_or(b"".as_slice(), |colon| &content[..colon]);
                 kept = FIELDS.iter().any(|field| field.as_bytes().eq_ignore_ascii_case(name));
                 if kept {
                     writeln!(reduced, "{}", String::from_utf8_lossy(content))?;
@@ -391,6 +392,11 @@ mod tests {
         assert_eq!(index.provided["v"].len(), 3);
         assert_eq!(index.provided["v"][0].version, Some("2".parse().unwrap()));
         assert_eq!(index.provided["w"][0].version, None);
+    }
+
+    #[test]
+    fn a_line_without_a_colon_is_no_field() {
+        assert_eq!(reduce(&b"Package\n !\nSize: 1\n"[..]).unwrap(), "Size: 1\n");
     }
 
     #[test]
