@@ -1,6 +1,6 @@
 // What each board family adds to an image. The boards themselves are known to pkgbuilder (assemble/boards/).
 {
-  // Raspberry Pi 3, 4, 5, Zero 2 W and the compute modules of the same generations, 64 bit, with Debian's kernel.
+  // Raspberry Pi 3, 4, Zero 2 W and the compute modules of the same generations, 64 bit, with Debian's kernel.
   'raspberrypi-arm64': {
     name: 'raspberrypi-arm64',
     arch: 'arm64',
