@@ -192,7 +192,7 @@ impl Machine {
                     ) => {}
                 Err(error) => return Err(error).context("reading the console"),
             }
-            let text = String::from_utf8_lossy(&seen).replace('\r', "");
+            let text = plain(&String::from_utf8_lossy(&seen));
             if let Some((_, rest)) = text.split_once("@@begin\n")
                 && let Some((answer, _)) = rest.split_once("@@end")
             {
@@ -221,6 +221,25 @@ impl Drop for Machine {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a terminal would show as text: without escape sequences (ECMA-48: CSI and OSC) and other controls.
+fn plain(text: &str) -> String {
+    let mut shown = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => match chars.next() {
+                Some('[') => while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {},
+                Some(']') => while chars.next().is_some_and(|c| c != '\u{7}' && c != '\u{1b}') {},
+                _ => {}
+            },
+            '\n' | '\t' => shown.push(c),
+            c if c.is_control() => {}
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 fn tail(text: &str) -> String {

@@ -157,7 +157,8 @@ fn healthy(machine: &mut Machine) -> Result<()> {
         "systemctl is-system-running --wait; systemctl list-units --failed --no-legend --plain",
         READY,
     )?;
-    ensure!(state.trim() == "running", "systemd says: {}", state.trim());
+    let lines: Vec<&str> = state.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    ensure!(lines == ["running"], "systemd says: {lines:?}");
     Ok(())
 }
 
