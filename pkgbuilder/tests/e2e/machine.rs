@@ -231,7 +231,17 @@ fn plain(text: &str) -> String {
         match c {
             '\u{1b}' => match chars.next() {
                 Some('[') => while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {},
-                Some(']') => while chars.next().is_some_and(|c| c != '\u{7}' && c != '\u{1b}') {},
+                Some(']') => {
+                    // Ended by BEL, or by ESC and a backslash.
+                    while let Some(c) = chars.next() {
+                        if c == '\u{1b}' {
+                            chars.next();
+                        }
+                        if matches!(c, '\u{7}' | '\u{1b}') {
+                            break;
+                        }
+                    }
+                }
                 _ => {}
             },
             '\n' | '\t' => shown.push(c),
