@@ -103,7 +103,6 @@ impl Card {
             child,
             console,
             socket,
-            shell: None,
             folder: self.folder.clone(),
             began: Instant::now(),
         })
@@ -116,7 +115,6 @@ pub(crate) struct Machine {
     child: Child,
     console: PathBuf,
     socket: PathBuf,
-    shell: Option<UnixStream>,
     /// Where this board's files are kept.
     pub(crate) folder: PathBuf,
     /// When the power came on.
@@ -165,15 +163,9 @@ impl Machine {
 
     /// Runs a command in the root shell on the console and answers what it printed.
     pub(crate) fn run(&mut self, command: &str, limit: Duration) -> Result<String> {
-        let stream = match &self.shell {
-            Some(stream) => stream.try_clone()?,
-            None => {
-                let stream = UnixStream::connect(&self.socket).context("connecting to the console")?;
-                stream.set_read_timeout(Some(Duration::from_millis(500)))?;
-                self.shell.insert(stream).try_clone()?
-            }
-        };
-        let mut stream = stream;
+        // A connection that is held but not read would block the serial port, and with it the machine.
+        let mut stream = UnixStream::connect(&self.socket).context("connecting to the console")?;
+        stream.set_read_timeout(Some(Duration::from_millis(500)))?;
         // The marks are split in what is sent, so that the echo of the line does not hold them.
         writeln!(
             stream,

@@ -23,7 +23,9 @@ fn main() -> ExitCode {
             .args(std::env::args_os())
             .env(INSIDE, "1")
             .exec();
-        eprintln!("cannot start `unshare --net --mount` (package util-linux; needs root): {error}");
+        scenario::say(&format!(
+            "cannot start `unshare --net --mount` (package util-linux; needs root): {error}"
+        ));
         return ExitCode::FAILURE;
     }
     let arguments = libtest_mimic::Arguments::from_args();

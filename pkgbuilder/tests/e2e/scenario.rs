@@ -27,7 +27,7 @@ const WORKER: Host = Host {
 };
 
 /// A board in emulation, with everything else that a test machine does at the time.
-const READY: Duration = Duration::from_secs(300);
+const READY: Duration = Duration::from_mins(5);
 /// The name of the example job and of its service.
 const JOB: &str = "hello";
 
@@ -85,7 +85,7 @@ fn boots(repository: &Path, image: &Path, folder: &Path) -> Result<()> {
     machine
         .run("systemctl --no-block poweroff", Duration::from_secs(30))
         .context("shutting down")?;
-    machine.wait_for("reboot: Power", Duration::from_secs(120))?;
+    machine.wait_for("reboot: Power", Duration::from_mins(3))?;
     machine.cut_power()?;
     let mut machine = card.boot(&CORE, 2)?;
     kept(&mut machine, &node, |machine| same(machine, &node, &ids))?;
@@ -136,7 +136,7 @@ fn same(machine: &mut Machine, node: &Node, ids: &(String, String)) -> Result<()
 
 /// The root is read-only, and no unit has failed.
 fn healthy(machine: &mut Machine) -> Result<()> {
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     let options = machine.run("findmnt -no FSTYPE,OPTIONS /", limit)?;
     ensure!(
         options.contains("squashfs") && options.contains("ro"),
@@ -215,6 +215,7 @@ fn wait(machine: &mut Machine, what: &str, limit: Duration, mut check: impl FnMu
     }
 }
 
+#[allow(clippy::print_stderr, reason = "progress of a long test")]
 pub(crate) fn say(text: &str) {
     eprintln!("e2e: {text}");
 }
