@@ -8,6 +8,7 @@ build_packages=(gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross xz-uti
 # shellcheck disable=SC2034
 test_packages=(
   shellcheck lintian dpkg-dev apt-utils mmdebstrap dash busybox-static util-linux
+  bsdextrautils mawk binutils systemd zstd xz-utils
   squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpgv
   qemu-system-arm qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
 )
