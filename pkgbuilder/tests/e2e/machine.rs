@@ -19,6 +19,13 @@ const EMULATION: &str = "systemd.debug_shell=ttyS1 module_blacklist=bcm2835_wdt"
 /// QEMU takes SD cards only with a power of two as their size.
 const CARD_SIZE: u64 = 8 << 30;
 
+/// The kernel's words when QEMU's network adapter is there, and when the port it hangs on was lost.
+const USB_ADAPTER: &str = "New USB device found, idVendor=0525, idProduct=a4a2";
+const USB_LOST: &str = "dwc2 3f980000.usb: Not connected";
+/// How often, and how long for each, a board may take to its network adapter.
+const USB_TRIES: u32 = 5;
+const USB_LIMIT: Duration = Duration::from_mins(5);
+
 /// A card, and the folder that keeps what its boots said.
 #[derive(Clone, Debug)]
 pub(crate) struct Card {
@@ -43,8 +50,36 @@ impl Card {
         Ok(Self { image, folder })
     }
 
-    /// Powers a board with this card on.
+    /// Powers a board with this card on, until its network adapter is there.
+    ///
+    /// QEMU's model of the Pi's USB controller sometimes loses its port while the kernel sets it up (`dwc2 …: Not
+    /// connected`), and the board is without Ethernet then; no board does that. It is switched off and on again.
     pub(crate) fn boot(&self, host: &Host, boot_number: u32) -> Result<Machine> {
+        for _ in 0..USB_TRIES {
+            let mut machine = self.power_on(host, boot_number)?;
+            let began = Instant::now();
+            loop {
+                let console = machine.console();
+                if console.contains(USB_ADAPTER) {
+                    return Ok(machine);
+                }
+                if console.contains(USB_LOST) {
+                    super::scenario::say("QEMU lost its USB port; off and on again");
+                    break;
+                }
+                machine.running()?;
+                ensure!(
+                    began.elapsed() < USB_LIMIT,
+                    "no network adapter appeared: {}",
+                    tail(&console)
+                );
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        }
+        bail!("QEMU lost its USB port {USB_TRIES} times in a row")
+    }
+
+    fn power_on(&self, host: &Host, boot_number: u32) -> Result<Machine> {
         let taken = firmware::boot(&self.image, firmware::Board::Pi3, &firmware::Options::default())
             .context("asking the firmware model what a Pi 3 would boot")?;
         let file = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
