@@ -3,6 +3,8 @@
 //! `cargo run --release -p computatom-compose --example compose -- DIR
 //! [--arch arm64] [--exclude PATTERN] [--tar FILE] [--keep-going]`
 
+#![allow(clippy::print_stderr, reason = "a program for a person at a terminal")]
+
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -3,6 +3,8 @@
 //! Needs root (mmdebstrap, chroot in name spaces of its own), a Debian mirror, and what the packages are made from (a
 //! release host, or Go and a C cross compiler); builds come from the cache after the first time.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
