@@ -14,8 +14,9 @@ use super::network::Host;
 
 /// Added to the image's own command line: a root shell on the serial console, for a person with a cable, and for us;
 /// and no watchdog, for QEMU's model of it has no timer: arming it resets the machine at once
-/// (`hw/misc/bcm2835_powermgt.c`).
-const EMULATION: &str = "systemd.debug_shell=ttyS1 module_blacklist=bcm2835_wdt";
+/// (`hw/misc/bcm2835_powermgt.c`). Nor cdc_subset, which claims QEMU's network adapter whenever it is loaded before
+/// the right driver, and gives it a random address.
+const EMULATION: &str = "systemd.debug_shell=ttyS1 module_blacklist=bcm2835_wdt,cdc_subset";
 /// QEMU takes SD cards only with a power of two as their size.
 const CARD_SIZE: u64 = 8 << 30;
 

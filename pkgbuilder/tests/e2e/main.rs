@@ -28,6 +28,14 @@ fn main() -> ExitCode {
         ));
         return ExitCode::FAILURE;
     }
-    let arguments = libtest_mimic::Arguments::from_args();
-    libtest_mimic::run(&arguments, scenario::trials()).exit_code()
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    // One board at a time: emulation wants all cores.
+    arguments.test_threads = Some(1);
+    match scenario::Site::new() {
+        Ok(site) => libtest_mimic::run(&arguments, site.trials()).exit_code(),
+        Err(error) => {
+            scenario::say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
 }

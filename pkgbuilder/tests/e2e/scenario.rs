@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -31,41 +32,75 @@ const READY: Duration = Duration::from_mins(5);
 /// The name of the example job and of its service.
 const JOB: &str = "hello";
 
-pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test("first_boot_shutdown_power_cut_and_another_name", || {
-        run().map_err(|error| Failed::from(format!("{error:#}")))
-    })]
+/// Where the boards run: the image, a folder for what they say, and their LAN.
+#[derive(Debug)]
+pub(crate) struct Site {
+    repository: PathBuf,
+    image: PathBuf,
+    folder: PathBuf,
+    _lan: Lan,
 }
 
-fn run() -> Result<()> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("the crate has a parent folder")?;
-    let image = match std::env::var_os("COMPUTATOM_IMAGE") {
-        Some(path) => PathBuf::from(path),
-        None => repository.join("out/home-raspberrypi-arm64.img.zst"),
-    };
-    ensure!(
-        image.exists(),
-        "{} is not there: run scripts/build first",
-        image.display()
-    );
-    let folder = repository.join("out/e2e");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
+impl Site {
+    pub(crate) fn new() -> Result<Self> {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("the crate has a parent folder")?;
+        let image = match std::env::var_os("COMPUTATOM_IMAGE") {
+            Some(path) => PathBuf::from(path),
+            None => repository.join("out/home-raspberrypi-arm64.img.zst"),
+        };
+        ensure!(
+            image.exists(),
+            "{} is not there: run scripts/build first",
+            image.display()
+        );
+        let folder = repository.join("out/e2e");
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        let lan = Lan::new(&[CORE, WORKER], &folder)?;
+        Ok(Self {
+            repository: repository.to_owned(),
+            image,
+            folder,
+            _lan: lan,
+        })
     }
-    fs::create_dir_all(&folder)?;
-    let _lan = Lan::new(&[CORE, WORKER], &folder)?;
-    let result = boots(repository, &image, &folder);
-    if result.is_ok() {
-        fs::remove_dir_all(&folder)?;
-    } else {
-        say(&format!("what the boards said is kept in {}", folder.display()));
+
+    /// The tests; what a board said is kept if its test fails.
+    pub(crate) fn trials(self) -> Vec<Trial> {
+        let site = Arc::new(self);
+        let trial = |name: &'static str, board: &'static str, test: fn(&Site) -> Result<()>| {
+            let site = Arc::clone(&site);
+            Trial::test(name, move || {
+                let result = test(&site);
+                if result.is_ok() {
+                    fs::remove_dir_all(site.folder.join(board))?;
+                } else {
+                    say(&format!(
+                        "what the board said is kept in {}",
+                        site.folder.join(board).display()
+                    ));
+                }
+                result.map_err(|error| Failed::from(format!("{error:#}")))
+            })
+        };
+        vec![
+            trial("the_same_image_under_another_name", "worker", another_name),
+            trial("first_boot_shutdown_and_power_cut", "core", boots),
+        ]
     }
-    result
 }
 
-fn boots(repository: &Path, image: &Path, folder: &Path) -> Result<()> {
+fn boots(site: &Site) -> Result<()> {
+    let Site {
+        repository,
+        image,
+        folder,
+        ..
+    } = site;
     let node = Node::new(CORE.name, CORE.address);
     let job = fs::read_to_string(repository.join("jobs/hello.nomad.hcl")).context("reading jobs/hello.nomad.hcl")?;
     let card = Card::burn(image, folder, "core")?;
@@ -95,10 +130,13 @@ fn boots(repository: &Path, image: &Path, folder: &Path) -> Result<()> {
     let mut machine = card.boot(&CORE, 3)?;
     kept(&mut machine, &node, |machine| same(machine, &node, &ids))?;
     machine.cut_power()?;
+    Ok(())
+}
 
+fn another_name(site: &Site) -> Result<()> {
     say("another board with the same image");
     let other = Node::new(WORKER.name, WORKER.address);
-    let mut machine = Card::burn(image, folder, "worker")?.boot(&WORKER, 1)?;
+    let mut machine = Card::burn(&site.image, &site.folder, "worker")?.boot(&WORKER, 1)?;
     kept(&mut machine, &other, |machine| {
         wait(machine, "the other name", READY, || {
             let name = other.get(4690, "/status.json")?["identity"]["hostname"].clone();
