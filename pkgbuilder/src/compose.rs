@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use computatom_compose::deb::{Deb as Archive, Package};
+use computatom_compose::order;
 use computatom_compose::path_filter::PathRule;
 use computatom_compose::{Composed, Options};
 use computatom_spec::manifest::PackageRecord;
 use rayon::prelude::*;
 
 use crate::atomic::Pending;
+use crate::bail_input;
 use crate::definition::Image;
 use crate::definition::image::Target;
 use crate::fetch::cache::Cache;
@@ -52,6 +54,7 @@ pub fn compose(
         })
         .collect::<Result<_>>()?;
     bar.finish_and_clear();
+    check_dependencies(&packages)?;
     let options = Options {
         arch: target.arch.to_string(),
         epoch,
@@ -71,6 +74,26 @@ pub fn compose(
     bar.finish_and_clear();
     interrupt::check()?;
     composed.with_context(|| format!("composing the root file system of {} for {}", image.name, target.name))
+}
+
+/// Fails for a package that needs what the others do not give.
+///
+/// The solver saw to it for Debian's; of our own packages it knew what their recipes say, not what their programs turned
+/// out to need from the C library.
+fn check_dependencies(packages: &[Package]) -> Result<()> {
+    let unmet = order::plan(packages).unmet;
+    let Some((name, relation)) = unmet.first() else {
+        return Ok(());
+    };
+    let version = packages.iter().find(|package| package.name() == name);
+    let version = version
+        .map(|package| package.control.version.to_string())
+        .unwrap_or_default();
+    bail_input!(
+        "{name} {version} needs {relation}, which no package of the image is: name one in the definition's \
+         `debian.packages`; where it is the C library, build on a machine whose own is older, or take another source \
+         by `--source`"
+    )
 }
 
 /// A rule of the definition's `exclude` in dpkg's terms.
@@ -102,4 +125,55 @@ fn map(path: &Path) -> Result<Bytes> {
     // SAFETY: files of the cache are written once under another name, renamed, and never written again.
     let mapping = unsafe { memmap2::Mmap::map(&file) }.with_context(|| format!("mapping {}", path.display()))?;
     Ok(Bytes::from_owner(mapping))
+}
+
+#[cfg(test)]
+mod tests {
+    use computatom_spec::arch::Arch;
+
+    use super::*;
+    use crate::package::control::Control;
+    use crate::package::deb::Package as Ours;
+    use crate::package::scripts::Scripts;
+
+    fn package(name: &str, version: &str, depends: &str) -> Package {
+        let control = Control {
+            package: name.to_owned(),
+            version: version.to_owned(),
+            arch: Arch::Arm64,
+            maintainer: "A Person <a@example.org>".to_owned(),
+            installed_size: 1,
+            depends: vec![depends.to_owned()],
+            recommends: Vec::new(),
+            section: "misc".to_owned(),
+            homepage: String::new(),
+            summary: "is a test".to_owned(),
+            description: String::new(),
+        };
+        let ours = Ours {
+            control,
+            entries: Vec::new(),
+            scripts: Scripts::default(),
+            epoch: 1,
+        };
+        let mut bytes = Vec::new();
+        ours.write(&mut bytes).unwrap();
+        Archive::open(&bytes.into()).unwrap().unpack().unwrap()
+    }
+
+    #[test]
+    fn a_program_that_needs_a_newer_c_library_than_the_image_has_is_refused() {
+        let libc = package("libc6", "2.41-12", "libc6");
+        let fits = package("nomad", "1.10.5-1", "libc6 (>= 2.34)");
+        check_dependencies(&[libc.clone(), fits]).unwrap();
+        let newer = package("nomad", "1.10.5-1", "libc6 (>= 2.42)");
+        let error = check_dependencies(&[libc, newer]).unwrap_err();
+        assert_eq!(crate::failure::exit_code(&error), 2);
+        assert!(
+            error
+                .to_string()
+                .starts_with("nomad 1.10.5-1 needs libc6 (>= 2.42), which no"),
+            "{error}"
+        );
+    }
 }

@@ -13,6 +13,7 @@ use crate::definition::image::Target;
 use crate::definition::{self, Image};
 use crate::fetch::Fetcher;
 use crate::fetch::cache::Cache;
+use crate::package::pins::{moves as component_moves, pin_components};
 use crate::package::{self, Components};
 use crate::reporter::Reporter;
 use crate::resolve::{self, LocalPackage, Lock, Policy, Settings};
@@ -86,22 +87,11 @@ impl Workshop {
         let Components {
             debian,
             debs: own,
+            stanzas,
             locked,
         } = self.components(target.arch, output)?;
         self.lock.components.extend(locked);
-        let local = own
-            .iter()
-            .map(|deb| LocalPackage::parse(&deb.control))
-            .collect::<Result<Vec<_>>>()?;
-        let chosen = resolve::debian(
-            &self.fetcher,
-            &self.settings,
-            &self.image,
-            target,
-            &debian,
-            &local,
-            &mut self.lock,
-        )?;
+        let chosen = self.debian(target, &debian, &stanzas)?;
         self.save_lock(&before)?;
         let own = own.into_iter().map(|deb| Input {
             path: deb.path,
@@ -110,6 +100,36 @@ impl Workshop {
         Ok(Inputs {
             packages: own.chain(chosen.iter().map(of_debian)).collect(),
         })
+    }
+
+    /// Pins every input of every target anew, without building anything, and says what moved.
+    pub fn lock(&mut self) -> Result<()> {
+        let before = self.lock.clone();
+        let mut locked = BTreeMap::new();
+        for target in self.image.targets.clone() {
+            let options = self.options(None);
+            let pins = pin_components(&self.fetcher, &self.image, target.arch, Some(&self.lock), &options)?;
+            self.lock.components.extend(pins.locked.clone());
+            locked.extend(pins.locked);
+            self.debian(&target, &pins.debian, &pins.stanzas)?;
+        }
+        if self.settings.policy == Policy::Renew {
+            // What the definition no longer names need not be kept.
+            let named = |target: &String| self.image.targets.iter().any(|known| known.name == *target);
+            self.lock.debian.retain(|target, _| named(target));
+            self.lock.request.retain(|target, _| named(target));
+            self.lock.components = locked;
+        }
+        for line in component_moves(&before.components, &self.lock.components) {
+            self.reporter.step(format_args!("  {line}"));
+        }
+        if self.lock == before {
+            self.reporter.step(format_args!(
+                "nothing moved: {} stands as it is",
+                self.lock_path.display()
+            ));
+        }
+        self.save_lock(&before)
     }
 
     /// Makes the packages of all components for `architectures` (none: those of the targets) in `out`/packages.
@@ -169,14 +189,28 @@ impl Workshop {
         assemble::assemble(composed.tree, &job, &self.reporter)
     }
 
-    fn components(&self, arch: Arch, output: Option<PathBuf>) -> Result<Components> {
-        let options = package::Options {
+    fn options(&self, output: Option<PathBuf>) -> package::Options {
+        package::Options {
             root: self.root.clone(),
             output,
             only: self.sources.clone(),
             locked: self.settings.policy == Policy::Locked,
-        };
+        }
+    }
+
+    fn components(&self, arch: Arch, output: Option<PathBuf>) -> Result<Components> {
+        let options = self.options(output);
         package::resolve_components(&self.fetcher, &self.image, arch, Some(&self.lock), &options)
+    }
+
+    /// The Debian side of a target, besides packages of ours with these control stanzas.
+    fn debian(&mut self, target: &Target, asked: &[String], stanzas: &[String]) -> Result<Vec<VerifiedDeb>> {
+        let local = stanzas
+            .iter()
+            .map(|stanza| LocalPackage::parse(stanza))
+            .collect::<Result<Vec<_>>>()?;
+        let (fetcher, settings, image) = (&self.fetcher, &self.settings, &self.image);
+        resolve::debian(fetcher, settings, image, target, asked, &local, &mut self.lock)
     }
 
     fn save_lock(&self, before: &Lock) -> Result<()> {

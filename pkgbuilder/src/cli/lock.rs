@@ -8,7 +8,8 @@ use crate::reporter::Reporter;
 
 /// Choose the versions of every input anew and write the lock.
 ///
-/// Says which packages move from what to what. A build does this by itself only when the definition has changed or the
+/// Nothing is built: modules are pinned by their sums, archives by their digests, Debian's packages by version and
+/// digest. Says what moves from what to what. A build does this by itself only when the definition has changed or the
 /// archive no longer has what is locked, and never with `--locked`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -26,9 +27,6 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn run(self, reporter: &Reporter) -> Result<()> {
         let mut workshop = self.inputs.workshop(&self.definition, true, reporter)?;
-        for target in workshop.targets(None)? {
-            workshop.inputs(&target, None)?;
-        }
-        Ok(())
+        workshop.lock()
     }
 }

@@ -30,14 +30,14 @@ pub mod recipe;
 /// Where components come from.
 pub mod sources;
 
-/// What is pinned of a component.
-mod pins;
+/// What is pinned of a component, and pinning without building.
+pub mod pins;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use computatom_spec::arch::Arch;
 use computatom_spec::manifest::PackageRecord;
 
@@ -75,7 +75,7 @@ pub struct Deb {
     pub sha256: Sha256,
     /// What manifests say about it.
     pub record: PackageRecord,
-    /// Its control stanza, for the solver.
+    /// Its control stanza.
     pub control: String,
 }
 
@@ -86,6 +86,8 @@ pub struct Components {
     pub debian: Vec<String>,
     /// Packages of ours.
     pub debs: Vec<Deb>,
+    /// The control stanzas of those packages as the solver is asked with them: see [`recipe::declared`].
+    pub stanzas: Vec<String>,
     /// What the lock is to say about them: all that it said, and what was pinned now.
     pub locked: BTreeMap<String, LockedComponent>,
 }
@@ -112,48 +114,16 @@ pub fn resolve_components(
         };
         match resolve(&bench, component, &mut pinned, options)? {
             Resolved::Debian(package) => found.debian.push(package),
-            Resolved::Deb(deb) => found.debs.push(publish(deb, options)?),
+            Resolved::Deb(deb) => {
+                found.stanzas.push(stanza_of(component, arch, &deb));
+                found.debs.push(publish(deb, options)?);
+            }
         }
         if pins::worth_locking(&pinned) {
             found.locked.insert(component.name.clone(), pinned);
         }
     }
     Ok(found)
-}
-
-/// Pins what the lock can hold about every component, without building anything: for `pkgbuilder lock`.
-pub fn pin_components(
-    fetcher: &Fetcher,
-    image: &Image,
-    arch: Arch,
-    lock: Option<&Lock>,
-    options: &Options,
-) -> Result<BTreeMap<String, LockedComponent>> {
-    let bench = Workbench {
-        fetcher,
-        root: &options.root,
-        arch,
-        locked: options.locked,
-    };
-    let mut pins = BTreeMap::new();
-    for component in &image.components {
-        let locked = lock.and_then(|lock| lock.components.get(&component.name));
-        let mut pinned = pins::of(component, locked, options.locked)?;
-        for source in &component.sources {
-            if let Some(reason) = sources::pin(&bench, component, source, &mut pinned)? {
-                let reporter = fetcher.reporter();
-                reporter.warn(format_args!(
-                    "{}: `{}` stays unpinned: {reason}",
-                    component.name,
-                    source.name()
-                ));
-            }
-        }
-        if pins::worth_locking(&pinned) {
-            pins.insert(component.name.clone(), pinned);
-        }
-    }
-    Ok(pins)
 }
 
 /// `--source` must name components that there are, and sources that they have.
@@ -184,6 +154,15 @@ fn check_choices(image: &Image, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// The sources of a component that `--source` leaves.
+fn allowed<'a>(component: &'a Component, options: &Options) -> Vec<&'a Source> {
+    let only = options.only.get(&component.name);
+    let allowed = component.sources.iter();
+    allowed
+        .filter(|source| only.is_none_or(|only| source.name() == only))
+        .collect()
+}
+
 /// Where one component came from.
 enum Resolved {
     Debian(String),
@@ -196,12 +175,7 @@ fn resolve(
     pinned: &mut LockedComponent,
     options: &Options,
 ) -> Result<Resolved> {
-    let only = options.only.get(&component.name);
-    let mut allowed: Vec<&Source> = component
-        .sources
-        .iter()
-        .filter(|source| only.is_none_or(|only| source.name() == only))
-        .collect();
+    let mut allowed = allowed(component, options);
     let mut ready = BTreeMap::new();
     for source in &allowed {
         ready.insert(source.name(), sources::ready(bench, component, source, pinned)?);
@@ -237,14 +211,27 @@ fn resolve(
             Attempt::Absent(reason) => reasons.push(format!("{}: {reason}", source.name())),
         }
     }
-    let (name, version, arch) = (&component.name, &component.version, bench.arch);
+    Err(not_to_be_had(component, bench.arch, &reasons, out_of_reach))
+}
+
+/// The error for a component that no source gives; `out_of_reach` if one of them may have it.
+fn not_to_be_had(component: &Component, arch: Arch, reasons: &[String], out_of_reach: bool) -> anyhow::Error {
+    let (name, version) = (&component.name, &component.version);
     let reasons = reasons.join("\n  ");
     if out_of_reach {
-        bail!("{name} {version} for {arch} cannot be had now:\n  {reasons}");
+        return anyhow!("{name} {version} for {arch} cannot be had now:\n  {reasons}");
     }
-    bail_input!(
+    input_error!(
         "{name} {version} for {arch} does not exist in any source; name another version or target:\n  {reasons}"
     )
+}
+
+/// What the solver is told of a package of ours; of a finished .deb what it says of itself.
+fn stanza_of(component: &Component, arch: Arch, deb: &Deb) -> String {
+    match &component.recipe {
+        Some(recipe) if deb.record.source != "file" => recipe::declared(component, recipe, arch).to_string(),
+        _ => deb.control.clone(),
+    }
 }
 
 /// The digest of everything that goes into a package: what its source gives, its recipe, this program's way.

@@ -42,19 +42,48 @@ pub fn version(component: &Component, recipe: &Recipe) -> String {
     format!("{}-{}", component.version, recipe.revision)
 }
 
+/// The control stanza as far as the recipe alone tells it, and so before anything was fetched or built: what the solver
+/// is asked with. It lacks what only the files of the source tell, their size and what programs need from the C library.
+///
+/// The C library is left to those files on purpose: which version a program needs depends on the machine that built it,
+/// and a lock must not. That the chosen packages have what the finished ones need is looked at before composing.
+pub fn declared(component: &Component, recipe: &Recipe, arch: Arch) -> Control {
+    let placed: Vec<Entry> = recipe
+        .contents
+        .iter()
+        .map(|content| Entry::file(&content.dst, 0, Vec::new()))
+        .collect();
+    let mut depends = recipe.depends.clone();
+    depends.extend(providers(&Scripts::of(&placed, &recipe.services)));
+    Control {
+        package: component.name.clone(),
+        version: version(component, recipe),
+        arch,
+        maintainer: recipe.maintainer.clone(),
+        installed_size: 0,
+        depends,
+        recommends: recipe.recommends.clone(),
+        section: recipe.section.clone(),
+        homepage: component.homepage.clone(),
+        summary: component.summary.clone(),
+        description: component.description.clone(),
+    }
+}
+
 /// Makes the package of `component` for `arch`.
 pub fn package(component: &Component, recipe: &Recipe, arch: Arch, payload: &Payload) -> Result<Package> {
     let name = &component.name;
-    let version = version(component, recipe);
+    let mut control = declared(component, recipe, arch);
     let mut entries = Vec::new();
-    let mut depends = recipe.depends.clone();
+    let mut libraries = Vec::new();
     for content in &recipe.contents {
         let entry = entry(name, content, payload)?;
         if let data::Kind::File(bytes) = &entry.kind
             && let Some(relation) = elf::depends(&content.dst, bytes, arch)?
-            && !depends.contains(&relation)
+            && !control.depends.contains(&relation)
+            && !libraries.contains(&relation)
         {
-            depends.push(relation);
+            libraries.push(relation);
         }
         entries.push(entry);
     }
@@ -68,28 +97,26 @@ pub fn package(component: &Component, recipe: &Recipe, arch: Arch, payload: &Pay
     let doc = format!("/usr/share/doc/{name}");
     let copyright = documents::copyright(component, &recipe.copyright.holder, &payload.origin, &licence);
     entries.push(Entry::file(&format!("{doc}/copyright"), 0o644, copyright.into_bytes()));
-    let changelog = documents::changelog(component, &version, &recipe.maintainer, &payload.origin, payload.epoch);
+    let changelog = documents::changelog(
+        component,
+        &control.version,
+        &recipe.maintainer,
+        &payload.origin,
+        payload.epoch,
+    );
     entries.push(documents::gzip(&format!("{doc}/changelog.Debian.gz"), &changelog)?);
     let overrides = documents::lintian_overrides(component);
     let path = format!("/usr/share/lintian/overrides/{name}");
     entries.push(Entry::file(&path, 0o644, overrides.into_bytes()));
     data::arrange(&mut entries);
     let scripts = Scripts::of(&entries, &recipe.services);
-    depends.extend(providers(&scripts));
+    // Behind what the recipe asks for, before what its scripts call: an order that depends on nothing else.
+    control
+        .depends
+        .splice(recipe.depends.len()..recipe.depends.len(), libraries);
+    control.installed_size = data::installed_size(&entries);
     Ok(Package {
-        control: Control {
-            package: name.clone(),
-            version,
-            arch,
-            maintainer: recipe.maintainer.clone(),
-            installed_size: data::installed_size(&entries),
-            depends,
-            recommends: recipe.recommends.clone(),
-            section: recipe.section.clone(),
-            homepage: component.homepage.clone(),
-            summary: component.summary.clone(),
-            description: component.description.clone(),
-        },
+        control,
         entries,
         scripts,
         epoch: payload.epoch,

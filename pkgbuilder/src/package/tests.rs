@@ -2,6 +2,7 @@ use std::process::Command;
 
 use computatom_spec::site::Site;
 
+use super::pins::pin_components;
 use super::*;
 use crate::definition::image::{Content, Copyright, Debian, Partitions, Recipe, Target, Units};
 use crate::fetch::{Cache, Limits};
@@ -362,4 +363,63 @@ fn a_missing_file_of_the_checkout_names_the_next_step() {
     assert_eq!(found.debs[0].sha256, made.debs[0].sha256);
     assert_eq!(found.debs[0].record.origin, "out/packages/tool_1.0-1_arm64.deb");
     assert!(found.locked.is_empty());
+}
+
+#[test]
+fn pinning_fetches_and_builds_nothing_and_asks_the_solver_what_a_build_asks() {
+    let fixture = Fixture::new();
+    let component = component(vec![fixture.release("#!/bin/sh\n")]);
+    let image = image(component.clone());
+    let pins = pin_components(&fixture.fetcher, &image, Arch::Arm64, None, &fixture.options()).unwrap();
+    let objects = fixture.fetcher.cache().root().join("objects/sha256");
+    assert_eq!(fs::read_dir(objects).unwrap().count(), 0, "something was fetched");
+    assert!(!fixture.folder.path().join("packages").exists());
+
+    let built = fixture.resolve(component, &fixture.options()).unwrap();
+    assert_eq!(pins.stanzas, built.stanzas);
+    assert_eq!(pins.locked, built.locked);
+    assert!(pins.stanzas[0].contains("Depends: systemd | systemd-standalone-sysusers | systemd-sysusers\n"));
+}
+
+#[test]
+fn what_is_pinned_nowhere_cannot_be_locked() {
+    let fixture = Fixture::new();
+    let image = image(component(vec![fixture.release("x")]));
+    let error = pin_components(&fixture.fetcher, &image, Arch::Armel, None, &fixture.options()).unwrap_err();
+    assert_eq!(crate::failure::exit_code(&error), 2);
+    let text = error.to_string();
+    assert!(
+        text.contains("tool 1.0 for armel does not exist in any source"),
+        "{text}"
+    );
+    assert!(
+        text.contains("release: no archive of 1.0 for armel is pinned"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_a_program_needs_from_the_c_library_is_not_asked_of_the_solver() {
+    let component = component(vec![]);
+    let recipe = component.recipe.as_ref().unwrap();
+    let host = Arch::host().unwrap();
+    let files = [
+        ("tool".to_owned(), fs::read("/bin/true").unwrap()),
+        ("LICENSE".to_owned(), b"free".to_vec()),
+    ];
+    let payload = recipe::Payload {
+        files: files.into(),
+        origin: "here".to_owned(),
+        epoch: 1,
+    };
+    let package = recipe::package(&component, recipe, host, &payload).unwrap();
+    let declared = recipe::declared(&component, recipe, host);
+    let (library, others): (Vec<_>, Vec<_>) = package
+        .control
+        .depends
+        .into_iter()
+        .partition(|r| r.starts_with("libc6 ("));
+    assert_eq!(library.len(), 1);
+    assert_eq!(others, declared.depends);
+    assert_eq!(package.control.recommends, declared.recommends);
 }

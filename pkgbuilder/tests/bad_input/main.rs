@@ -19,6 +19,9 @@ mod definitions;
 /// Ctrl-C.
 mod interruption;
 
+/// The lock: what is pinned, and by whom.
+mod locking;
+
 /// Mirrors that are down, slow, or have moved on.
 mod mirrors;
 

@@ -65,7 +65,7 @@ fn a_wrong_digest() {
     let (world, right) = hello::world();
     let wrong = "0".repeat(64);
     world.define(&[("components", &hello::component(&world, &wrong))]);
-    for subcommand in ["lock", "packages"] {
+    for subcommand in ["build", "packages"] {
         let said = world.refuses(world.command(subcommand, &[]), 2);
         assert_says(
             &said,

@@ -16,7 +16,8 @@ use pkgbuilder::definition::{self, Image};
 use pkgbuilder::failure::exit_code;
 use pkgbuilder::fetch::mirror::Mirror;
 use pkgbuilder::fetch::{Cache, Fetcher};
-use pkgbuilder::package::{Components, Options, pin_components, resolve_components};
+use pkgbuilder::package::pins::pin_components;
+use pkgbuilder::package::{Components, Options, resolve_components};
 use pkgbuilder::reporter::Reporter;
 use pkgbuilder::resolve::Lock;
 use pkgbuilder::resolve::lock::LockedModule;
@@ -167,7 +168,9 @@ fn a_module_with_other_sums_than_the_lock_stops_the_build() {
     let folder = tempfile::tempdir().unwrap();
     let fetcher = fetcher(Cache::at(folder.path()).unwrap());
     let image = nomad_from_its_module();
-    let pins = pin_components(&fetcher, &image, Arch::Arm64, None, &options(None)).unwrap();
+    let pins = pin_components(&fetcher, &image, Arch::Arm64, None, &options(None))
+        .unwrap()
+        .locked;
     let pinned = pins["nomad"].go_module.clone().unwrap();
     assert!(pinned.sum.starts_with("h1:") && pinned.go_mod_sum.starts_with("h1:"));
     assert_eq!(pinned.time, 1_757_428_605, "the day of 1.10.5");

@@ -142,20 +142,20 @@ pub fn give(
     Ok(Attempt::Payload { payload, identity })
 }
 
-/// Pins the module's sums without building it; the reason where that is impossible now.
+/// Pins the module's sums without building it; what came of it where that is impossible now.
 pub fn pin(
     bench: &Workbench<'_>,
     component: &Component,
     go: &GoModule,
     pinned: &mut LockedComponent,
-) -> Result<Option<String>> {
+) -> Result<Option<Attempt>> {
     if pinned.go_module.is_some() {
         return Ok(None);
     }
     // Which packages are needed, and so the sums, does not depend on the C compiler.
     let toolchain = match Toolchain::find(bench.arch, go.cgo)? {
         Ok(toolchain) => toolchain,
-        Err(reason) => return Ok(Some(reason)),
+        Err(reason) => return Ok(Some(Attempt::Unreachable(reason))),
     };
     let job = Job {
         bench,
@@ -163,11 +163,7 @@ pub fn pin(
         go,
         toolchain: &toolchain,
     };
-    Ok(match job.prepare(pinned)? {
-        Ok(_) => None,
-        Err(Attempt::Unreachable(reason) | Attempt::Absent(reason)) => Some(reason),
-        Err(_) => Some("it gave something else".to_owned()),
-    })
+    Ok(job.prepare(pinned)?.err())
 }
 
 /// The name under which a file of a build is cached.

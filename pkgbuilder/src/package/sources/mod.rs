@@ -95,13 +95,13 @@ pub fn ready(bench: &Workbench<'_>, component: &Component, source: &Source, pinn
     }
 }
 
-/// Pins what a source needs pinned and the definition does not say; the reason where that is impossible now.
+/// Pins what a source needs pinned and the definition does not say; what came of it where that is impossible now.
 pub fn pin(
     bench: &Workbench<'_>,
     component: &Component,
     source: &Source,
     pinned: &mut LockedComponent,
-) -> Result<Option<String>> {
+) -> Result<Option<Attempt>> {
     match source {
         Source::GoModule(module) => go_module::pin(bench, component, module, pinned),
         Source::Release { .. } | Source::Debian { .. } | Source::File { .. } => Ok(None),
