@@ -6,6 +6,11 @@
     type: 'release',
     url: 'https://releases.hashicorp.com/%s/{version}/%s_{version}_linux_{arch}.zip' % [product, product],
     arch_names: 'hashicorp',
+    sums: {
+      type: 'hashicorp',
+      url: 'https://releases.hashicorp.com/%s/{version}/%s_{version}_SHA256SUMS' % [product, product],
+      key: 'C874011F0AB405110D02105534365D9472D7468F',
+    },
     sha256: std.foldl(
       function(sums, arch)
         sums + (if arch == 'arm' then { armhf: pins[version].arm, armel: pins[version].arm } else { [arch]: pins[version][arch] }),

@@ -95,8 +95,12 @@ pub enum Source {
         url: String,
         /// Which spelling of the architecture the URL has: `hashicorp`, `goreleaser`.
         arch_names: String,
-        /// `sha256` by Debian architecture, as the publisher signed it.
+        /// `sha256` by Debian architecture, as the publisher signed it. One that is not here is not usable until it is
+        /// pinned from `sums`.
         sha256: std::collections::BTreeMap<Arch, String>,
+        /// Where the publisher lists the digests.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sums: Option<Sums>,
     },
     /// The publisher's Go module, built here.
     GoModule(GoModule),
@@ -112,6 +116,34 @@ pub enum Source {
         /// `sha256` by Debian architecture; empty for what this checkout builds itself.
         sha256: std::collections::BTreeMap<Arch, String>,
     },
+}
+
+/// A publisher's list of digests: `sha256sum` lines, one for each archive of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sums {
+    /// Whose habits it follows.
+    #[serde(rename = "type")]
+    pub kind: SumsKind,
+    /// URL with `{version}`.
+    pub url: String,
+    /// Fingerprint (40 upper-case hex digits) of the OpenPGP key that must have signed it; `None` where the publisher
+    /// does not sign: then the list is only as good as the TLS connection it came by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// How a publisher lists and signs digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SumsKind {
+    /// `<product>_<version>_SHA256SUMS`, its detached signature under the same name with `.sig`
+    /// (<https://www.hashicorp.com/security>).
+    Hashicorp,
+    /// `sha256sums.txt` beside the archives of a release, unsigned (<https://prometheus.io/download/>).
+    Prometheus,
+    /// Any other file in the format of sha256sum(1); a signature, if there is one, under the same name with `.asc`.
+    Sha256sum,
 }
 
 /// A Go module and how it is built.

@@ -278,9 +278,17 @@ impl<'a> Validator<'a> {
     fn source(&self, key: &str, source: &Source) -> Result<()> {
         let key = format!("{key}.sources");
         match source {
-            Source::Release { url, sha256, .. } => {
-                if !(url.starts_with("https://") || url.starts_with("http://")) {
-                    return Err(self.wrong(&key, format!("`{url}` is not an http(s) address")));
+            Source::Release { url, sha256, sums, .. } => {
+                for url in std::iter::once(url).chain(sums.as_ref().map(|sums| &sums.url)) {
+                    if !(url.starts_with("https://") || url.starts_with("http://")) {
+                        return Err(self.wrong(&key, format!("`{url}` is not an http(s) address")));
+                    }
+                }
+                if let Some(fingerprint) = sums.as_ref().and_then(|sums| sums.key.as_ref())
+                    && (fingerprint.len() != 40 || !fingerprint.chars().all(|c| matches!(c, '0'..='9' | 'A'..='F')))
+                {
+                    let text = format!("`{fingerprint}` is not a key's fingerprint in 40 upper-case hex digits");
+                    return Err(self.wrong(&key, text));
                 }
                 self.digests(&key, sha256.values())
             }

@@ -68,6 +68,7 @@ fn source(url: &str, digest: &str) -> Source {
         url: url.to_owned(),
         arch_names: "hashicorp".to_owned(),
         sha256: [(Arch::Arm64, digest.to_owned())].into(),
+        sums: None,
     }
 }
 
@@ -288,6 +289,7 @@ fn what_no_source_has_does_not_exist() {
         url,
         arch_names,
         sha256,
+        sums: None,
     };
     let error = fixture.resolve(component(vec![other]), &fixture.options()).unwrap_err();
     assert_eq!(crate::failure::exit_code(&error), 2);
