@@ -6,9 +6,6 @@ pub mod release;
 /// The publisher's Go module, built here.
 pub mod go_module;
 
-/// The Go toolchain of this machine.
-mod go_toolchain;
-
 /// A local .deb.
 pub mod file;
 

@@ -1,0 +1,201 @@
+//! The source `go-module`: the publisher's Go module, built here.
+//!
+//! `go install module@version` refuses modules whose go.mod has `replace` directives, so the module's folder in Go's
+//! cache is made the main module, with a go.mod of ours beside it (`-modfile`) whose directives point to versions
+//! instead of folders.
+
+/// The Go toolchain of this machine.
+mod toolchain;
+
+/// The module and all it needs, fetched, checked and pinned.
+mod prepare;
+
+/// The compiler's work.
+mod build;
+
+/// What Go's complaints mean.
+mod complaint;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use self::prepare::Job;
+use self::toolchain::Toolchain;
+use super::{Attempt, Workbench};
+use crate::definition::image::{Component, GoModule, Recipe};
+use crate::input_error;
+use crate::package::Note;
+use crate::package::recipe::{self, Payload};
+use crate::resolve::lock::{LockedComponent, LockedModule};
+use crate::verify::Sha256;
+
+/// In `replace`: the pseudo-version of the commit that the module itself was made from.
+pub const COMMIT: &str = "commit";
+
+/// Linker flags: no symbol table, no debug information.
+const LDFLAGS: &str = "-s -w";
+
+/// How every build is done; part of what a binary is cached under.
+const FLAGS: [&str; 1] = ["-trimpath"];
+
+/// Everything that decides the binary.
+pub fn identity(
+    bench: &Workbench<'_>,
+    component: &Component,
+    go: &GoModule,
+    pinned: &LockedComponent,
+) -> Result<Option<String>> {
+    let Some(locked) = &pinned.go_module else {
+        return Ok(None);
+    };
+    let toolchain = Toolchain::find(bench.arch, go.cgo)?;
+    Ok(toolchain
+        .ok()
+        .map(|toolchain| inputs(bench, component, go, locked, &toolchain)))
+}
+
+fn inputs(
+    bench: &Workbench<'_>,
+    component: &Component,
+    go: &GoModule,
+    locked: &LockedModule,
+    toolchain: &Toolchain,
+) -> String {
+    let LockedModule {
+        module,
+        version,
+        time,
+        sum,
+        go_mod_sum,
+        go_sum_sha256,
+        replace,
+    } = locked;
+    format!(
+        "go-module {} {module} {version} {time} {sum} {go_mod_sum} {go_sum_sha256} {replace:?} {:?} {:?} {} {FLAGS:?} \
+         {LDFLAGS} {} {} {}",
+        component.name,
+        go.drop_replace,
+        go.tags,
+        go.package,
+        go.cgo,
+        bench.arch,
+        toolchain.describe()
+    )
+}
+
+/// Whether the binary is in the cache.
+pub fn ready(bench: &Workbench<'_>, component: &Component, go: &GoModule, pinned: &LockedComponent) -> Result<bool> {
+    let Some(identity) = identity(bench, component, go, pinned)? else {
+        return Ok(false);
+    };
+    let note = bench
+        .fetcher
+        .cache()
+        .derived("built", &file_key(&identity, &go.binary))?;
+    Ok(note.is_file())
+}
+
+/// Builds the module, or takes what was built before.
+pub fn give(
+    bench: &Workbench<'_>,
+    component: &Component,
+    go: &GoModule,
+    pinned: &mut LockedComponent,
+) -> Result<Attempt> {
+    if pinned.go_module.is_none() && bench.locked {
+        return Ok(Attempt::Absent(
+            "its sums are not in the lock: run `pkgbuilder lock`".to_owned(),
+        ));
+    }
+    let toolchain = match Toolchain::find(bench.arch, go.cgo)? {
+        Ok(toolchain) => toolchain,
+        Err(reason) => return Ok(Attempt::Unreachable(reason)),
+    };
+    let recipe = component
+        .recipe
+        .as_ref()
+        .ok_or_else(|| input_error!("{} has no recipe", component.name))?;
+    if let Some(locked) = &pinned.go_module {
+        let identity = inputs(bench, component, go, locked, &toolchain);
+        if let Some(payload) = built(bench, go, recipe, &identity, locked.time)? {
+            return Ok(Attempt::Payload { payload, identity });
+        }
+    }
+    let job = Job {
+        bench,
+        component,
+        go,
+        toolchain: &toolchain,
+    };
+    let prepared = match job.prepare(pinned)? {
+        Ok(prepared) => prepared,
+        Err(attempt) => return Ok(attempt),
+    };
+    let locked = pinned
+        .go_module
+        .as_ref()
+        .context("pinning the module: preparing it did not")?;
+    let identity = inputs(bench, component, go, locked, &toolchain);
+    // Another process may be at it with the same inputs: then its result is ours.
+    let _lock = bench
+        .fetcher
+        .cache()
+        .lock(&format!("built-{}", Sha256::of(identity.as_bytes())))?;
+    if let Some(payload) = built(bench, go, recipe, &identity, locked.time)? {
+        return Ok(Attempt::Payload { payload, identity });
+    }
+    job.build(&prepared, locked, recipe, &identity)?;
+    let payload = built(bench, go, recipe, &identity, locked.time)?;
+    let payload = payload.context("taking the new binary out of the cache: it is gone already")?;
+    Ok(Attempt::Payload { payload, identity })
+}
+
+/// Pins the module's sums without building it; what came of it where that is impossible now.
+pub fn pin(
+    bench: &Workbench<'_>,
+    component: &Component,
+    go: &GoModule,
+    pinned: &mut LockedComponent,
+) -> Result<Option<Attempt>> {
+    if pinned.go_module.is_some() {
+        return Ok(None);
+    }
+    // Which packages are needed, and so the sums, does not depend on the C compiler.
+    let toolchain = match Toolchain::find(bench.arch, go.cgo)? {
+        Ok(toolchain) => toolchain,
+        Err(reason) => return Ok(Some(Attempt::Unreachable(reason))),
+    };
+    let job = Job {
+        bench,
+        component,
+        go,
+        toolchain: &toolchain,
+    };
+    Ok(job.prepare(pinned)?.err())
+}
+
+/// The name under which a file of a build is cached.
+fn file_key(identity: &str, file: &str) -> String {
+    Sha256::of(format!("{identity}\n{file}").as_bytes()).hex()
+}
+
+/// The files of an earlier build with the same identity, if all that is needed is there.
+fn built(bench: &Workbench<'_>, go: &GoModule, recipe: &Recipe, identity: &str, epoch: i64) -> Result<Option<Payload>> {
+    let mut files = BTreeMap::new();
+    let mut origin = None;
+    for name in recipe::wanted(recipe) {
+        if let Some(note) = Note::read(bench, "built", &file_key(identity, name))? {
+            let content = fs::read(&note.path).with_context(|| format!("reading {}", note.path.display()))?;
+            files.insert(name.to_owned(), content);
+            if name == go.binary {
+                origin = Some(note.origin);
+            }
+        }
+    }
+    let licensed = recipe.copyright.files.iter().any(|file| files.contains_key(file));
+    Ok(origin
+        .filter(|_| licensed)
+        .map(|origin| Payload { files, origin, epoch }))
+}
