@@ -16,6 +16,8 @@ use crate::verify::Sha256;
 
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A try that brought so many bytes more is not counted against the retries.
+const PROGRESS: u64 = 16 << 10;
 
 /// Fetches one file from the first URL that gives it.
 pub(super) async fn download(shared: &Shared, request: &Request, bar: &ProgressBar) -> Result<Outcome> {
@@ -35,6 +37,7 @@ pub(super) async fn download(shared: &Shared, request: &Request, bar: &ProgressB
     let mut gone = true;
     for url in &request.urls {
         let url = Url::parse(url).map_err(|error| input_error!("`{url}` is not a URL: {error}"))?;
+        let url = shared.hosts.locate(&url);
         match from_url(shared, request, &url, &mut partial, bar).await? {
             Ok(()) => {
                 let (sha256, path) = partial.store(&shared.cache).with_context(writing)?;
@@ -97,9 +100,10 @@ async fn from_url(
                 return Err(error);
             }
             Err(Failure::Elsewhere(reason)) => return refused(reason, true),
+            Err(Failure::NotNow(reason)) => return refused(reason, false),
             Err(Failure::Again { reason, after, host }) => {
                 // A line that is cut again and again still gets there, as long as each try gets further.
-                if partial.received > furthest {
+                if partial.received >= furthest + PROGRESS {
                     furthest = partial.received;
                     delays = pauses(shared);
                 }
@@ -139,9 +143,6 @@ fn judge(request: &Request, url: &Url, partial: &mut Partial, continued: bool) -
         partial.restart().map_err(|error| Failure::Stop(error.into()))?;
         return Err(Failure::again("the resumed download had wrong bytes"));
     }
-    Err(wrong(
-        request,
-        url,
-        &format!("its SHA-256 is {digest}, but {expected} was expected"),
-    ))
+    let how = format!("its SHA-256 is {digest}, but {expected} was expected");
+    Err(wrong(request, url, partial, &how))
 }

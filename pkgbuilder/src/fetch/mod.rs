@@ -13,6 +13,13 @@ mod partial;
 
 mod http;
 
+mod content_range;
+
+mod redirects;
+
+/// Where release hosts are reached.
+pub mod release_hosts;
+
 /// Where the Debian mirror is.
 pub mod mirror;
 
@@ -29,6 +36,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 pub use cache::Cache;
+pub use release_hosts::ReleaseHosts;
 
 use crate::input_error;
 use crate::interrupt;
@@ -96,6 +104,8 @@ pub struct Limits {
     pub retries: usize,
     /// Wait before the first retry; doubled for each further one.
     pub first_delay: Duration,
+    /// The longest wait that a server can ask for by `Retry-After`; one that asks for more is given up at once.
+    pub longest_wait: Duration,
     /// Downloads under way at once.
     pub at_once: usize,
 }
@@ -106,6 +116,7 @@ impl Default for Limits {
             stall: Duration::from_secs(30),
             retries: 4,
             first_delay: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(60),
             at_once: 8,
         }
     }
@@ -141,18 +152,28 @@ struct Shared {
     cache: Cache,
     client: reqwest::Client,
     limits: Limits,
+    hosts: ReleaseHosts,
     /// Hosts that did not answer during this run of [`Fetcher::fetch_all`], and what they said.
     down: Mutex<HashMap<String, String>>,
 }
 
 impl Fetcher {
-    /// A fetcher as patient as the environment says.
+    /// A fetcher as patient as the environment says, which also says where release hosts are reached.
     pub fn new(cache: Cache, reporter: Reporter) -> Result<Self> {
-        Self::with_limits(cache, reporter, Limits::from_environment()?)
+        Self::through(cache, reporter, ReleaseHosts::find(&[])?)
+    }
+
+    /// A fetcher as patient as the environment says, which reaches release hosts through `hosts`.
+    pub fn through(cache: Cache, reporter: Reporter, hosts: ReleaseHosts) -> Result<Self> {
+        Self::build(cache, reporter, Limits::from_environment()?, hosts)
     }
 
     /// A fetcher with limits of its own.
     pub fn with_limits(cache: Cache, reporter: Reporter, limits: Limits) -> Result<Self> {
+        Self::build(cache, reporter, limits, ReleaseHosts::default())
+    }
+
+    fn build(cache: Cache, reporter: Reporter, limits: Limits, hosts: ReleaseHosts) -> Result<Self> {
         cache.sweep()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -162,12 +183,14 @@ impl Fetcher {
         let client = reqwest::Client::builder()
             .user_agent(concat!("computatom/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.stall.min(Duration::from_secs(15)))
+            .redirect(redirects::policy())
             .build()
             .context("preparing downloads")?;
         let shared = Shared {
             cache,
             client,
             limits,
+            hosts,
             down: Mutex::default(),
         };
         Ok(Self {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use reqwest::Url;
+use reqwest::header::HeaderValue;
 use tempfile::TempPath;
 use tokio::time::sleep;
 
@@ -29,6 +31,11 @@ pub(super) struct Partial {
     temporary: Option<TempPath>,
     /// The file is no longer ours: it has got its name, or is gone.
     settled: bool,
+    /// Where the bytes of this run are from, and which version of the file the server called it. It is not kept for
+    /// other runs: mirrors tag the same bytes differently, and the digest finds out in the end.
+    tag: Option<(Url, HeaderValue)>,
+    /// Whether the last answer called itself an HTML page.
+    pub(super) html: bool,
 }
 
 impl Drop for Partial {
@@ -56,6 +63,8 @@ impl Partial {
             hasher: Hasher::default(),
             temporary: Some(path),
             settled: false,
+            tag: None,
+            html: false,
         })
     }
 
@@ -98,6 +107,8 @@ impl Partial {
             hasher,
             temporary: None,
             settled: false,
+            tag: None,
+            html: false,
         }))
     }
 
@@ -117,7 +128,29 @@ impl Partial {
             self.received = 0;
             self.hasher = Hasher::default();
         }
+        self.tag = None;
         Ok(())
+    }
+
+    /// Remembers the strong validator of the file at `url` (RFC 9110, section 8.8.1): a weak one does not promise the
+    /// same bytes.
+    pub(super) fn remember(&mut self, url: &Url, tag: Option<&HeaderValue>) {
+        let strong = tag.filter(|tag| tag.as_bytes().starts_with(b"\""));
+        self.tag = strong.map(|tag| (url.clone(), tag.clone()));
+    }
+
+    /// The validator that what was received has at `url`.
+    pub(super) fn tag_of(&self, url: &Url) -> Option<HeaderValue> {
+        let (from, tag) = self.tag.as_ref()?;
+        (from == url).then(|| tag.clone())
+    }
+
+    /// Whether `found`, the validator of the next part, is another than that of what was received.
+    pub(super) fn changed(&self, url: &Url, found: Option<&str>) -> bool {
+        match (self.tag_of(url), found) {
+            (Some(tag), Some(found)) => tag.as_bytes() != found.as_bytes(),
+            _ => false,
+        }
     }
 
     /// Removes what was received, which is of no use.

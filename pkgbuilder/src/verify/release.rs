@@ -110,8 +110,9 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// Reads `Sat, 12 Sep 2026 07:55:41 UTC` (RFC 5322 as the archive writes it), giving seconds since 1970.
-fn parse_date(text: &str) -> Result<i64> {
+/// Reads `Sat, 12 Sep 2026 07:55:41 UTC` (RFC 5322 as the archive writes it; `GMT` as HTTP has it), giving seconds
+/// since 1970.
+pub(crate) fn parse_date(text: &str) -> Result<i64> {
     let parts: Vec<&str> = text
         .split_once(',')
         .map_or(text, |(_, rest)| rest)

@@ -38,6 +38,15 @@ fn path(name: &str, from: Option<usize>) -> Seen {
     Seen {
         path: format!("/{name}"),
         from,
+        if_range: false,
+    }
+}
+
+/// A resumption of the same version of the file only.
+fn resumed(name: &str, from: usize) -> Seen {
+    Seen {
+        if_range: true,
+        ..path(name, Some(from))
     }
 }
 
@@ -75,7 +84,7 @@ fn a_stalled_download_is_resumed() {
     let request = publish(&world, "file");
     world.server.fault("file", 1, Fault::Stall(70_000));
     fetch(&world, &request).unwrap().unwrap();
-    assert_eq!(world.server.seen(), [path("file", None), path("file", Some(70_000))]);
+    assert_eq!(world.server.seen(), [path("file", None), resumed("file", 70_000)]);
     assert_whole(&world, &request);
 }
 
@@ -260,4 +269,207 @@ fn two_fetchers_of_one_cache_fetch_once() {
     assert_eq!(seen[1].from, Some(90_000));
     assert_eq!(world.cached("partial"), Vec::<PathBuf>::new());
     assert_whole(&world, &requests[0]);
+}
+
+/// What a fetch is refused with; the cache stays clean, and the honest server is believed at once.
+#[track_caller]
+fn refused(world: &World, request: &Request) -> String {
+    let failure = fetch(world, request).unwrap().unwrap_err();
+    assert!(!failure.gone, "{failure}");
+    world.assert_cache_is_clean();
+    world.server.heal();
+    let seen = world.server.seen();
+    fetch(world, request).unwrap().unwrap();
+    assert_whole(world, request);
+    assert_eq!(world.cached("partial"), Vec::<PathBuf>::new());
+    world.server.seen();
+    format!("{failure} ({} requests)", seen.len())
+}
+
+#[test]
+fn a_file_that_changes_between_two_tries_is_fetched_whole() {
+    let world = World::empty();
+    let request = publish(&world, "file");
+    // Cut in the other version: the server answers with all of the right one, and nothing is mixed.
+    let root = world.folder.path().join("archive/file");
+    let right = fs::read(&root).unwrap();
+    fs::write(&root, vec![7; SIZE]).unwrap();
+    world.server.fault("file", 1, Fault::Stall(90_000));
+    std::thread::scope(|scope| {
+        let fetching = scope.spawn(|| fetch(&world, &request));
+        while world
+            .cached("partial")
+            .iter()
+            .all(|path| fs::metadata(path).unwrap().len() < 90_000)
+        {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        fs::write(&root, &right).unwrap();
+        fetching.join().unwrap().unwrap().unwrap();
+    });
+    assert_eq!(world.server.seen(), [path("file", None), resumed("file", 90_000)]);
+    assert_whole(&world, &request);
+}
+
+#[test]
+fn wrong_ranges_are_noticed_and_the_file_fetched_whole() {
+    for said in [
+        "bytes 0-299999/300000",
+        "bytes 80001-299999/300000",
+        "bytes 80000-299998/300000",
+        "bytes 80000-299999/999",
+        "bytes */300000",
+        "nonsense",
+    ] {
+        let world = World::empty();
+        let request = publish(&world, "file");
+        world.server.fault("file", 1, Fault::Truncate(80_000));
+        world
+            .server
+            .fault("file", 1, Fault::WrongRange(said.to_owned(), 80_000));
+        fetch(&world, &request).unwrap().unwrap();
+        let seen = world.server.seen();
+        assert_eq!(
+            seen,
+            [path("file", None), resumed("file", 80_000), path("file", None)],
+            "{said}"
+        );
+        assert_whole(&world, &request);
+    }
+}
+
+#[test]
+fn a_range_with_wrong_bytes_costs_one_more_try() {
+    let world = World::empty();
+    let request = publish(&world, "file");
+    let content = fs::read(world.folder.path().join("archive/file")).unwrap();
+    let partial = world.cache().root().join("partial").join(request.sha256.unwrap().hex());
+    fs::write(&partial, &content[..80_000]).unwrap();
+    // Only the digest can tell.
+    world.server.fault("file", 1, Fault::Corrupt(200_000));
+    fetch(&world, &request).unwrap().unwrap();
+    assert_eq!(world.server.seen(), [path("file", Some(80_000)), path("file", None)]);
+    assert_whole(&world, &request);
+}
+
+#[test]
+fn what_is_whole_already_is_not_fetched_again() {
+    let world = World::empty();
+    let mut request = publish(&world, "file");
+    // As for release archives: the size is not known beforehand.
+    request.size = None;
+    let content = fs::read(world.folder.path().join("archive/file")).unwrap();
+    let partial = world.cache().root().join("partial").join(request.sha256.unwrap().hex());
+    fs::write(&partial, &content).unwrap();
+    fetch(&world, &request).unwrap().unwrap();
+    assert_eq!(world.server.seen(), [path("file", Some(SIZE))]);
+    assert_whole(&world, &request);
+}
+
+#[test]
+fn a_cut_is_noticed_without_a_known_size() {
+    let world = World::empty();
+    let mut request = publish(&world, "file");
+    request.size = None;
+    world.server.fault("file", 2, Fault::Truncate(100_000));
+    fetch(&world, &request).unwrap().unwrap();
+    assert_eq!(
+        world.server.seen(),
+        [path("file", None), resumed("file", 100_000), resumed("file", 200_000)]
+    );
+    assert_whole(&world, &request);
+}
+
+#[test]
+fn a_server_that_asks_to_wait_is_waited_for() {
+    let world = World::empty();
+    let request = publish(&world, "file");
+    world.server.fault("file", 1, Fault::RetryAfter(429, "1".to_owned()));
+    let begun = std::time::Instant::now();
+    fetch(&world, &request).unwrap().unwrap();
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(1));
+    assert_eq!(world.server.seen().len(), 2);
+}
+
+#[test]
+fn a_server_that_asks_to_wait_for_long_is_left() {
+    let world = World::empty();
+    let request = publish(&world, "file");
+    for status in [429, 503] {
+        world.cache().remove(&request.sha256.unwrap());
+        world
+            .server
+            .always("file", Fault::RetryAfter(status, "3600".to_owned()));
+        let said = refused(&world, &request);
+        assert!(said.contains("not to be asked again for 3600 s"), "{said}");
+        assert!(said.ends_with("(1 requests)"), "{said}");
+    }
+}
+
+#[test]
+fn a_server_that_stays_busy_is_given_up() {
+    let world = World::empty();
+    let request = publish(&world, "file");
+    world.server.always("file", Fault::Status(500));
+    let said = refused(&world, &request);
+    assert!(
+        said.contains("500 Internal Server Error") && said.ends_with("(3 requests)"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_trickle_is_given_up_as_a_stall() {
+    let world = World::empty();
+    let request = publish(&world, "file");
+    // A byte every 100 ms never stalls for 300 ms.
+    world
+        .server
+        .always("file", Fault::Trickle(std::time::Duration::from_millis(100)));
+    let said = refused(&world, &request);
+    assert!(
+        said.contains("too slow after") && said.ends_with("(3 requests)"),
+        "{said}"
+    );
+}
+
+#[test]
+fn redirects_in_a_circle_are_not_tried_again() {
+    let world = World::empty();
+    let request = publish(&world, "file");
+    let here = world.server.url();
+    world.server.always("file", Fault::Redirect(format!("{here}/{{path}}")));
+    let said = refused(&world, &request);
+    assert!(
+        said.contains("it redirects in a circle, back to http://127.0.0.1"),
+        "{said}"
+    );
+    assert!(said.ends_with("(1 requests)"), "{said}");
+}
+
+#[test]
+fn redirects_without_end_are_not_followed() {
+    let world = World::empty();
+    let request = publish(&world, "file");
+    let here = world.server.url();
+    world
+        .server
+        .always("file", Fault::Redirect(format!("{here}/{{path}}/further")));
+    let said = refused(&world, &request);
+    assert!(said.contains("it redirects more than 8 times"), "{said}");
+}
+
+#[test]
+fn a_page_in_place_of_the_file_is_named() {
+    let world = World::empty();
+    let request = publish(&world, "file");
+    world
+        .server
+        .fault("file", 1, Fault::Page("<html>log in</html>".to_owned()));
+    let error = fetch(&world, &request).unwrap_err();
+    assert_eq!(pkgbuilder::failure::exit_code(&error), 2);
+    let text = error.to_string();
+    assert!(text.contains("is there a login page or proxy in the way?"), "{text}");
+    world.assert_cache_is_clean();
+    fetch(&world, &request).unwrap().unwrap();
 }

@@ -37,6 +37,7 @@ fn limits() -> Limits {
         stall: Duration::from_millis(300),
         retries: 2,
         first_delay: Duration::from_millis(10),
+        longest_wait: Duration::from_secs(2),
         at_once: 4,
     }
 }

@@ -11,6 +11,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
 
 /// What goes wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +32,16 @@ pub(crate) enum Fault {
     Replace(Vec<u8>),
     /// `Range` is ignored: the whole file comes, cut after so many bytes.
     WholeTruncated(usize),
-    /// Redirected to this URL.
+    /// Redirected to this URL; a `{path}` in it becomes the path that was asked for.
     Redirect(String),
+    /// This status, with `Retry-After`.
+    RetryAfter(u16, String),
+    /// An HTML page in place of the file.
+    Page(String),
+    /// The body comes a byte at a time, with this pause behind each.
+    Trickle(Duration),
+    /// What was asked for by `Range` is answered as a range, but this one is said and given.
+    WrongRange(String, usize),
 }
 
 /// A request that was seen.
@@ -40,6 +51,8 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     /// First byte asked for by `Range`.
     pub(crate) from: Option<usize>,
+    /// Whether that was only to be answered for the same version of the file (`If-Range`).
+    pub(crate) if_range: bool,
 }
 
 #[derive(Debug)]
@@ -158,46 +171,91 @@ impl Drop for Server {
     }
 }
 
-fn answer(shared: &Shared, mut connection: &TcpStream) -> std::io::Result<()> {
+/// What a client asks for.
+#[derive(Debug, Default)]
+struct Asked {
+    path: String,
+    from: Option<usize>,
+    if_range: Option<String>,
+}
+
+/// Reads the head of a request; `None` where the connection was closed instead.
+fn asked(connection: &TcpStream) -> std::io::Result<Option<Asked>> {
     let mut lines = BufReader::new(connection).lines();
     let request = lines.next().unwrap_or(Ok(String::new()))?;
     let Some(path) = request.split(' ').nth(1).map(str::to_owned) else {
-        return Ok(());
+        return Ok(None);
     };
-    let mut from = None;
+    let mut asked = Asked {
+        path,
+        ..Asked::default()
+    };
     for line in lines {
         let line = line?;
-        if line.is_empty() {
+        let Some((name, value)) = line.split_once(": ") else {
             break;
-        }
-        if let Some(range) = line.to_ascii_lowercase().strip_prefix("range: bytes=") {
-            from = range.trim_end_matches('-').parse::<usize>().ok();
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "range" => {
+                let first = value.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-'));
+                asked.from = first.and_then(|first| first.parse().ok());
+            }
+            "if-range" => asked.if_range = Some(value.to_owned()),
+            _ => {}
         }
     }
-    let fault = {
-        let mut state = shared.state();
-        state.seen.push(Seen {
-            path: path.clone(),
-            from,
-        });
-        let planned = state
-            .faults
-            .iter_mut()
-            .find(|planned| planned.left > 0 && path.contains(&planned.part));
-        planned.map(|planned| {
-            planned.left -= 1;
-            planned.fault.clone()
-        })
-    };
+    Ok(Some(asked))
+}
+
+/// The fault that was planned for a path, counted down.
+fn planned(shared: &Shared, asked: &Asked) -> Option<Fault> {
+    let mut state = shared.state();
+    state.seen.push(Seen {
+        path: asked.path.clone(),
+        from: asked.from,
+        if_range: asked.if_range.is_some(),
+    });
+    let planned = state
+        .faults
+        .iter_mut()
+        .find(|planned| planned.left > 0 && asked.path.contains(&planned.part))?;
+    planned.left -= 1;
+    Some(planned.fault.clone())
+}
+
+fn answer(shared: &Shared, mut connection: &TcpStream) -> std::io::Result<()> {
+    let Some(asked) = asked(connection)? else { return Ok(()) };
+    let fault = planned(shared, &asked);
     match &fault {
         Some(Fault::Silence) => {
             shared.wait_until_over();
             return Ok(());
         }
         Some(Fault::Status(status)) => return head(connection, &format!("{status} Fault"), "", 0),
-        Some(Fault::Redirect(url)) => return head(connection, "302 Found", &format!("Location: {url}\r\n"), 0),
+        Some(Fault::RetryAfter(status, when)) => {
+            return head(
+                connection,
+                &format!("{status} Fault"),
+                &format!("Retry-After: {when}\r\n"),
+                0,
+            );
+        }
+        Some(Fault::Page(page)) => {
+            head(
+                connection,
+                "200 OK",
+                "Content-Type: text/html; charset=utf-8\r\n",
+                page.len(),
+            )?;
+            return connection.write_all(page.as_bytes());
+        }
+        Some(Fault::Redirect(url)) => {
+            let url = url.replace("{path}", asked.path.trim_start_matches('/'));
+            return head(connection, "302 Found", &format!("Location: {url}\r\n"), 0);
+        }
         _ => {}
     }
+    let path = asked.path.split('?').next().unwrap_or_default();
     let mut content = match (&fault, std::fs::read(shared.root.join(path.trim_start_matches('/')))) {
         (Some(Fault::Replace(content)), _) => content.clone(),
         (_, Ok(content)) => content,
@@ -206,28 +264,56 @@ fn answer(shared: &Shared, mut connection: &TcpStream) -> std::io::Result<()> {
     if let Some(Fault::Corrupt(at)) = fault {
         content[at] ^= 0x55;
     }
-    let ranged = !matches!(fault, Some(Fault::WholeTruncated(_)));
-    let body = match from.filter(|_| ranged) {
-        Some(from) if from >= content.len() => return head(connection, "416 Range Not Satisfiable", "", 0),
-        Some(from) => {
+    let tag = format!("\"{}\"", &hex::encode(Sha256::digest(&content))[..16]);
+    let same = asked.if_range.as_ref().is_none_or(|wanted| *wanted == tag);
+    let ranged = same && !matches!(fault, Some(Fault::WholeTruncated(_)));
+    let body = match (&fault, asked.from.filter(|_| ranged)) {
+        (Some(Fault::WrongRange(said, first)), Some(_)) => {
+            let fields = format!("Content-Range: {said}\r\n");
+            head(connection, "206 Partial Content", &fields, content.len() - first)?;
+            &content[*first..]
+        }
+        (_, Some(from)) if from >= content.len() => {
+            let fields = format!("Content-Range: bytes */{}\r\n", content.len());
+            return head(connection, "416 Range Not Satisfiable", &fields, 0);
+        }
+        (_, Some(from)) => {
             let last = content.len() - 1;
-            let range = format!("Content-Range: bytes {from}-{last}/{}\r\n", content.len());
-            head(connection, "206 Partial Content", &range, content.len() - from)?;
+            let fields = format!(
+                "Content-Range: bytes {from}-{last}/{}\r\nETag: {tag}\r\n",
+                content.len()
+            );
+            head(connection, "206 Partial Content", &fields, content.len() - from)?;
             &content[from..]
         }
-        None => {
-            head(connection, "200 OK", "", content.len())?;
+        (_, None) => {
+            head(connection, "200 OK", &format!("ETag: {tag}\r\n"), content.len())?;
             &content[..]
         }
     };
+    send(shared, connection, body, fault.as_ref())
+}
+
+/// Sends a body the way the fault wants it.
+fn send(shared: &Shared, mut connection: &TcpStream, body: &[u8], fault: Option<&Fault>) -> std::io::Result<()> {
     match fault {
         Some(Fault::Truncate(after) | Fault::WholeTruncated(after)) => {
-            connection.write_all(&body[..after.min(body.len())])?;
+            connection.write_all(&body[..(*after).min(body.len())])?;
             connection.shutdown(Shutdown::Both)
         }
         Some(Fault::Stall(after)) => {
-            connection.write_all(&body[..after.min(body.len())])?;
+            connection.write_all(&body[..(*after).min(body.len())])?;
             shared.wait_until_over();
+            Ok(())
+        }
+        Some(Fault::Trickle(pause)) => {
+            for byte in body {
+                connection.write_all(&[*byte])?;
+                std::thread::sleep(*pause);
+                if shared.state().over {
+                    break;
+                }
+            }
             Ok(())
         }
         _ => connection.write_all(body),
