@@ -6,6 +6,9 @@ pub mod digest;
 /// Who signed it: OpenPGP.
 pub mod openpgp;
 
+/// What a publisher says its archives are: lists of digests.
+pub mod sums;
+
 /// A suite's signed table of contents: `InRelease`.
 pub mod release;
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use pgp::composed::{CleartextSignedMessage, SignedPublicKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::Signature;
@@ -39,6 +39,33 @@ impl Keyring {
             let mut found = Certificate::load(&mut armored.as_bytes()).context("reading the built-in Debian keys")?;
             certificates.append(&mut found);
         }
+        Ok(Self { certificates })
+    }
+
+    /// The key with a fingerprint (40 hex digits), out of the file that should hold it and nothing else.
+    pub fn publisher(path: &Path, fingerprint: &str) -> Result<Self> {
+        let content = std::fs::read(path).map_err(|error| {
+            input_error!(
+                "the key {fingerprint} is not here: {}: {error}; put the publisher's public key there",
+                path.display()
+            )
+        })?;
+        let keyring = Self::read(&content)
+            .map_err(|error| input_error!("{} holds no OpenPGP public key: {error}", path.display()))?;
+        let found = keyring.fingerprints();
+        if found != [fingerprint] {
+            bail_input!(
+                "{} holds {}, not the key {fingerprint}: take the publisher's own",
+                path.display(),
+                found.join(", ")
+            );
+        }
+        Ok(keyring)
+    }
+
+    /// The keys in bytes, armored or binary.
+    pub fn read(mut content: &[u8]) -> Result<Self> {
+        let certificates = Certificate::load(&mut content).map_err(|error| anyhow!("{error}"))?;
         Ok(Self { certificates })
     }
 
@@ -96,6 +123,58 @@ impl Keyring {
         // What is signed is the text with the line endings of RFC 9580, section 5.2.4.
         Ok(content.replace("\r\n", "\n"))
     }
+
+    /// Who of the trusted signed `data`, by a detached signature (armored or binary, of any number of keys).
+    ///
+    /// A key counts if it was valid when the signature was made: one that has expired since then still does, as for
+    /// gpgv(1); unlike there, one that had expired by then does not. A revoked key counts no more, unless it was only
+    /// retired or superseded after the signature. `what` names the signature in errors, which are
+    /// [`crate::failure::InputError`]s.
+    pub fn verify_detached(&self, what: &str, data: &[u8], mut signature: &[u8]) -> Result<Signer> {
+        let signatures = rpgpie::signature::load(&mut signature)
+            .map_err(|error| input_error!("{what} is not an OpenPGP signature ({error})"))?;
+        let candidates = self.issuers(&signatures);
+        let trusted = self.fingerprints().join(", ");
+        if candidates.is_empty() {
+            bail_input!(
+                "{what} is by {}, not by the trusted key {trusted}: what it signs is not the publisher's",
+                signers(&signatures)
+            );
+        }
+        let valid = rpgpie::detached::verify(data, &signatures, &candidates)
+            .map_err(|error| input_error!("{what} cannot be verified: {error}"))?;
+        // Nobody's signature is no signature: an empty list is not a success.
+        let good = valid
+            .iter()
+            .filter(|verified| is_strong(&verified.sig))
+            .max_by_key(|verified| verified.sig.created().map(pgp::types::Timestamp::as_secs));
+        let Some(good) = good else {
+            bail_input!(
+                "{what} claims to be by the trusted key {trusted}, but is not good: what it signs was changed, or the key \
+                 had expired or was revoked; nothing of it was used"
+            );
+        };
+        let primary = good.certs.first().map(|certificate| certificate.fingerprint());
+        Ok(Signer {
+            key: primary
+                .context("naming who signed: there is no key")?
+                .to_string()
+                .to_uppercase(),
+            component: good.component.to_string().to_uppercase(),
+            at: good.sig.created().map_or(0, |at| i64::from(at.as_secs())),
+        })
+    }
+}
+
+/// Who made a good signature, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signer {
+    /// Fingerprint of the primary key, upper-case hex.
+    pub key: String,
+    /// Fingerprint of the key that signed: the primary one or a subkey of it.
+    pub component: String,
+    /// When it says that it was made, seconds since 1970.
+    pub at: i64,
 }
 
 /// Whether a signature claims to be by one of a certificate's keys.
