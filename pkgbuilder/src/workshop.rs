@@ -11,8 +11,8 @@ use crate::assemble::{self, DiskImage, squashfs};
 use crate::compose::Input;
 use crate::definition::image::Target;
 use crate::definition::{self, Image};
-use crate::fetch::Fetcher;
 use crate::fetch::cache::Cache;
+use crate::fetch::{Fetcher, ReleaseHosts};
 use crate::package::pins::{moves as component_moves, pin_components};
 use crate::package::{self, Components};
 use crate::reporter::Reporter;
@@ -50,7 +50,8 @@ impl Workshop {
     ) -> Result<Self> {
         let lock_path = path.with_extension("lock.json");
         let lock = Lock::load(&lock_path, &image.name)?.unwrap_or_else(|| Lock::new(&image.name));
-        let fetcher = Fetcher::new(Cache::open()?, reporter.clone())?;
+        let hosts = ReleaseHosts::find(&settings.release_hosts)?;
+        let fetcher = Fetcher::through(Cache::open()?, reporter.clone(), hosts)?;
         let root = definition::root_of(path)?;
         let reporter = reporter.clone();
         Ok(Self {

@@ -50,6 +50,11 @@ pub(super) struct Inputs {
     #[arg(long, value_name = "FILE")]
     keyring: Vec<PathBuf>,
 
+    /// Reach a publisher's release host at a mirror, as in `releases.hashicorp.com=https://mirror.example.org/hashicorp`
+    /// (digests and signatures stay the publisher's; also in $COMPUTATOM_RELEASE_MIRROR).
+    #[arg(long, value_name = "HOST=URL")]
+    release_host: Vec<String>,
+
     /// Take a component from this source only, as in `nomad=go-module` (release, go-module, debian, file).
     #[arg(long, value_name = "COMPONENT=SOURCE")]
     source: Vec<String>,
@@ -66,6 +71,7 @@ impl Inputs {
         let settings = Settings {
             mirror: self.mirror.clone(),
             keyrings: self.keyring.clone(),
+            release_hosts: self.release_host.clone(),
             policy,
             ..Settings::default()
         };

@@ -53,6 +53,9 @@ pub struct Settings {
     pub snapshot: Option<String>,
     /// `--keyring`: trusted beside Debian's own keys and those of the environment (`COMPUTATOM_KEYRING`).
     pub keyrings: Vec<PathBuf>,
+    /// `--release-host`: stand-ins for publishers' hosts, over those of the environment; see
+    /// [`crate::fetch::ReleaseHosts`].
+    pub release_hosts: Vec<String>,
     /// Whether a table of contents past its `Valid-Until` is only warned about.
     pub allow_expired: bool,
     /// How much the lock binds.

@@ -87,7 +87,10 @@ mod tests {
 
     #[test]
     fn as_publishers_write_them() {
-        let text = format!("{A}  nomad_linux_arm64.zip\n{B} *nomad_linux_amd64.zip\r\n\n{}\t./x\n", B.to_uppercase());
+        let text = format!(
+            "{A}  nomad_linux_arm64.zip\n{B} *nomad_linux_amd64.zip\r\n\n{}\t./x\n",
+            B.to_uppercase()
+        );
         let sums = Sums::parse("the list", text.as_bytes()).unwrap();
         assert_eq!(sums.get("nomad_linux_arm64.zip").unwrap().hex(), A);
         assert_eq!(sums.get("nomad_linux_amd64.zip").unwrap().hex(), B);
