@@ -81,6 +81,7 @@ mod tests {
             digest: String::new(),
             source: source.to_owned(),
             origin: String::new(),
+            verified: String::new(),
         };
         let manifest = Manifest {
             format: 1,

@@ -236,6 +236,7 @@ fn of_debian(deb: &VerifiedDeb) -> Input {
             digest: format!("sha256:{}", locked.sha256),
             source: "debian".to_owned(),
             origin: format!("{} {}", locked.suite, locked.filename),
+            verified: package::sources::DEBIAN.to_owned(),
         },
     }
 }

@@ -41,4 +41,7 @@ pub struct PackageRecord {
     pub source: String,
     /// What exactly it was made from: URL path, module and toolchain.
     pub origin: String,
+    /// How that was verified: whose signature, which pinned digest.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub verified: String,
 }

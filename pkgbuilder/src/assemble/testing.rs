@@ -267,6 +267,7 @@ pub(super) fn packages() -> Vec<PackageRecord> {
         digest: format!("sha256:{}", "ab".repeat(32)),
         source: source.to_owned(),
         origin: origin.to_owned(),
+        verified: "pinned SHA-256".to_owned(),
     };
     vec![
         record(

@@ -51,7 +51,7 @@ use crate::verify::Sha256;
 use crate::{bail_input, input_error};
 
 /// Changes whenever this program packages the same input differently, so that older packages in the cache are not used.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// How components are to be had.
 #[derive(Clone, Debug)]
@@ -303,6 +303,7 @@ fn open(component: &Component, source: &Source, note: Note) -> Result<Deb> {
             digest: format!("sha256:{}", note.sha256),
             source: source.name().to_owned(),
             origin: note.origin,
+            verified: sources::verification(component, source),
         },
         control: stanza(deb.control()),
         path: note.path,

@@ -13,6 +13,7 @@ use crate::definition::Image;
 use crate::definition::image::{Component, GoModule, Source};
 use crate::fetch::Fetcher;
 use crate::package::sources::go_module::COMMIT;
+use crate::package::sources::release;
 use crate::resolve::Lock;
 use crate::resolve::lock::{LockedComponent, LockedModule, LockedRelease};
 
@@ -160,12 +161,19 @@ pub(super) fn of(component: &Component, locked: Option<&LockedComponent>, must_a
     for source in &component.sources {
         match source {
             Source::Release { sha256, .. } => {
-                for (&arch, digest) in sha256 {
-                    let Some(url) = release_url(source, &component.version, arch) else {
+                let locked = locked.filter(|locked| locked.version == component.version);
+                for arch in Arch::ALL {
+                    let Some(url) = release::url(source, &component.version, arch) else {
                         continue;
                     };
-                    let sha256 = digest.clone();
-                    pinned.release.insert(arch, LockedRelease { url, sha256 });
+                    // What the definition does not say was pinned from the publisher's list.
+                    let locked = locked
+                        .and_then(|locked| locked.release.get(&arch))
+                        .filter(|release| release.url == url);
+                    let digest = sha256.get(&arch).or(locked.map(|release| &release.sha256));
+                    if let Some(sha256) = digest.cloned() {
+                        pinned.release.insert(arch, LockedRelease { url, sha256 });
+                    }
                 }
             }
             Source::GoModule(go) => {
@@ -214,20 +222,6 @@ fn agrees(go: &GoModule, locked: &LockedModule) -> bool {
 /// are as they are.
 pub(super) fn worth_locking(pinned: &LockedComponent) -> bool {
     pinned.go_module.is_some() || !pinned.release.is_empty()
-}
-
-/// The address of a release archive.
-fn release_url(source: &Source, version: &str, arch: Arch) -> Option<String> {
-    let Source::Release { url, arch_names, .. } = source else {
-        return None;
-    };
-    let names = arch.names();
-    let spelled = match arch_names.as_str() {
-        "hashicorp" => names.hashicorp,
-        "goreleaser" => names.goreleaser,
-        _ => names.debian,
-    };
-    Some(url.replace("{version}", version).replace("{arch}", spelled))
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 /// The publisher's archive.
 pub mod release;
 
+/// What the publisher says about its archives.
+mod published;
+
 /// The publisher's Go module, built here.
 pub mod go_module;
 
@@ -60,7 +63,7 @@ pub fn give(
     pinned: &mut LockedComponent,
 ) -> Result<Attempt> {
     match source {
-        Source::Release { .. } => release::give(bench, component, pinned),
+        Source::Release { sums, .. } => release::give(bench, component, sums.as_ref(), pinned),
         Source::GoModule(module) => go_module::give(bench, component, module, pinned),
         // The solver finds, pins and verifies it with all the others.
         Source::Debian { package } => Ok(Attempt::Debian(package.clone())),
@@ -101,6 +104,29 @@ pub fn pin(
 ) -> Result<Option<Attempt>> {
     match source {
         Source::GoModule(module) => go_module::pin(bench, component, module, pinned),
-        Source::Release { .. } | Source::Debian { .. } | Source::File { .. } => Ok(None),
+        Source::Release { .. } => release::pin(bench, component, source, pinned),
+        Source::Debian { .. } | Source::File { .. } => Ok(None),
     }
 }
+
+/// How what a source gives is verified, for manifests.
+pub fn verification(component: &Component, source: &Source) -> String {
+    match source {
+        Source::Release { sums: Some(list), .. } => {
+            let name = list.url.rsplit('/').next().unwrap_or(&list.url);
+            let name = name.replace("{version}", &component.version);
+            match &list.key {
+                Some(key) => format!("pinned SHA-256, equal to {name} signed by OpenPGP key {key}"),
+                None => format!("pinned SHA-256 ({name} is not signed by the publisher)"),
+            }
+        }
+        Source::Release { sums: None, .. } => "pinned SHA-256 (the publisher signs nothing)".to_owned(),
+        Source::GoModule(_) => "h1 sums of the module and SHA-256 of its go.sum, both pinned".to_owned(),
+        Source::File { sha256, .. } if sha256.is_empty() => "built by this checkout".to_owned(),
+        Source::File { .. } => "pinned SHA-256".to_owned(),
+        Source::Debian { .. } => DEBIAN.to_owned(),
+    }
+}
+
+/// How packages of the archive are verified, for manifests.
+pub const DEBIAN: &str = "SHA-256 pinned from Packages of a signed InRelease";

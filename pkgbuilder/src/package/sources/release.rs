@@ -6,13 +6,15 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use computatom_spec::arch::Arch;
 
+use super::published::Published;
 use super::{Attempt, Workbench};
-use crate::definition::image::Component;
+use crate::definition::image::{Component, Source, Sums as List};
 use crate::fetch::Request;
 use crate::package::date;
 use crate::package::recipe::{self, Payload};
-use crate::resolve::lock::LockedComponent;
+use crate::resolve::lock::{LockedComponent, LockedRelease};
 use crate::verify::Sha256;
 use crate::{bail_input, input_error};
 
@@ -33,13 +35,27 @@ pub fn ready(bench: &Workbench<'_>, pinned: &LockedComponent) -> Result<bool> {
     Ok(bench.fetcher.cache().get(&release.sha256.parse()?).is_some())
 }
 
-/// Fetches the archive and takes out what the recipe wants.
-pub fn give(bench: &Workbench<'_>, component: &Component, pinned: &LockedComponent) -> Result<Attempt> {
+/// Fetches the archive and takes out what the recipe wants. Where the publisher signs a list of digests, that must say
+/// what is pinned.
+pub fn give(
+    bench: &Workbench<'_>,
+    component: &Component,
+    list: Option<&List>,
+    pinned: &LockedComponent,
+) -> Result<Attempt> {
     let (name, version, arch) = (&component.name, &component.version, bench.arch);
     let Some(release) = pinned.release.get(&arch) else {
         return Ok(Attempt::Absent(format!("no archive of {version} for {arch} is pinned")));
     };
     let sha256: Sha256 = release.sha256.parse()?;
+    // A list that nobody signed says no more than the archive itself.
+    if let Some(list) = list.filter(|list| list.key.is_some()) {
+        match Published::get(bench, component, list)? {
+            Ok(published) => published.confirm(component, file_name(&release.url), &sha256)?,
+            Err(Attempt::Absent(reason)) => return Ok(Attempt::Unreachable(reason)),
+            Err(attempt) => return Ok(attempt),
+        }
+    }
     let request = Request {
         urls: vec![release.url.clone()],
         sha256: Some(sha256),
@@ -55,7 +71,7 @@ pub fn give(bench: &Workbench<'_>, component: &Component, pinned: &LockedCompone
         .as_ref()
         .ok_or_else(|| input_error!("{name} has no recipe"))?;
     let wanted = recipe::wanted(recipe);
-    let label = release.url.rsplit('/').next().unwrap_or(&release.url);
+    let label = file_name(&release.url);
     let (files, epoch) = unpack(&fetched.path, label, &wanted).with_context(|| format!("unpacking {label}"))?;
     let payload = Payload {
         files,
@@ -64,6 +80,55 @@ pub fn give(bench: &Workbench<'_>, component: &Component, pinned: &LockedCompone
     };
     let identity = format!("release sha256:{sha256}");
     Ok(Attempt::Payload { payload, identity })
+}
+
+/// Pins the archives of all architectures that the publisher's list of digests has; what came of it where that is
+/// impossible now.
+pub fn pin(
+    bench: &Workbench<'_>,
+    component: &Component,
+    source: &Source,
+    pinned: &mut LockedComponent,
+) -> Result<Option<Attempt>> {
+    let Source::Release { sums: Some(list), .. } = source else {
+        return Ok(None);
+    };
+    if pinned.release.contains_key(&bench.arch) || bench.locked {
+        return Ok(None);
+    }
+    let published = match Published::get(bench, component, list)? {
+        Ok(published) => published,
+        Err(attempt) => return Ok(Some(attempt)),
+    };
+    for arch in Arch::ALL {
+        let Some(url) = url(source, &component.version, arch) else {
+            continue;
+        };
+        if let Some(sha256) = published.digest(file_name(&url)) {
+            let sha256 = sha256.hex();
+            pinned.release.entry(arch).or_insert(LockedRelease { url, sha256 });
+        }
+    }
+    Ok(None)
+}
+
+/// The address of a source's archive of a version for an architecture.
+pub fn url(source: &Source, version: &str, arch: Arch) -> Option<String> {
+    let Source::Release { url, arch_names, .. } = source else {
+        return None;
+    };
+    let names = arch.names();
+    let spelled = match arch_names.as_str() {
+        "hashicorp" => names.hashicorp,
+        "goreleaser" => names.goreleaser,
+        _ => names.debian,
+    };
+    Some(url.replace("{version}", version).replace("{arch}", spelled))
+}
+
+/// The last part of a URL.
+fn file_name(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
 }
 
 /// Takes the wanted files out of an archive whose kind `name` tells; also the newest time stamp in it.
