@@ -9,6 +9,7 @@ build_packages=(gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross xz-uti
 test_packages=(
   shellcheck lintian dpkg-dev apt-utils mmdebstrap dash busybox-static util-linux
   bsdextrautils mawk binutils systemd zstd xz-utils
+  faketime sqv
   squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpgv
   qemu-system-arm qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
 )
@@ -72,4 +73,26 @@ need_cargo_tool() {
   [ -x "$tools/bin/$1" ] && [ "$("$tools/bin/$1" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)" = "$2" ] && return
   say "building $1 $2 (once)"
   cargo install --quiet --locked --root "$tools" --version "$2" "$1"
+}
+
+# Release binaries must not tell where they were made: the checkout, Cargo's crates and Rust's own sources get the same
+# names everywhere, in Rust (panic messages) and in C (__FILE__).
+anonymous_paths() {
+  local sysroot source flags=() cflags=()
+  cargo fetch --quiet --locked
+  sysroot=$(rustc --print sysroot)
+  # Only a toolchain with the component rust-src knows another name for Rust's sources than /rustc/COMMIT.
+  source=$(rustc --version --verbose | sed -n 's/^commit-hash: //p')
+  flags+=("--remap-path-prefix=$sysroot/lib/rustlib/src/rust=/rustc/$source")
+  for source in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
+    flags+=("--remap-path-prefix=$source=/crates")
+    cflags+=("-ffile-prefix-map=$source=/crates")
+  done
+  flags+=("--remap-path-prefix=$PWD=/computatom")
+  cflags+=("-ffile-prefix-map=$PWD=/computatom")
+  # Separated as Cargo wants it, because paths may have spaces.
+  CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}")
+  export CARGO_ENCODED_RUSTFLAGS
+  # The C compiler's wrapper splits at spaces; a path with some stays as it is there.
+  export CFLAGS="${cflags[*]}"
 }

@@ -18,6 +18,9 @@ pub mod verify;
 /// Upstream binaries to reproducible .debs.
 pub mod package;
 
+/// A folder of .debs to a signed apt repository.
+pub mod repository;
+
 /// .debs to a root file system in memory.
 pub mod compose;
 

@@ -16,6 +16,7 @@ use crate::fetch::{Fetcher, ReleaseHosts};
 use crate::package::pins::{moves as component_moves, pin_components};
 use crate::package::{self, Components};
 use crate::reporter::Reporter;
+use crate::repository::{self, SigningKey};
 use crate::resolve::{self, LocalPackage, Lock, Policy, Settings};
 use crate::verify::deb::VerifiedDeb;
 use crate::{bail_input, compose, interrupt};
@@ -150,6 +151,23 @@ impl Workshop {
         }
         self.save_lock(&before)?;
         Ok(written)
+    }
+
+    /// Makes the folder of packages an apt repository of all that lie there, signed by `key`.
+    pub fn repository(&self, folder: &Path, key: &SigningKey) -> Result<()> {
+        let made = repository::update(folder, key, self.fetcher.cache(), &self.reporter)?;
+        if made.changed {
+            let architectures: Vec<&str> = made.architectures.iter().map(String::as_str).collect();
+            self.reporter.step(format_args!(
+                "{} is an apt repository of {} package{} ({}), signed by {}",
+                folder.display(),
+                made.packages,
+                if made.packages == 1 { "" } else { "s" },
+                architectures.join(", "),
+                key.fingerprint()
+            ));
+        }
+        Ok(())
     }
 
     /// Composes the root and assembles the disk image with its companions in `out`.

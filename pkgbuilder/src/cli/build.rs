@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::options::{Definition, Inputs};
+use super::options::{Definition, Inputs, Signing};
 use crate::reporter::Reporter;
 
-/// Build the packages and the disk image of a definition.
+/// Build the packages (an apt repository, see `pkgbuilder packages --help`) and the disk image of a definition.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -21,6 +21,9 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     inputs: Inputs,
+
+    #[command(flatten)]
+    signing: Signing,
 
     /// Build this target only [default: all of the definition]
     #[arg(long, value_name = "NAME")]
@@ -42,7 +45,7 @@ impl Arguments {
             &self.inputs,
             self.target.as_deref(),
             &self.out,
-            true,
+            Some(&self.signing),
             self.json,
             reporter,
         )

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 
-use super::options::{Definition, Inputs};
+use super::options::{Definition, Inputs, Signing};
 use crate::atomic;
 use crate::reporter::Reporter;
 
@@ -42,29 +42,36 @@ impl Arguments {
             &self.inputs,
             self.target.as_deref(),
             &self.out,
-            false,
+            None,
             self.json,
             reporter,
         )
     }
 }
 
-/// What `build` and `image` share.
+/// What `build` and `image` share; packages are written and signed as `with_packages` says, if it does.
 pub(super) fn build(
     definition: &Definition,
     inputs: &Inputs,
     target: Option<&str>,
     out: &Path,
-    with_packages: bool,
+    with_packages: Option<&Signing>,
     json: bool,
     reporter: &Reporter,
 ) -> Result<()> {
     let mut workshop = inputs.workshop(definition, false, reporter)?;
     let targets = workshop.targets(target)?;
     atomic::check_writable(out)?;
+    let folder = out.join("packages");
+    let key = with_packages
+        .map(|signing| signing.open(&folder, reporter))
+        .transpose()?;
     let mut made = Vec::new();
     for target in targets {
-        let inputs = workshop.inputs(&target, with_packages.then(|| out.join("packages")))?;
+        let inputs = workshop.inputs(&target, key.as_ref().map(|_| folder.clone()))?;
+        if let Some(key) = &key {
+            workshop.repository(&folder, key)?;
+        }
         made.push(workshop.image(&target, &inputs, out)?);
     }
     if json {

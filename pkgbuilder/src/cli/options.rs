@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::definition::{self, Image};
 use crate::reporter::Reporter;
+use crate::repository::{self, SigningKey};
 use crate::resolve::{Policy, Settings};
 use crate::workshop::Workshop;
 use crate::{assemble, input_error};
@@ -32,6 +33,22 @@ impl Definition {
     /// The definition, evaluated and validated.
     pub(super) fn load(&self) -> Result<Image> {
         definition::load(&self.path()?, self.site.as_deref(), assemble::boards::names())
+    }
+}
+
+/// Who signs the repository of the packages.
+#[derive(Debug, Args)]
+pub(super) struct Signing {
+    /// OpenPGP secret key that signs the apt repository [default: one made once, in $XDG_DATA_HOME/computatom/]
+    #[arg(long = "signing-key", value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+impl Signing {
+    /// The key for the repository in `folder`; both are looked at before long work whose result goes there.
+    pub(super) fn open(&self, folder: &Path, reporter: &Reporter) -> Result<SigningKey> {
+        repository::check(folder)?;
+        SigningKey::open(self.key.as_deref(), reporter)
     }
 }
 

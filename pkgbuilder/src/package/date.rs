@@ -14,17 +14,31 @@ pub struct ChangelogDate(pub i64);
 
 impl fmt::Display for ChangelogDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, seconds) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
-        let (year, month, day) = civil(days);
-        // 1970-01-01 was a Thursday.
-        let weekday = WEEKDAYS[usize::try_from(days.rem_euclid(7)).expect("0 to 6")];
-        let month = MONTHS[usize::from(month) - 1];
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(
-            f,
-            "{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} +0000"
-        )
+        write(f, self.0, "+0000")
     }
+}
+
+/// A moment, displayed as a repository's `Release` has it: as in changelogs, but for the zone's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleaseDate(pub i64);
+
+impl fmt::Display for ReleaseDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(f, self.0, "UTC")
+    }
+}
+
+fn write(f: &mut fmt::Formatter<'_>, epoch: i64, zone: &str) -> fmt::Result {
+    let (days, seconds) = (epoch.div_euclid(DAY), epoch.rem_euclid(DAY));
+    let (year, month, day) = civil(days);
+    // 1970-01-01 was a Thursday.
+    let weekday = WEEKDAYS[usize::try_from(days.rem_euclid(7)).expect("0 to 6")];
+    let month = MONTHS[usize::from(month) - 1];
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    write!(
+        f,
+        "{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} {zone}"
+    )
 }
 
 /// Seconds since 1970 of a date and time in UTC; `None` where there is no such moment.
@@ -105,6 +119,7 @@ mod tests {
         let moment = rfc3339("2025-09-09T14:36:45Z").unwrap();
         assert_eq!(moment, 1_757_428_605);
         assert_eq!(ChangelogDate(moment).to_string(), "Tue, 09 Sep 2025 14:36:45 +0000");
+        assert_eq!(ReleaseDate(moment).to_string(), "Tue, 09 Sep 2025 14:36:45 UTC");
         assert_eq!(compact(moment), "20250909143645");
         assert_eq!(ChangelogDate(0).to_string(), "Thu, 01 Jan 1970 00:00:00 +0000");
         assert_eq!(rfc3339("2024-02-29T00:00:00.5Z"), Some(1_709_164_800));

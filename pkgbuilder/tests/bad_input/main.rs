@@ -134,6 +134,7 @@ impl World {
         command
             .current_dir(self.checkout())
             .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
+            .env("XDG_DATA_HOME", self.folder.path().join("data"))
             .env("COMPUTATOM_STALL_SECONDS", "0.5");
         for name in ["COMPUTATOM_MIRROR", "COMPUTATOM_SNAPSHOT", "COMPUTATOM_KEYRING"] {
             command.env_remove(name);

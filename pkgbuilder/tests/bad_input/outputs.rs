@@ -97,7 +97,62 @@ fn two_builds_at_once() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     world.assert_cache_is_valid();
-    let names: Vec<_> = content_of(&world.checkout().join("out")).into_keys().collect();
     let packages = world.checkout().join("out/packages");
-    assert_eq!(names, [packages.join(""), packages.join("hello_1.0-1_arm64.deb")]);
+    let names: Vec<_> = content_of(&packages).into_keys().collect();
+    for name in ["hello_1.0-1_arm64.deb", "computatom.asc", "dists/computatom/InRelease"] {
+        assert!(names.contains(&packages.join(name)), "{names:?}");
+    }
+    let hidden = |path: &Path| path.file_name().unwrap().as_encoded_bytes().starts_with(b".");
+    assert!(
+        !names.iter().any(|path| hidden(path)),
+        "nothing half-written: {names:?}"
+    );
+    let keys: Vec<_> = content_of(&world.folder.path().join("data")).into_keys().collect();
+    let data = world.folder.path().join("data/computatom");
+    assert_eq!(keys, [data.join(""), data.join("signing-key.asc")], "one key for all");
+}
+
+#[test]
+fn a_folder_of_packages_that_holds_foreign_files() {
+    let (world, digest) = hello::world();
+    world.define(&[("components", &hello::component(&world, &digest.hex()))]);
+    let packages = world.checkout().join("out/packages");
+    fs::create_dir_all(&packages).unwrap();
+    // What is no package is left alone, and said.
+    fs::write(packages.join("notes.txt"), "mine").unwrap();
+    let said = world.succeeds(world.command("packages", &[]));
+    assert_says(&said, &["left alone in out/packages, as no packages: notes.txt\n"]);
+    assert_says(
+        &said,
+        &["out/packages is an apt repository of 1 package (arm64), signed by "],
+    );
+    assert_eq!(fs::read(packages.join("notes.txt")).unwrap(), b"mine");
+    // What only seems to be one would be missed.
+    fs::write(packages.join("hello_9_arm64.deb"), "mine, too").unwrap();
+    let said = world.refuses(world.command("packages", &[]), 2);
+    assert_says(
+        &said,
+        &[
+            "out/packages/hello_9_arm64.deb is not a package (",
+            "move the file away",
+        ],
+    );
+    fs::remove_file(packages.join("hello_9_arm64.deb")).unwrap();
+    // Somebody else's repository in our place.
+    let suite = packages.join("dists/computatom");
+    fs::remove_dir_all(&suite).unwrap();
+    fs::create_dir(&suite).unwrap();
+    fs::write(suite.join("Release"), "Origin: Mine\n").unwrap();
+    for subcommand in ["packages", "build"] {
+        world.server.seen();
+        let said = world.refuses(world.command(subcommand, &[]), 2);
+        assert_says(
+            &said,
+            &[
+                "out/packages/dists/computatom is not a repository that pkgbuilder made",
+                "--out DIR",
+            ],
+        );
+        assert_eq!(world.server.seen(), [], "it is known before any work is done");
+    }
 }
