@@ -389,7 +389,8 @@ fn logger(process: &mut Process<'_>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use crate::commands::oracle::{ours, same};
+    use super::*;
+    use crate::commands::oracle::{ours, same, with_process};
 
     #[test]
     fn accounts() {
@@ -423,5 +424,21 @@ mod tests {
         same(&[], &["sleep", "0"], "");
         assert_eq!(ours(&[], &["uname", "-sm"], "").stdout, "Linux x86_64\n");
         assert_eq!(ours(&[], &["nproc"], "").stdout, "1\n");
+    }
+    #[test]
+    fn uname_names_the_kernel_of_the_machine_whatever_modules_lie_about() {
+        let shown = |option: &str| {
+            with_process(&["uname", option], b"", |process| {
+                process.system.kernel = "6.12.48+deb13-arm64".to_owned();
+                process.system.arch = "arm64".to_owned();
+                let other = "/usr/lib/modules/9.9-other/kernel";
+                process.system.tree.mkdir_all(other, 0o755).unwrap();
+                assert_eq!(uname(process), Ok(0));
+                String::from_utf8(process.stdout.clone()).unwrap()
+            })
+        };
+        assert_eq!(shown("-r"), "6.12.48+deb13-arm64\n");
+        assert_eq!(shown("-srm"), "Linux 6.12.48+deb13-arm64 aarch64\n");
+        assert!(shown("-a").contains(" 6.12.48+deb13-arm64 "));
     }
 }

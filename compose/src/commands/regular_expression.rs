@@ -18,6 +18,9 @@ pub(crate) enum Dialect {
     Basic,
     /// `grep -E`, `sed -E`.
     Extended,
+    /// `find -regex`: groups and alternatives as in basic ones, `+` and `?` as in extended ones, no intervals and no
+    /// classes (GNU's `RE_SYNTAX_EMACS`).
+    Emacs,
     /// Extended, with C escapes also inside of brackets.
     Awk,
     /// `grep -F`.
@@ -162,7 +165,8 @@ fn translate(text: &str, dialect: Dialect) -> Result<String, String> {
     }
     let mut translation = Translation {
         rest: text,
-        extended: dialect != Dialect::Basic,
+        dialect,
+        extended: matches!(dialect, Dialect::Extended | Dialect::Awk),
         awk: dialect == Dialect::Awk,
         out: String::new(),
         atom: None,
@@ -180,6 +184,7 @@ fn byte_escape(byte: u8) -> String {
 
 struct Translation<'a> {
     rest: &'a str,
+    dialect: Dialect,
     extended: bool,
     awk: bool,
     out: String,
@@ -200,7 +205,7 @@ impl Translation<'_> {
                 '[' => self.bracket()?,
                 '.' => self.push_atom("."),
                 '*' if self.atom.is_some() => self.quantify("*"),
-                '+' | '?' if self.extended && self.atom.is_some() => self.quantify(&next.to_string()),
+                '+' | '?' if self.dialect != Dialect::Basic && self.atom.is_some() => self.quantify(&next.to_string()),
                 '{' if self.extended && self.atom.is_some() => self.interval("}"),
                 '(' if self.extended => self.open_group(),
                 ')' if self.extended && !self.open.is_empty() => self.close_group()?,
@@ -241,9 +246,9 @@ impl Translation<'_> {
         match next {
             '(' if !self.extended => self.open_group(),
             ')' if !self.extended => self.close_group()?,
-            '{' if !self.extended && !at_start => self.interval("\\}"),
+            '{' if self.dialect == Dialect::Basic && !at_start => self.interval("\\}"),
             '|' if !self.extended => self.alternative(),
-            '+' | '?' if !self.extended && self.atom.is_some() => self.quantify(&next.to_string()),
+            '+' | '?' if self.dialect == Dialect::Basic && self.atom.is_some() => self.quantify(&next.to_string()),
             '1'..='9' => return Err(format!("back-reference \\{next}")),
             'w' | 'W' | 's' | 'S' if !self.awk => self.push_atom(&format!("\\{next}")),
             'b' | 'B' if !self.awk => self.anchor_inside(&format!("\\{next}")),
@@ -346,7 +351,7 @@ impl Translation<'_> {
             match bytes {
                 [] => return Err("unmatched [".to_owned()),
                 [b']', ..] if !first => break,
-                [b'[', b':', ..] => {
+                [b'[', b':', ..] if self.dialect != Dialect::Emacs => {
                     let end = self.rest.find(":]").ok_or("unmatched [:")?;
                     class.push_str(&self.rest[..end + 2]);
                     self.rest = &self.rest[end + 2..];
@@ -447,7 +452,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_pattern_panics(pattern in ".{0,20}", text in ".{0,20}") {
-            for dialect in [Dialect::Basic, Dialect::Extended, Dialect::Awk] {
+            for dialect in [Dialect::Basic, Dialect::Extended, Dialect::Emacs, Dialect::Awk] {
                 if let Ok(pattern) = Pattern::new(&pattern, dialect, false) {
                     pattern.captures(text.as_bytes(), 0);
                 }

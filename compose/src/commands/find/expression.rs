@@ -196,6 +196,7 @@ pub(super) fn parse(process: &Process<'_>, words: &[String]) -> Result<(Expressi
             depth_first: false,
         },
         acts: false,
+        dialect: Dialect::Emacs,
     };
     let print = || Expression::Test(std::rc::Rc::new(Test::Print(b'\n')));
     if words.is_empty() {
@@ -216,6 +217,8 @@ struct Parser<'a, 'b> {
     words: &'a [String],
     global: Global,
     acts: bool,
+    /// What `-regex` is written in from here on (`-regextype`).
+    dialect: Dialect,
 }
 
 impl Parser<'_, '_> {
@@ -316,24 +319,27 @@ impl Parser<'_, '_> {
             "-xdev" | "-mount" | "-noleaf" | "-ignore_readdir_race" | "-true" => Test::True,
             "-regextype" => {
                 let kind = self.next(word)?;
-                if !["posix-extended", "egrep", "posix-egrep"].contains(&kind.as_str()) {
-                    return Err(self.process.unsupported(format!("-regextype {kind}")));
-                }
+                self.dialect = match kind.as_str() {
+                    "findutils-default" | "emacs" => Dialect::Emacs,
+                    "posix-basic" => Dialect::Basic,
+                    "posix-extended" => Dialect::Extended,
+                    _ => return Err(self.process.unsupported(format!("-regextype {kind}"))),
+                };
                 Test::True
             }
             "-false" => Test::False,
             "-name" | "-iname" => Test::Name(self.wildcard(word, word == "-iname")?),
             "-path" | "-wholename" | "-ipath" => Test::Path(self.wildcard(word, word == "-ipath")?),
             "-lname" => Test::LinkName(self.wildcard(word, false)?),
-            "-regex" => {
+            "-regex" | "-iregex" => {
                 let text = self.next(word)?;
                 let flags = Flags {
-                    ignore_case: false,
+                    ignore_case: word == "-iregex",
                     multiline: false,
                     extent: Extent::All,
                 };
-                let unknown = |what| self.process.unsupported(format!("-regex '{text}' ({what})"));
-                Test::Regex(Pattern::with(&text, Dialect::Basic, flags).map_err(unknown)?)
+                let unknown = |what| self.process.unsupported(format!("{word} '{text}' ({what})"));
+                Test::Regex(Pattern::with(&text, self.dialect, flags).map_err(unknown)?)
             }
             "-type" => Test::Type(
                 self.next(word)?

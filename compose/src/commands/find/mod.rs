@@ -281,7 +281,7 @@ fn letter(kind: &Kind) -> char {
 
 #[cfg(test)]
 mod tests {
-    use crate::commands::oracle::{ours, real};
+    use crate::commands::oracle::{ours, real, with_process};
 
     const START: &[&str] = &[
         "a=1",
@@ -363,5 +363,45 @@ mod tests {
         ] {
             same(&line.split(' ').collect::<Vec<_>>());
         }
+    }
+    #[test]
+    fn regular_expressions_are_of_the_type_asked_for() {
+        for line in [
+            "find . -regex ./a+b",
+            r"find . -regex ./a\+b",
+            r"find . -regex ./a\{2\}b",
+            "find . -regex ./a{2}b",
+            "find . -regex ./a?b",
+            r"find . -regex ./\(ab\)+",
+            r"find . -regex ./ab\|./b",
+            "find . -regex ./ab|./b",
+            "find . -regex ./[[:alpha:]]*",
+            "find . -iregex ./A*B",
+            "find . -regextype posix-basic -regex ./a+b",
+            r"find . -regextype posix-basic -regex ./a\{2\}b",
+            "find . -regextype posix-basic -regex ./[[:alpha:]]*",
+            "find . -regextype posix-extended -regex ./a{2}b",
+            "find . -regextype posix-extended -regex ./(ab)+|./b",
+            "find . -regextype emacs -regex ./a+b",
+            "find . -regex ./a{2}b -o -regextype posix-extended -regex ./a{2}b",
+            "find . -regextype posix-extended -regex ./a{2}b -o -regextype findutils-default -regex ./a{2}b",
+        ] {
+            let start = &["ab=", "aab=", "aaab=", "a+b=", "a{2}b=", "b=", "abab="];
+            let words: Vec<&str> = line.split(' ').collect();
+            let sorted = |text: String| {
+                text.lines()
+                    .map(str::to_owned)
+                    .collect::<std::collections::BTreeSet<_>>()
+            };
+            let (mine, theirs) = (ours(start, &words, ""), real(start, &[&words], ""));
+            assert_eq!(sorted(mine.stdout), sorted(theirs.stdout), "{line}");
+        }
+        let halt = with_process(
+            &["find", ".", "-regextype", "posix-awk", "-regex", "x"],
+            b"",
+            super::find,
+        );
+        let text = halt.unwrap_err().to_string();
+        assert_eq!(text, "`find`: -regextype posix-awk is not supported");
     }
 }
