@@ -171,7 +171,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     sort::COMMANDS,
     spawning::COMMANDS,
     status::COMMANDS,
-    systemd::helper::COMMANDS,
+    systemd::deb_systemd_helper::COMMANDS,
     systemd::offline::COMMANDS,
     systemd::systemctl::COMMANDS,
     systemd::sysusers::COMMANDS,

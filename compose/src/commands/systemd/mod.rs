@@ -4,7 +4,7 @@
 mod config_files;
 
 /// deb-systemd-helper and deb-systemd-invoke
-pub(crate) mod helper;
+pub(crate) mod deb_systemd_helper;
 
 /// systemd-machine-id-setup, systemd-hwdb, journalctl, udevadm, …
 pub(crate) mod offline;
