@@ -22,9 +22,6 @@ pub mod install;
 /// The root file system in memory.
 pub mod tree;
 
-/// The tree as a tar archive.
-mod tree_tar;
-
 /// What maintainer scripts act on: the tree and the state dpkg and debconf keep beside it.
 pub mod system;
 
