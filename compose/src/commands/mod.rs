@@ -33,6 +33,9 @@ mod date;
 /// db_get, debconf-set-selections, …
 mod debconf;
 
+/// Commands that wait for the end of the build.
+mod deferred;
+
 /// md5sum, sha256sum, …
 mod digests;
 
@@ -42,7 +45,7 @@ mod dpkg;
 /// How a command ends early.
 mod ending;
 
-/// env, uname, id, getent, which, …
+/// env, uname, hostname, which, …
 mod environment;
 
 /// Backslash escapes of C strings.
@@ -57,19 +60,26 @@ mod files;
 /// find
 mod find;
 
+/// Shell patterns over whole strings.
+mod fnmatch;
+
 /// Options as GNU's tools read them.
 mod getopt;
 
 /// grep, egrep, fgrep
 mod grep;
-/// linux-update-symlinks, linux-run-hooks
-mod kernel;
+
+/// id, groups, whoami, getent, …
+mod identity;
 
 /// Commands about the running machine, of which there is none.
 mod idle;
 
 /// ln, link
 mod links;
+
+/// linux-update-symlinks, linux-run-hooks
+mod linux_base;
 
 /// ls
 mod listing;
@@ -86,23 +96,21 @@ mod names;
 /// File operands: what to read, where to write.
 mod operands;
 
+/// The real tools as judges of ours.
+#[cfg(test)]
+mod oracle;
+
 /// Users and groups of the tree.
 mod owners;
 
 /// pam-auth-update
 mod pam;
 
-/// Shell patterns over whole strings.
-mod pattern;
-
 /// POSIX regular expressions.
 mod regular_expression;
 
 /// sed
 mod sed;
-
-/// update-rc.d
-mod services;
 
 /// sort, uniq, comm
 mod sort;
@@ -111,7 +119,7 @@ mod sort;
 mod spawning;
 
 /// stat
-mod status;
+mod stat;
 
 /// systemctl, deb-systemd-helper, systemd-sysusers, …
 mod systemd;
@@ -119,14 +127,11 @@ mod systemd;
 /// cat, head, tail, wc, tee, …
 mod text;
 
-/// Commands that wait for the end of the build.
-mod triggers;
-
-/// The real tools as judges of ours.
-#[cfg(test)]
-mod oracle;
 /// ucf, ucfr
 mod ucf;
+
+/// update-rc.d
+mod update_rc_d;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -149,6 +154,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     copy::COMMANDS,
     date::COMMANDS,
     debconf::COMMANDS,
+    deferred::COMMANDS,
     digests::COMMANDS,
     dpkg::divert::COMMANDS,
     dpkg::query::COMMANDS,
@@ -159,26 +165,26 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     files::COMMANDS,
     find::COMMANDS,
     grep::COMMANDS,
+    identity::COMMANDS,
     idle::COMMANDS,
-    kernel::COMMANDS,
     links::COMMANDS,
+    linux_base::COMMANDS,
     listing::COMMANDS,
     locale::COMMANDS,
     names::COMMANDS,
     pam::COMMANDS,
     sed::COMMANDS,
-    services::COMMANDS,
     sort::COMMANDS,
     spawning::COMMANDS,
-    status::COMMANDS,
+    stat::COMMANDS,
     systemd::deb_systemd_helper::COMMANDS,
     systemd::offline::COMMANDS,
     systemd::systemctl::COMMANDS,
     systemd::sysusers::COMMANDS,
     systemd::tmpfiles::COMMANDS,
     text::COMMANDS,
-    triggers::COMMANDS,
     ucf::COMMANDS,
+    update_rc_d::COMMANDS,
 ];
 
 /// The command called `name`: a bare name, or an absolute path for programs outside of `PATH`

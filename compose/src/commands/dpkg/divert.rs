@@ -2,7 +2,7 @@
 
 use crate::commands::arguments::{Arguments, is_whole_tree};
 use crate::commands::ending::{Done, Ending, settle};
-use crate::commands::pattern::matches;
+use crate::commands::fnmatch::matches;
 use crate::dpkg::diversions::{Diversion, Diversions};
 use crate::shell::process::{Command, Process};
 use crate::tree::Tree;

@@ -3,7 +3,7 @@
 use super::stanza::{Stanza, installed};
 use crate::commands::arguments::Arguments;
 use crate::commands::ending::{Done, Ending, settle};
-use crate::commands::pattern::matches;
+use crate::commands::fnmatch::matches;
 use crate::dpkg::diversions::Diversions;
 use crate::shell::process::{Command, Process, Status};
 use crate::tree::Tree;

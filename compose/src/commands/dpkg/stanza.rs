@@ -1,7 +1,7 @@
 //! The stanzas of `/var/lib/dpkg/status`, as dpkg-query shows them.
 
 use crate::commands::ending::Done;
-use crate::commands::pattern::matches;
+use crate::commands::fnmatch::matches;
 use crate::tree::Tree;
 
 /// Where dpkg keeps the packages and their fields.

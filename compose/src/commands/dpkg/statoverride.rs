@@ -2,7 +2,7 @@
 
 use crate::commands::arguments::Arguments;
 use crate::commands::ending::{Done, Ending, settle};
-use crate::commands::pattern::matches;
+use crate::commands::fnmatch::matches;
 use crate::dpkg::statoverrides::{StatOverride, StatOverrides};
 use crate::shell::process::{Command, Process};
 use crate::tree::Follow;

@@ -186,7 +186,7 @@ impl Search {
                 '/' => *mode == 0 || inode.mode & mode != 0,
                 _ => inode.mode == *mode,
             },
-            Test::Links(number) => number.fits(super::status::links(process, found.id) as u64),
+            Test::Links(number) => number.fits(super::stat::links(process, found.id) as u64),
             Test::Size(Size { number, unit }) => {
                 let size = match &inode.kind {
                     Kind::File(content) => content.len() as u64,

@@ -2,7 +2,7 @@
 
 use super::config_files;
 use crate::commands::ending::Done;
-use crate::commands::pattern::matches;
+use crate::commands::fnmatch::matches;
 use crate::tree::{Kind, Tree};
 
 /// The system's units or the users'.

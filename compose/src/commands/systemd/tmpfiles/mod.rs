@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::config_files;
 use crate::commands::arguments::{Arguments, is_whole_tree};
 use crate::commands::ending::{Done, Ending, settle};
-use crate::commands::pattern::matches;
+use crate::commands::fnmatch::matches;
 use crate::shell::process::{Command, Process};
 use crate::tree::{Follow, Inode, Kind, Tree, TreeError};
 
