@@ -1,79 +1,154 @@
-//! Options and operands as `getopt_long(3)` reads them, options and operands mixed.
+//! Options and operands, read by one set of rules: those of GNU's `getopt_long(3)`.
+//!
+//! - Letters bundle (`-rf`); a value is the rest of the word or the next one (`-m755`, `-m 755`).
+//! - Long options may be shortened as long as only one option is meant; a value follows after `=` or as the next word.
+//! - An optional value only counts when attached (`-i.bak`, `--in-place=.bak`).
+//! - `--` ends the options; `-` alone is an operand.
+//! - Operands may stand between options ([`Arguments::of`]), except where they are a command line of their own, or may
+//!   look like options: then the first one ends the options ([`Arguments::in_order`]; POSIX, XBD 12.2, guideline 9).
+//!
+//! dpkg's own tools know no shortened options: what they would refuse there is understood here.
 
 use crate::shell::process::{Halt, Process};
 
 /// What was given on a command line.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arguments {
-    /// First name of each option given, with its value (empty without one), in order.
-    pub(crate) options: Vec<(&'static str, String)>,
+    known: &'static [&'static str],
+    /// First name of each option given, with its value, in order.
+    options: Vec<(&'static str, Option<String>)>,
     /// Everything else, in order.
     pub(crate) operands: Vec<String>,
 }
 
+/// Whether an option takes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    Value,
+    AttachedValue,
+}
+
 impl Arguments {
-    /// Reads the arguments of `process`. `known` has one entry per option, its names separated by spaces and a `=` at
-    /// the end if it takes a value: `"--home -h ="`. An unknown option stops the interpretation.
-    pub(crate) fn of(process: &Process<'_>, known: &[&'static str]) -> Result<Self, Halt> {
-        Self::read(&process.args[1..], known).map_err(|what| process.unsupported(what))
+    /// Reads the arguments of `process`, options and operands in any order. `known` has one entry per option: its names
+    /// separated by spaces, the first being the one it is known by here, and at the end a `=` if it takes a value or
+    /// `[=]` if it may (`"-m --mode ="`, `"-q --quiet --silent"`). An unknown option stops the interpretation.
+    pub(crate) fn of(process: &Process<'_>, known: &'static [&'static str]) -> Result<Self, Halt> {
+        Self::read(&process.args[1..], known, false).map_err(|what| process.unsupported(what))
     }
 
-    fn read(args: &[String], known: &[&'static str]) -> Result<Self, String> {
-        let mut found = Self::default();
+    /// The same, but the first operand ends the options.
+    pub(crate) fn in_order(process: &Process<'_>, known: &'static [&'static str]) -> Result<Self, Halt> {
+        Self::read(&process.args[1..], known, true).map_err(|what| process.unsupported(what))
+    }
+
+    fn read(args: &[String], known: &'static [&'static str], in_order: bool) -> Result<Self, String> {
+        let mut found = Self {
+            known,
+            options: Vec::new(),
+            operands: Vec::new(),
+        };
         let mut rest = args.iter();
         while let Some(arg) = rest.next() {
             if arg == "--" {
                 found.operands.extend(rest.cloned());
                 break;
-            }
-            if let Some(long) = arg.strip_prefix("--") {
-                let (name, inline) = match long.split_once('=') {
-                    Some((name, value)) => (name, Some(value.to_owned())),
-                    None => (long, None),
-                };
-                let (first, takes) = find(known, &format!("--{name}")).ok_or_else(|| format!("`{arg}`"))?;
-                let value = match (takes, inline) {
-                    (true, Some(value)) => value,
-                    (true, None) => rest.next().ok_or_else(|| format!("`{arg}` without a value"))?.clone(),
-                    (false, None) => String::new(),
-                    (false, Some(_)) => return Err(format!("`{arg}`: a value for this option")),
-                };
-                found.options.push((first, value));
+            } else if let Some(long) = arg.strip_prefix("--") {
+                found.read_long(arg, long, &mut rest)?;
             } else if arg.len() > 1 && arg.starts_with('-') {
-                for (at, letter) in arg[1..].char_indices() {
-                    let (first, takes) = find(known, &format!("-{letter}")).ok_or_else(|| format!("`{arg}`"))?;
-                    if !takes {
-                        found.options.push((first, String::new()));
-                        continue;
-                    }
-                    let attached = &arg[1 + at + letter.len_utf8()..];
-                    let value = if attached.is_empty() {
-                        rest.next().ok_or_else(|| format!("`{arg}` without a value"))?.clone()
-                    } else {
-                        attached.to_owned()
-                    };
-                    found.options.push((first, value));
-                    break;
-                }
+                found.read_letters(arg, &mut rest)?;
             } else {
                 found.operands.push(arg.clone());
+                if in_order {
+                    found.operands.extend(rest.cloned());
+                    break;
+                }
             }
         }
         Ok(found)
     }
 
+    /// Reads `--NAME` or `--NAME=VALUE`.
+    fn read_long<'a>(
+        &mut self,
+        arg: &str,
+        long: &str,
+        rest: &mut impl Iterator<Item = &'a String>,
+    ) -> Result<(), String> {
+        let (name, attached) = match long.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (long, None),
+        };
+        let (first, takes) = long_option(self.known, &format!("--{name}")).ok_or_else(|| arg.to_owned())?;
+        let value = match (takes, attached) {
+            (Takes::Nothing, Some(_)) => return Err(format!("{arg}: a value for this option")),
+            (Takes::Value, None) => Some(rest.next().ok_or_else(|| format!("{arg} without a value"))?.clone()),
+            (_, attached) => attached,
+        };
+        self.options.push((first, value));
+        Ok(())
+    }
+
+    /// Reads a bundle of one-letter options, the last of which may have a value.
+    fn read_letters<'a>(&mut self, arg: &str, rest: &mut impl Iterator<Item = &'a String>) -> Result<(), String> {
+        for (at, letter) in arg.char_indices().skip(1) {
+            let (first, takes) = option(self.known, &format!("-{letter}")).ok_or_else(|| format!("-{letter}"))?;
+            let attached = &arg[at + letter.len_utf8()..];
+            let value = match takes {
+                Takes::Nothing => None,
+                Takes::AttachedValue => (!attached.is_empty()).then(|| attached.to_owned()),
+                Takes::Value if attached.is_empty() => {
+                    Some(rest.next().ok_or_else(|| format!("{arg} without a value"))?.clone())
+                }
+                Takes::Value => Some(attached.to_owned()),
+            };
+            self.options.push((first, value));
+            if takes != Takes::Nothing {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A name no entry begins with would never be found: that is a mistake in the command.
+    fn check(&self, name: &str) {
+        debug_assert!(
+            self.known.iter().any(|entry| entry.split(' ').next() == Some(name)),
+            "`{name}` is not the first name of an option: {:?}",
+            self.known
+        );
+    }
+
     /// Whether the option whose first name is `name` was given.
     pub(crate) fn has(&self, name: &str) -> bool {
+        self.check(name);
         self.options.iter().any(|(option, _)| *option == name)
     }
 
-    /// The last value given for the option whose first name is `name`.
+    /// The value given last for the option whose first name is `name`.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        self.options
-            .iter()
-            .rev()
-            .find(|(option, _)| *option == name)
-            .map(|(_, value)| value.as_str())
+        self.check(name);
+        let given = self.options.iter().rev().find(|(option, _)| *option == name)?;
+        given.1.as_deref()
+    }
+
+    /// All values given for the option whose first name is `name`, in order.
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.check(name);
+        let given = self.options.iter().filter(move |(option, _)| *option == name);
+        given.filter_map(|(_, value)| value.as_deref())
+    }
+
+    /// Which of the options with the first names `names` came last, for those that override each other.
+    pub(crate) fn last(&self, names: &[&str]) -> Option<&'static str> {
+        names.iter().for_each(|name| self.check(name));
+        let given = self.options.iter().rev().map(|(option, _)| *option);
+        given.into_iter().find(|option| names.contains(option))
+    }
+
+    /// All options in order, by their first names, with their values.
+    pub(crate) fn options(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
+        self.options.iter().map(|(name, value)| (*name, value.as_deref()))
     }
 
     /// The operands as string slices, to match on.
@@ -82,17 +157,38 @@ impl Arguments {
     }
 }
 
-fn find(known: &[&'static str], name: &str) -> Option<(&'static str, bool)> {
+/// The names of an entry, and whether the option takes a value.
+fn names(entry: &'static str) -> (impl Iterator<Item = &'static str> + Clone, Takes) {
+    let (names, takes) = match (entry.strip_suffix(" ="), entry.strip_suffix(" [=]")) {
+        (Some(names), _) => (names, Takes::Value),
+        (_, Some(names)) => (names, Takes::AttachedValue),
+        _ => (entry, Takes::Nothing),
+    };
+    (names.split(' '), takes)
+}
+
+/// The option that is called `name`.
+fn option(known: &[&'static str], name: &str) -> Option<(&'static str, Takes)> {
     known.iter().find_map(|entry| {
-        let (names, takes) = match entry.strip_suffix(" =") {
-            Some(names) => (names, true),
-            None => (*entry, false),
-        };
-        names.split(' ').any(|known| known == name).then(|| {
-            let first = names.split(' ').next().expect("`split` yields at least one part");
-            (first, takes)
-        })
+        let (mut names, takes) = names(entry);
+        let first = names.clone().next().expect("`split` yields at least one part");
+        names.any(|known| known == name).then_some((first, takes))
     })
+}
+
+/// The option that `name` names or abbreviates without doubt.
+fn long_option(known: &[&'static str], name: &str) -> Option<(&'static str, Takes)> {
+    if let Some(exact) = option(known, name) {
+        return Some(exact);
+    }
+    let mut meant = known.iter().filter_map(|entry| {
+        let (mut names, takes) = names(entry);
+        let first = names.clone().next().expect("`split` yields at least one part");
+        let abbreviated = |known: &str| known.starts_with("--") && known.starts_with(name);
+        names.any(abbreviated).then_some((first, takes))
+    });
+    let only = meant.next()?;
+    meant.next().is_none().then_some(only)
 }
 
 /// Whether a root given with `--root` is the tree itself; commands do not work on any other.
@@ -104,30 +200,107 @@ pub(crate) fn is_whole_tree(root: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Arguments, String> {
-        let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        Arguments::read(&args, &["--quiet -q", "-m --mode =", "-r"])
+    const KNOWN: &[&str] = &[
+        "--quiet -q",
+        "-m --mode =",
+        "-r --recursive",
+        "--make",
+        "-b --backup [=]",
+    ];
+
+    fn read(line: &str, in_order: bool) -> Result<Arguments, String> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Arguments::read(&args, KNOWN, in_order)
+    }
+
+    fn any_order(line: &str) -> Result<Arguments, String> {
+        read(line, false)
     }
 
     #[test]
     fn options_and_operands_mix() {
-        let found = read("a -qm 7 --mode=8 -rm9 b -- -q").unwrap();
-        assert_eq!(found.operands, ["a", "b", "-q"]);
+        let found = any_order("a -qm 7 --mode=8 -rm9 - b -- -q").unwrap();
+        assert_eq!(found.operands, ["a", "-", "b", "-q"]);
         assert!(found.has("--quiet") && found.has("-r"));
-        let modes: Vec<&str> = found
-            .options
-            .iter()
-            .filter(|(n, _)| *n == "-m")
-            .map(|(_, v)| v.as_str())
-            .collect();
-        assert_eq!(modes, ["7", "8", "9"]);
+        assert_eq!(found.values("-m").collect::<Vec<_>>(), ["7", "8", "9"]);
         assert_eq!(found.value("-m"), Some("9"));
+        assert_eq!(found.last(&["-m", "--quiet"]), Some("-m"));
+    }
+
+    #[test]
+    fn the_first_operand_ends_the_options_where_order_counts() {
+        let found = read("-q a -q --bad", true).unwrap();
+        assert_eq!(found.operands, ["a", "-q", "--bad"]);
+        assert_eq!(found.options().collect::<Vec<_>>(), [("--quiet", None)]);
+        assert_eq!(read("-q -- a -r", true).unwrap().operands, ["a", "-r"]);
+    }
+
+    #[test]
+    fn optional_values_are_attached() {
+        let found = any_order("-b x --backup y -bz --backup=").unwrap();
+        let given: Vec<_> = found.options().map(|(_, value)| value).collect();
+        assert_eq!(given, [None, None, Some("z"), Some("")]);
+        assert_eq!(found.operands, ["x", "y"]);
+    }
+
+    #[test]
+    fn long_options_may_be_shortened_while_they_mean_one() {
+        assert!(any_order("--rec").unwrap().has("-r"));
+        assert_eq!(any_order("--mo 7").unwrap().value("-m"), Some("7"));
+        assert_eq!(any_order("--m 7").unwrap_err(), "--m");
+        assert_eq!(any_order("--ma=7").unwrap_err(), "--ma=7: a value for this option");
     }
 
     #[test]
     fn unknown_options_and_missing_values_are_refused() {
-        assert_eq!(read("-x").unwrap_err(), "`-x`");
-        assert_eq!(read("--mode").unwrap_err(), "`--mode` without a value");
-        assert_eq!(read("--quiet=1").unwrap_err(), "`--quiet=1`: a value for this option");
+        assert_eq!(any_order("-rx").unwrap_err(), "-x");
+        assert_eq!(any_order("--other").unwrap_err(), "--other");
+        assert_eq!(any_order("--mode").unwrap_err(), "--mode without a value");
+        assert_eq!(any_order("-rm").unwrap_err(), "-rm without a value");
+        assert_eq!(
+            any_order("--quiet=1").unwrap_err(),
+            "--quiet=1: a value for this option"
+        );
+    }
+
+    #[test]
+    fn getopt_reads_the_same() {
+        // util-linux' getopt(1) is getopt_long(3) on a command line.
+        let short = "qm:rb::";
+        let long = "quiet,mode:,recursive,make,backup::";
+        for (line, in_order) in [
+            ("a -qm 7 --mode=8 -rm9 - b -- -q", false),
+            ("-q a -q --bad", true),
+            ("-b x --backup y -bz --backup=w --rec", false),
+            ("--mo 7 --ba --q", false),
+        ] {
+            let short = if in_order {
+                format!("+{short}")
+            } else {
+                short.to_owned()
+            };
+            let real = std::process::Command::new("getopt")
+                .args(["-u", "-o", &short, "-l", long, "--"])
+                .args(line.split(' '))
+                .output()
+                .unwrap();
+            assert!(real.status.success(), "{line}");
+            let real = String::from_utf8(real.stdout).unwrap();
+            let real = real.trim_end_matches('\n');
+            let (given, operands) = real
+                .split_once(" -- ")
+                .unwrap_or_else(|| (real.strip_suffix(" --").unwrap(), ""));
+            let mut words = given.trim_start().split(' ');
+            let mut theirs = Vec::new();
+            while let Some(word) = words.next() {
+                let (name, takes) = option(KNOWN, word).unwrap();
+                let value = (takes != Takes::Nothing).then(|| words.next().unwrap_or_default());
+                // Without quotes getopt(1) shows an optional value that is missing as an empty word.
+                theirs.push((name, value.filter(|value| !value.is_empty())));
+            }
+            let ours = read(line, in_order).unwrap();
+            assert_eq!(ours.options().collect::<Vec<_>>(), theirs, "{line}");
+            assert_eq!(ours.operands.join(" "), operands, "{line}");
+        }
     }
 }

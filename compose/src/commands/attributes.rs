@@ -1,24 +1,36 @@
 //! `chmod`, `chown`, `chgrp`.
 
-use super::getopt::{self, Arguments};
+use super::arguments::Arguments;
 use super::{mode, owners};
 use crate::shell::process::{Command, Outcome, Process};
 use crate::tree::{Follow, InodeId};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[("chgrp", chown), ("chmod", chmod), ("chown", chown)];
 
-const LONG: &[(&str, &str)] = &[
-    ("recursive", "R"),
-    ("reference=", "reference"),
-    ("silent", "f"),
-    ("quiet", "f"),
-    ("changes", "c"),
-    ("verbose", "v"),
-    ("no-dereference", "h"),
-    ("dereference", "dereference"),
-    ("from=", "from"),
-    ("preserve-root", "preserve-root"),
-    ("no-preserve-root", "preserve-root"),
+const CHMOD_OPTIONS: &[&str] = &[
+    "-R --recursive",
+    "-c --changes",
+    "-f --silent --quiet",
+    "-v --verbose",
+    "--reference =",
+    "--no-dereference",
+    "--dereference",
+    "--from =",
+    "--preserve-root --no-preserve-root",
+];
+const CHOWN_OPTIONS: &[&str] = &[
+    "-R --recursive",
+    "-h --no-dereference",
+    "-c --changes",
+    "-f --silent --quiet",
+    "-v --verbose",
+    "-H",
+    "-L",
+    "-P",
+    "--reference =",
+    "--dereference",
+    "--from =",
+    "--preserve-root --no-preserve-root",
 ];
 
 /// What `process` works on: each operand and, with `-R`, all below it (links found there are left alone).
@@ -36,19 +48,19 @@ fn targets(
         let path = process.path(name);
         let tree = &process.system.tree;
         // A link named with -R is followed by chmod; by chown only if -H or -L say so.
-        let walks_link = args.has("R") && tree.lstat(&path).is_ok_and(crate::tree::Inode::is_symlink);
+        let walks_link = args.has("-R") && tree.lstat(&path).is_ok_and(crate::tree::Inode::is_symlink);
         let id = match tree.lookup(&path, follow) {
             Ok(id) => id,
             Err(error) => {
                 complete = false;
-                if !args.has("f") {
+                if !args.has("-f") {
                     process.fail(&format!("cannot access '{name}': {}", error.errno));
                 }
                 continue;
             }
         };
         found.push((name.clone(), id, false));
-        if args.has("R")
+        if args.has("-R")
             && (!walks_link || through_links)
             && let Ok(below) = tree.walk(&path)
         {
@@ -70,9 +82,9 @@ fn chmod(process: &mut Process<'_>) -> Outcome {
     if let Some(at) = at {
         negative = Some(process.args.remove(at + 1));
     }
-    let args = getopt::parse(process, "Rcfv", LONG)?;
+    let args = Arguments::of(process, CHMOD_OPTIONS)?;
     let mut operands = args.operands.clone();
-    let reference = match args.value("reference") {
+    let reference = match args.value("--reference") {
         None => None,
         Some(name) => match process.system.tree.stat(&process.path(name)) {
             Ok(inode) => Some(format!("{:05o}", inode.mode)),
@@ -105,12 +117,12 @@ fn chmod(process: &mut Process<'_>) -> Outcome {
 }
 
 fn chown(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "RhcfvHLP", LONG)?;
-    if args.has("from") {
+    let args = Arguments::of(process, CHOWN_OPTIONS)?;
+    if args.has("--from") {
         return Err(process.unsupported("--from"));
     }
     let mut operands = args.operands.clone();
-    let (uid, gid) = match args.value("reference") {
+    let (uid, gid) = match args.value("--reference") {
         Some(name) => match process.system.tree.stat(&process.path(name)) {
             Ok(inode) if process.args[0] == "chgrp" => (None, Some(inode.gid)),
             Ok(inode) => (Some(inode.uid), Some(inode.gid)),
@@ -128,12 +140,12 @@ fn chown(process: &mut Process<'_>) -> Outcome {
     if operands.is_empty() {
         return Ok(process.fail("missing operand"));
     }
-    let follow = if args.has("h") || args.has("R") {
+    let follow = if args.has("-h") || args.has("-R") {
         Follow::No
     } else {
         Follow::Yes
     };
-    let (found, complete) = targets(process, &args, &operands, follow, args.has("H") || args.has("L"));
+    let (found, complete) = targets(process, &args, &operands, follow, args.has("-H") || args.has("-L"));
     for (_, id, _) in found {
         let inode = process.system.tree.inode_mut(id);
         inode.uid = uid.unwrap_or(inode.uid);

@@ -1,6 +1,6 @@
 //! `setcap` and `getcap`: file capabilities as the kernel stores them.
 
-use super::getopt;
+use super::arguments::Arguments;
 use crate::shell::process::{Command, Outcome, Process};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[("getcap", getcap), ("setcap", setcap)];
@@ -163,7 +163,7 @@ fn number(name: &str) -> Option<usize> {
 fn setcap(process: &mut Process<'_>) -> Outcome {
     let remove = process.args.iter().any(|arg| arg == "-r");
     process.args.retain(|arg| arg != "-r");
-    let args = getopt::parse(process, "q", &[])?;
+    let args = Arguments::of(process, &["-q"])?;
     let step = if remove { 1 } else { 2 };
     if args.operands.is_empty() || args.operands.len() % step != 0 {
         return Ok(process.fail("capabilities and file come in pairs"));
@@ -193,7 +193,7 @@ fn setcap(process: &mut Process<'_>) -> Outcome {
 }
 
 fn getcap(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "v", &[])?;
+    let args = Arguments::of(process, &["-v"])?;
     for name in &args.operands {
         let path = process.path(name);
         let Ok(inode) = process.system.tree.lstat(&path) else {
@@ -201,7 +201,7 @@ fn getcap(process: &mut Process<'_>) -> Outcome {
             continue;
         };
         let Some(bytes) = inode.xattrs.get(ATTRIBUTE) else {
-            if args.has("v") {
+            if args.has("-v") {
                 process.say(name);
             }
             continue;

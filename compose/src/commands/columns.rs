@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::getopt::{self, Arguments};
+use super::arguments::Arguments;
 use super::{escapes, operands};
 use crate::shell::process::{Command, Outcome, Process};
 
@@ -30,31 +30,34 @@ fn ranges(list: &str) -> Option<Ranges> {
 }
 
 fn cut(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("bytes=", "b"),
-        ("characters=", "c"),
-        ("fields=", "f"),
-        ("delimiter=", "d"),
-        ("only-delimited", "s"),
-        ("complement", "complement"),
-        ("output-delimiter=", "output-delimiter"),
-        ("zero-terminated", "z"),
-    ];
-    let args = getopt::parse(process, "b:c:f:d:snz", &long)?;
-    let Some(list) = args.last(&["b", "c", "f"]).and_then(|option| args.value(option)) else {
+    let args = Arguments::of(
+        process,
+        &[
+            "-b --bytes =",
+            "-c --characters =",
+            "-f --fields =",
+            "-d --delimiter =",
+            "-s --only-delimited",
+            "-n",
+            "-z --zero-terminated",
+            "--complement",
+            "--output-delimiter =",
+        ],
+    )?;
+    let Some(list) = args.last(&["-b", "-c", "-f"]).and_then(|option| args.value(option)) else {
         return Ok(process.fail("you must specify a list of bytes, characters, or fields"));
     };
     let Some(ranges) = ranges(list) else {
         return Ok(process.fail(&format!("invalid list '{list}'")));
     };
-    let delimiter = match args.value("d").map(str::as_bytes) {
+    let delimiter = match args.value("-d").map(str::as_bytes) {
         None => b'\t',
         Some([]) => 0,
         Some([byte]) => *byte,
         Some(_) => return Ok(process.fail("the delimiter must be a single character")),
     };
     let (text, complete) = operands::concatenated(process, &args.operands)?;
-    let end = if args.has("z") { 0 } else { b'\n' };
+    let end = if args.has("-z") { 0 } else { b'\n' };
     for line in operands::lines(&text, end) {
         if let Some(kept) = cut_line(line, &args, &ranges, delimiter) {
             process.stdout.extend(kept);
@@ -65,10 +68,10 @@ fn cut(process: &mut Process<'_>) -> Outcome {
 }
 
 fn cut_line(line: &[u8], args: &Arguments, ranges: &Ranges, delimiter: u8) -> Option<Vec<u8>> {
-    let complement = args.has("complement");
+    let complement = args.has("--complement");
     let selected = |at: usize| ranges.iter().any(|&(from, to)| (from..=to).contains(&at)) != complement;
-    let between = args.value("output-delimiter").map(str::as_bytes);
-    if !args.has("f") {
+    let between = args.value("--output-delimiter").map(str::as_bytes);
+    if !args.has("-f") {
         let kept = line
             .iter()
             .enumerate()
@@ -77,7 +80,7 @@ fn cut_line(line: &[u8], args: &Arguments, ranges: &Ranges, delimiter: u8) -> Op
         return Some(kept.collect());
     }
     if !line.contains(&delimiter) {
-        return (!args.has("s")).then(|| line.to_vec());
+        return (!args.has("-s")).then(|| line.to_vec());
     }
     let fields = line.split(|&byte| byte == delimiter).enumerate();
     let kept: Vec<&[u8]> = fields
@@ -88,8 +91,8 @@ fn cut_line(line: &[u8], args: &Arguments, ranges: &Ranges, delimiter: u8) -> Op
 }
 
 fn paste(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "d:s", &[("delimiters=", "d"), ("serial", "s")])?;
-    let delimiters = escapes::unescape(&args.value("d").unwrap_or("\\t").replace("\\0", "\u{0}"));
+    let args = Arguments::of(process, &["-d --delimiters =", "-s --serial"])?;
+    let delimiters = escapes::unescape(&args.value("-d").unwrap_or("\\t").replace("\\0", "\u{0}"));
     let delimiter = |at: usize| match delimiters.len() {
         0 => None,
         count => Some(delimiters[at % count]).filter(|&byte| byte != 0),
@@ -112,7 +115,7 @@ fn paste(process: &mut Process<'_>) -> Outcome {
             .find(|(name, _)| name == "-")
             .map(|(_, text)| text.clone())
             .unwrap_or_default();
-        if dashes != names.len() || args.has("s") {
+        if dashes != names.len() || args.has("-s") {
             return Err(process.unsupported("standard input twice beside files"));
         }
         let lines: Vec<&[u8]> = operands::lines(&input, b'\n').collect();
@@ -128,7 +131,7 @@ fn paste(process: &mut Process<'_>) -> Outcome {
         .iter()
         .map(|(_, text)| operands::lines(text, b'\n').collect())
         .collect();
-    if args.has("s") {
+    if args.has("-s") {
         for column in &columns {
             join(process, column, delimiter);
         }
@@ -155,14 +158,17 @@ fn join(process: &mut Process<'_>, fields: &[&[u8]], delimiter: impl Fn(usize) -
 }
 
 fn tr(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("complement", "c"),
-        ("delete", "d"),
-        ("squeeze-repeats", "s"),
-        ("truncate-set1", "t"),
-    ];
-    let args = getopt::parse(process, "+cCdst", &long)?;
-    let (complement, delete, squeeze) = (args.has("c") || args.has("C"), args.has("d"), args.has("s"));
+    let args = Arguments::in_order(
+        process,
+        &[
+            "-c --complement",
+            "-C",
+            "-d --delete",
+            "-s --squeeze-repeats",
+            "-t --truncate-set1",
+        ],
+    )?;
+    let (complement, delete, squeeze) = (args.has("-c") || args.has("-C"), args.has("-d"), args.has("-s"));
     let needed = if delete == squeeze { 2 } else { 1 };
     let count = args.operands.len();
     let fits = if delete {
@@ -191,7 +197,7 @@ fn tr(process: &mut Process<'_>) -> Outcome {
         for (at, &byte) in first.iter().enumerate() {
             match second.get(at) {
                 Some(&new) => map[usize::from(byte)] = new,
-                None if args.has("t") => break,
+                None if args.has("-t") => break,
                 None => map[usize::from(byte)] = last,
             }
         }

@@ -1,12 +1,13 @@
 //! `cmp` and `diff -q`.
 
-use super::{getopt, operands};
+use super::arguments::Arguments;
+use super::operands;
 use crate::shell::process::{Command, Outcome, Process};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[("cmp", cmp), ("diff", diff)];
 
 fn cmp(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "s", &[("silent", "s"), ("quiet", "s")])?;
+    let args = Arguments::of(process, &["-s --silent --quiet"])?;
     let (first, second) = match &args.operands[..] {
         [first, second] => (first.clone(), second.clone()),
         [first] => (first.clone(), "-".to_owned()),
@@ -20,7 +21,7 @@ fn cmp(process: &mut Process<'_>) -> Outcome {
     if a == b {
         return Ok(0);
     }
-    if !args.has("s") {
+    if !args.has("-s") {
         if let Some(at) = a.iter().zip(b.iter()).position(|(x, y)| x != y) {
             let line = 1 + memchr::memchr_iter(b'\n', &a[..at]).count();
             process.say(&format!("{first} {second} differ: char {}, line {line}", at + 1));
@@ -33,8 +34,7 @@ fn cmp(process: &mut Process<'_>) -> Outcome {
 }
 
 fn diff(process: &mut Process<'_>) -> Outcome {
-    let long = [("brief", "q"), ("report-identical-files", "s"), ("new-file", "N")];
-    let args = getopt::parse(process, "qsN", &long)?;
+    let args = Arguments::of(process, &["-q --brief", "-s --report-identical-files", "-N --new-file"])?;
     let [first, second] = &args.operands[..] else {
         return Ok(process.fail("two files are needed").max(2));
     };
@@ -48,17 +48,17 @@ fn diff(process: &mut Process<'_>) -> Outcome {
     for name in [first, second] {
         match operands::read(process, name)? {
             Ok(content) => contents.push(content),
-            Err(_) if args.has("N") => contents.push(bytes::Bytes::new()),
+            Err(_) if args.has("-N") => contents.push(bytes::Bytes::new()),
             Err(error) => return Ok(process.fail(&format!("{name}: {}", error.errno)).max(2)),
         }
     }
     if contents[0] == contents[1] {
-        if args.has("s") {
+        if args.has("-s") {
             process.say(&format!("Files {first} and {second} are identical"));
         }
         return Ok(0);
     }
-    if !args.has("q") {
+    if !args.has("-q") {
         return Err(process.unsupported("showing differences (only -q is known)"));
     }
     process.say(&format!("Files {first} and {second} differ"));

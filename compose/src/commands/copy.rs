@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::getopt::{self, Arguments};
+use super::arguments::Arguments;
 use super::{files, mode, operands, owners};
 use crate::shell::process::{Command, Outcome, Process};
 use crate::tree::{Follow, Inode, InodeId, Kind};
@@ -31,25 +31,32 @@ struct Copying {
 }
 
 fn cp(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("archive", "a"),
-        ("no-dereference", "P"),
-        ("dereference", "L"),
-        ("recursive", "r"),
-        ("force", "f"),
-        ("no-clobber", "n"),
-        ("no-target-directory", "T"),
-        ("target-directory=", "t"),
-        ("preserve[=]", "preserve"),
-        ("no-preserve=", "no-preserve"),
-        ("remove-destination", "remove-destination"),
-        ("reflink[=]", "reflink"),
-        ("sparse=", "sparse"),
-        ("verbose", "v"),
-        ("one-file-system", "x"),
-        ("context[=]", "Z"),
-    ];
-    let args = getopt::parse(process, "apdPLHrRfnTt:vxZ", &long)?;
+    let args = Arguments::of(
+        process,
+        &[
+            "-a --archive",
+            "-p",
+            "-d",
+            "-P --no-dereference",
+            "-L --dereference",
+            "-H",
+            "-r --recursive",
+            "-R",
+            "-f --force",
+            "-n --no-clobber",
+            "-T --no-target-directory",
+            "-t --target-directory =",
+            "-v --verbose",
+            "-x --one-file-system",
+            "-Z",
+            "--preserve [=]",
+            "--no-preserve =",
+            "--remove-destination",
+            "--reflink [=]",
+            "--sparse =",
+            "--context [=]",
+        ],
+    )?;
     let mut copying = read_options(process, &args)?;
     let Some(pairs) = files::destinations(process, &args, true) else {
         return Ok(process.fail("missing file operand"));
@@ -81,10 +88,10 @@ fn inside(process: &Process<'_>, from: &str, to: &str) -> bool {
 }
 
 fn read_options(process: &Process<'_>, args: &Arguments) -> Result<Copying, crate::shell::process::Halt> {
-    let recursive = args.has("a") || args.has("r") || args.has("R");
-    let follow = match args.last(&["a", "d", "P", "L", "H"]) {
-        Some("L") => (true, true),
-        Some("H") => (true, false),
+    let recursive = args.has("-a") || args.has("-r") || args.has("-R");
+    let follow = match args.last(&["-a", "-d", "-P", "-L", "-H"]) {
+        Some("-L") => (true, true),
+        Some("-H") => (true, false),
         Some(_) => (false, false),
         None => (!recursive, !recursive),
     };
@@ -92,18 +99,18 @@ fn read_options(process: &Process<'_>, args: &Arguments) -> Result<Copying, crat
         recursive,
         follow_named: follow.0,
         follow_found: follow.1,
-        remove_destination: args.has("remove-destination"),
-        no_clobber: args.has("n"),
-        verbose: args.has("v"),
+        remove_destination: args.has("--remove-destination"),
+        no_clobber: args.has("-n"),
+        verbose: args.has("-v"),
         ..Copying::default()
     };
     for (option, value) in args.options() {
         let (attributes, on) = match (option, value) {
-            ("a", _) => ("mode,ownership,timestamps,links,xattr", true),
-            ("p", _) | ("preserve", None) => ("mode,ownership,timestamps", true),
-            ("d", _) => ("links", true),
-            ("preserve", Some(list)) => (list, true),
-            ("no-preserve", Some(list)) => (list, false),
+            ("-a", _) => ("mode,ownership,timestamps,links,xattr", true),
+            ("-p", _) | ("--preserve", None) => ("mode,ownership,timestamps", true),
+            ("-d", _) => ("links", true),
+            ("--preserve", Some(list)) => (list, true),
+            ("--no-preserve", Some(list)) => (list, false),
             _ => continue,
         };
         for attribute in attributes.split(',') {
@@ -265,37 +272,41 @@ fn preserve(process: &mut Process<'_>, copying: &Copying, source: &Inode, to: &s
 }
 
 fn install(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("directory", "d"),
-        ("mode=", "m"),
-        ("owner=", "o"),
-        ("group=", "g"),
-        ("target-directory=", "t"),
-        ("no-target-directory", "T"),
-        ("preserve-timestamps", "p"),
-        ("compare", "C"),
-        ("verbose", "v"),
-        ("preserve-context", "Z"),
-    ];
-    let mut args = getopt::parse(process, "cdDm:o:g:t:TpCvZ", &long)?;
-    let text = args.value("m").unwrap_or("755").to_owned();
+    let mut args = Arguments::of(
+        process,
+        &[
+            "-c",
+            "-d --directory",
+            "-D",
+            "-m --mode =",
+            "-o --owner =",
+            "-g --group =",
+            "-t --target-directory =",
+            "-T --no-target-directory",
+            "-p --preserve-timestamps",
+            "-C --compare",
+            "-v --verbose",
+            "-Z --preserve-context",
+        ],
+    )?;
+    let text = args.value("-m").unwrap_or("755").to_owned();
     // `install` ignores the umask.
     let Some(wanted) = mode::apply(&text, 0, false, 0) else {
         return Ok(process.fail(&format!("invalid mode '{text}'")));
     };
     let tree = &process.system.tree;
-    let uid = args.value("o").map_or(Some(0), |who| owners::uid(tree, who));
-    let gid = args.value("g").map_or(Some(0), |who| owners::gid(tree, who));
+    let uid = args.value("-o").map_or(Some(0), |who| owners::uid(tree, who));
+    let gid = args.value("-g").map_or(Some(0), |who| owners::gid(tree, who));
     let (Some(uid), Some(gid)) = (uid, gid) else {
         return Ok(process.fail("invalid user or group"));
     };
     let attributes = (wanted, uid, gid);
-    if args.has("d") {
+    if args.has("-d") {
         return Ok(install_directories(process, &args, attributes));
     }
-    if args.has("D") {
+    if args.has("-D") {
         let directory = args
-            .value("t")
+            .value("-t")
             .or(args.operands.last().map(|last| operands::parent(last)));
         let directory = directory.unwrap_or(".").to_owned();
         let status = files::make_parents(process, &format!("{directory}/x"), 0o755, false);
@@ -321,7 +332,7 @@ fn install_directories(process: &mut Process<'_>, args: &Arguments, (mode, uid, 
     let mut status = 0;
     for name in &args.operands {
         let path = process.path(name);
-        if files::make_parents(process, name, 0o755, args.has("v")) != 0 {
+        if files::make_parents(process, name, 0o755, args.has("-v")) != 0 {
             status = 1;
             continue;
         }
@@ -330,7 +341,7 @@ fn install_directories(process: &mut Process<'_>, args: &Arguments, (mode, uid, 
                 status = process.fail(&format!("cannot create directory '{name}': {}", error.errno));
                 continue;
             }
-            if args.has("v") {
+            if args.has("-v") {
                 process.say(&format!("install: creating directory '{name}'"));
             }
         }
@@ -355,7 +366,7 @@ fn install_file(
     if tree.lookup(&to, Follow::No).is_ok() && tree.lookup(&from, Follow::Yes) == tree.lookup(&to, Follow::No) {
         return Ok(process.fail(&format!("'{source}' and '{target}' are the same file")));
     }
-    let time = if args.has("p") {
+    let time = if args.has("-p") {
         tree.stat(&from).map(|inode| inode.mtime).ok()
     } else {
         None
@@ -373,7 +384,7 @@ fn install_file(
     if let (Some(time), Ok(id)) = (time, process.system.tree.lookup(&to, Follow::No)) {
         process.system.tree.inode_mut(id).mtime = time;
     }
-    if args.has("v") {
+    if args.has("-v") {
         process.say(&format!("'{source}' -> '{target}'"));
     }
     Ok(0)

@@ -1,6 +1,6 @@
 //! `date`, by the tree's own clock.
 
-use super::getopt;
+use super::arguments::Arguments;
 use crate::shell::process::{Command, Halt, Outcome, Process};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[("date", date)];
@@ -123,23 +123,24 @@ pub(super) fn parse(text: &str, now: i64) -> Option<i64> {
 }
 
 fn date(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("utc", "u"),
-        ("universal", "u"),
-        ("date=", "d"),
-        ("reference=", "r"),
-        ("rfc-email", "R"),
-        ("iso-8601[=]", "I"),
-    ];
-    let args = getopt::parse(process, "ud:r:RI::", &long)?;
+    let args = Arguments::of(
+        process,
+        &[
+            "-u --utc --universal",
+            "-d --date =",
+            "-r --reference =",
+            "-R --rfc-email",
+            "-I --iso-8601 [=]",
+        ],
+    )?;
     let mut time = process.system.tree.now;
-    if let Some(name) = args.value("r") {
+    if let Some(name) = args.value("-r") {
         match process.system.tree.stat(&process.path(name)) {
             Ok(inode) => time = inode.mtime,
             Err(error) => return Ok(process.fail(&format!("{name}: {}", error.errno))),
         }
     }
-    if let Some(text) = args.value("d") {
+    if let Some(text) = args.value("-d") {
         time = parse(text, time).ok_or_else(|| process.unsupported(format!("date '{text}'")))?;
     }
     let format = match args.operands.first() {
@@ -147,8 +148,8 @@ fn date(process: &mut Process<'_>) -> Outcome {
             Some(format) => format.to_owned(),
             None => return Err(process.unsupported("setting the clock")),
         },
-        None if args.has("R") => "%a, %d %b %Y %H:%M:%S %z".to_owned(),
-        None if args.has("I") => match args.value("I") {
+        None if args.has("-R") => "%a, %d %b %Y %H:%M:%S %z".to_owned(),
+        None if args.has("-I") => match args.value("-I") {
             None | Some("date") => "%Y-%m-%d".to_owned(),
             Some("seconds") => "%Y-%m-%dT%H:%M:%S+00:00".to_owned(),
             Some(other) => return Err(process.unsupported(format!("--iso-8601={other}"))),

@@ -2,7 +2,8 @@
 
 use sha2::Digest as _;
 
-use super::{getopt, operands};
+use super::arguments::Arguments;
+use super::operands;
 use crate::shell::process::{Command, Outcome, Process};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[
@@ -18,26 +19,28 @@ pub(super) const COMMANDS: &[(&str, Command)] = &[
 ];
 
 fn digest(process: &mut Process<'_>, hash: fn(&[u8]) -> String) -> Outcome {
-    let long = [
-        ("check", "c"),
-        ("binary", "b"),
-        ("text", "t"),
-        ("quiet", "quiet"),
-        ("status", "status"),
-        ("zero", "z"),
-    ];
-    let args = getopt::parse(process, "cbtz", &long)?;
+    let args = Arguments::of(
+        process,
+        &[
+            "-c --check",
+            "-b --binary",
+            "-t --text",
+            "-z --zero",
+            "--quiet",
+            "--status",
+        ],
+    )?;
     let (contents, complete) = operands::read_all(process, &args.operands)?;
-    if args.has("c") {
+    if args.has("-c") {
         let lists: Vec<String> = contents
             .iter()
             .map(|(_, text)| String::from_utf8_lossy(text).into_owned())
             .collect();
-        let loud = (!args.has("quiet") && !args.has("status"), !args.has("status"));
+        let loud = (!args.has("--quiet") && !args.has("--status"), !args.has("--status"));
         return check(process, &lists, hash, loud, complete);
     }
-    let mark = if args.has("b") { '*' } else { ' ' };
-    let end = if args.has("z") { '\0' } else { '\n' };
+    let mark = if args.has("-b") { '*' } else { ' ' };
+    let end = if args.has("-z") { '\0' } else { '\n' };
     for (name, text) in contents {
         let line = format!("{} {mark}{name}{end}", hash(&text));
         process.stdout.extend_from_slice(line.as_bytes());

@@ -1,6 +1,7 @@
 //! What a script asks of its surroundings: `env`, `uname`, `hostname`, `which`, …
 
-use super::{getopt, operands};
+use super::arguments::Arguments;
+use super::operands;
 use crate::shell::process::{Command, Outcome, Process};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[
@@ -17,30 +18,27 @@ pub(super) const COMMANDS: &[(&str, Command)] = &[
 ];
 
 fn env(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("ignore-environment", "i"),
-        ("unset=", "u"),
-        ("null", "0"),
-        ("chdir=", "C"),
-    ];
-    let args = getopt::parse(process, "+iu:0C:", &long)?;
+    let args = Arguments::in_order(
+        process,
+        &["-i --ignore-environment", "-u --unset =", "-0 --null", "-C --chdir ="],
+    )?;
     let (saved, saved_cwd) = (process.env.clone(), process.cwd.clone());
     let mut operands = args.operands.as_slice();
-    if args.has("i") {
+    if args.has("-i") {
         process.env.clear();
     }
     if operands.first().is_some_and(|first| first == "-") {
         process.env.clear();
         operands = &operands[1..];
     }
-    for name in args.values("u") {
+    for name in args.values("-u") {
         process.env.remove(name);
     }
     while let Some((name, value)) = operands.first().and_then(|first| first.split_once('=')) {
         process.env.insert(name.to_owned(), value.to_owned());
         operands = &operands[1..];
     }
-    if let Some(directory) = args.value("C") {
+    if let Some(directory) = args.value("-C") {
         match process.system.tree.canonical(&process.path(directory)) {
             Ok(path) if process.system.tree.is_dir(&path) => process.cwd = path,
             _ => {
@@ -51,7 +49,7 @@ fn env(process: &mut Process<'_>) -> Outcome {
         }
     }
     let status = if operands.is_empty() {
-        let end = if args.has("0") { "\0" } else { "\n" };
+        let end = if args.has("-0") { "\0" } else { "\n" };
         let text = variables(process, end);
         process.stdout.extend_from_slice(text.as_bytes());
         Ok(0)
@@ -73,7 +71,7 @@ fn variables(process: &Process<'_>, end: &str) -> String {
 }
 
 fn printenv(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "+", &[])?;
+    let args = Arguments::in_order(process, &[])?;
     let mut status = 0;
     for name in &args.operands {
         match process.env.get(name).cloned() {
@@ -108,27 +106,30 @@ fn arch(process: &mut Process<'_>) -> Outcome {
 }
 
 fn uname(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("kernel-name", "s"),
-        ("nodename", "n"),
-        ("kernel-release", "r"),
-        ("kernel-version", "v"),
-        ("machine", "m"),
-        ("operating-system", "o"),
-    ];
-    let args = getopt::parse(process, "snrvmoa", &long)?;
+    let args = Arguments::of(
+        process,
+        &[
+            "-s --kernel-name",
+            "-n --nodename",
+            "-r --kernel-release",
+            "-v --kernel-version",
+            "-m --machine",
+            "-o --operating-system",
+            "-a",
+        ],
+    )?;
     let machine = machine(&process.system.arch).ok_or_else(|| process.unsupported("this architecture"))?;
     let release = process.system.kernel.clone();
     let mut fields = Vec::new();
     for (option, value) in [
-        ("s", "Linux".to_owned()),
-        ("n", host(process)),
-        ("r", release.clone()),
-        ("v", format!("#1 SMP Debian {release}")),
-        ("m", machine.to_owned()),
-        ("o", "GNU/Linux".to_owned()),
+        ("-s", "Linux".to_owned()),
+        ("-n", host(process)),
+        ("-r", release.clone()),
+        ("-v", format!("#1 SMP Debian {release}")),
+        ("-m", machine.to_owned()),
+        ("-o", "GNU/Linux".to_owned()),
     ] {
-        let wanted = args.has(option) || args.has("a") || args.options().next().is_none() && option == "s";
+        let wanted = args.has(option) || args.has("-a") || args.options().next().is_none() && option == "-s";
         if !wanted {
             continue;
         }
@@ -149,16 +150,15 @@ fn host(process: &Process<'_>) -> String {
 }
 
 fn hostname(process: &mut Process<'_>) -> Outcome {
-    let long = [("fqdn", "f"), ("long", "f"), ("short", "s"), ("domain", "d")];
-    let args = getopt::parse(process, "fsd", &long)?;
+    let args = Arguments::of(process, &["-f --fqdn --long", "-s --short", "-d --domain"])?;
     if !args.operands.is_empty() {
         return Err(process.unsupported("setting the name"));
     }
     let full = host(process);
     let (short, domain) = full.split_once('.').unwrap_or((&full, ""));
-    let answer = match args.last(&["f", "s", "d"]) {
-        Some("s") => short,
-        Some("d") => domain,
+    let answer = match args.last(&["-f", "-s", "-d"]) {
+        Some("-s") => short,
+        Some("-d") => domain,
         _ => &full,
     };
     let answer = answer.to_owned();
@@ -167,7 +167,7 @@ fn hostname(process: &mut Process<'_>) -> Outcome {
 }
 
 fn which(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "as", &[])?;
+    let args = Arguments::of(process, &["-a", "-s"])?;
     let path = process.env.get("PATH").cloned().unwrap_or_default();
     let mut status = 0;
     for name in &args.operands {
@@ -186,8 +186,8 @@ fn which(process: &mut Process<'_>) -> Outcome {
             .filter(|path| runs(&process.path(path)))
             .collect();
         status |= u8::from(found.is_empty());
-        let count = if args.has("a") { found.len() } else { 1 };
-        if !args.has("s") {
+        let count = if args.has("-a") { found.len() } else { 1 };
+        if !args.has("-s") {
             found.iter().take(count).for_each(|path| process.say(path));
         }
     }
@@ -196,27 +196,27 @@ fn which(process: &mut Process<'_>) -> Outcome {
 
 /// Nothing passes in a tree; waiting would change nothing.
 fn sleep(process: &mut Process<'_>) -> Outcome {
-    getopt::parse(process, "", &[])?;
+    Arguments::of(process, &[])?;
     Ok(0)
 }
 
 /// One: the same on every machine that composes.
 fn nproc(process: &mut Process<'_>) -> Outcome {
-    getopt::parse(process, "", &[("all", "all"), ("ignore=", "ignore")])?;
+    Arguments::of(process, &["--all", "--ignore ="])?;
     process.say("1");
     Ok(0)
 }
 
 fn tty(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "s", &[("silent", "s"), ("quiet", "s")])?;
-    if !args.has("s") {
+    let args = Arguments::of(process, &["-s --silent --quiet"])?;
+    if !args.has("-s") {
         process.say("not a tty");
     }
     Ok(1)
 }
 
 fn logger(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "+t:p:is", &[("tag=", "t"), ("priority=", "p"), ("id[=]", "i")])?;
+    let args = Arguments::in_order(process, &["-t --tag =", "-p --priority =", "-i", "-s", "--id [=]"])?;
     let text = if args.operands.is_empty() {
         String::from_utf8_lossy(&operands::read(process, "-")?.unwrap_or_default()).into_owned()
     } else {

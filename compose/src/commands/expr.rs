@@ -1,7 +1,8 @@
 //! `expr`, `seq`, `factor`'s small relatives: numbers in arguments.
 
+use super::arguments::Arguments;
+use super::escapes;
 use super::regular_expression::{Dialect, Pattern};
-use super::{escapes, getopt};
 use crate::shell::process::{Command, Halt, Outcome, Process};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[("expr", expr), ("seq", seq)];
@@ -188,7 +189,7 @@ fn seq(process: &mut Process<'_>) -> Outcome {
     };
     let at = 1 + process.args.iter().skip(1).position(numeric).unwrap_or(0);
     let numbers = process.args.split_off(at.min(process.args.len()));
-    let args = getopt::parse(process, "+s:w", &[("separator=", "s"), ("equal-width", "w")])?;
+    let args = Arguments::in_order(process, &["-s --separator =", "-w --equal-width"])?;
     let mut values = Vec::new();
     for word in args.operands.iter().chain(&numbers) {
         let value: i128 = word
@@ -203,12 +204,12 @@ fn seq(process: &mut Process<'_>) -> Outcome {
         _ => return Ok(process.fail("one to three numbers are needed")),
     };
     let text = |value: i128| value.to_string();
-    let width = if args.has("w") {
+    let width = if args.has("-w") {
         text(first).len().max(text(last).len())
     } else {
         1
     };
-    let separator = escapes::unescape(args.value("s").unwrap_or("\n"));
+    let separator = escapes::unescape(args.value("-s").unwrap_or("\n"));
     let mut value = first;
     let mut any = false;
     while if step > 0 { value <= last } else { value >= last } {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::getopt::{self, Arguments};
+use super::arguments::Arguments;
 use super::{date, mode, operands};
 use crate::shell::process::{Command, Outcome, Process, Status};
 use crate::tree::{Errno, Follow, Kind};
@@ -25,13 +25,15 @@ pub(super) const COMMANDS: &[(&str, Command)] = &[
 
 fn mkdir(process: &mut Process<'_>) -> Outcome {
     // -Z sets an SELinux context, which a system without SELinux does not have.
-    let long = [("parents", "p"), ("mode=", "m"), ("verbose", "v"), ("context[=]", "Z")];
-    let args = getopt::parse(process, "pm:vZ", &long)?;
+    let args = Arguments::of(
+        process,
+        &["-p --parents", "-m --mode =", "-v --verbose", "-Z", "--context [=]"],
+    )?;
     if args.operands.is_empty() {
         return Ok(process.fail("missing operand"));
     }
     let plain = 0o777 & !process.umask;
-    let last = match args.value("m") {
+    let last = match args.value("-m") {
         None => plain,
         Some(text) => match mode::apply(text, 0o777, true, process.umask) {
             Some(mode) => mode,
@@ -41,14 +43,14 @@ fn mkdir(process: &mut Process<'_>) -> Outcome {
     let mut status = 0;
     for name in &args.operands {
         let path = process.path(name);
-        if args.has("p") {
-            status |= make_parents(process, name, plain, args.has("v"));
+        if args.has("-p") {
+            status |= make_parents(process, name, plain, args.has("-v"));
             if status == 0 && process.system.tree.is_dir(&path) {
                 continue;
             }
         }
         match operands::create(process, &path, Kind::Dir(BTreeMap::new()), last) {
-            Ok(_) if args.has("v") => process.say(&format!("mkdir: created directory '{name}'")),
+            Ok(_) if args.has("-v") => process.say(&format!("mkdir: created directory '{name}'")),
             Ok(_) => {}
             Err(error) => status = process.fail(&format!("cannot create directory '{name}': {}", error.errno)),
         }
@@ -75,8 +77,7 @@ pub(super) fn make_parents(process: &mut Process<'_>, name: &str, mode: u32, ver
 }
 
 fn rmdir(process: &mut Process<'_>) -> Outcome {
-    let long = [("parents", "p"), ("ignore-fail-on-non-empty", "i"), ("verbose", "v")];
-    let args = getopt::parse(process, "pv", &long)?;
+    let args = Arguments::of(process, &["-p --parents", "-v --verbose", "--ignore-fail-on-non-empty"])?;
     if args.operands.is_empty() {
         return Ok(process.fail("missing operand"));
     }
@@ -84,18 +85,18 @@ fn rmdir(process: &mut Process<'_>) -> Outcome {
     for name in &args.operands {
         let mut part = name.trim_end_matches('/');
         loop {
-            if args.has("v") {
+            if args.has("-v") {
                 process.say(&format!("rmdir: removing directory, '{part}'"));
             }
             let path = process.path(part);
             if let Err(error) = process.system.tree.rmdir(&path) {
-                if error.errno != Errno::NotEmpty || !args.has("i") {
+                if error.errno != Errno::NotEmpty || !args.has("--ignore-fail-on-non-empty") {
                     status = process.fail(&format!("failed to remove '{part}': {}", error.errno));
                 }
                 break;
             }
             let above = operands::parent(part);
-            if !args.has("p") || above == "." || above == "/" {
+            if !args.has("-p") || above == "." || above == "/" {
                 break;
             }
             part = above;
@@ -105,20 +106,23 @@ fn rmdir(process: &mut Process<'_>) -> Outcome {
 }
 
 fn rm(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("force", "f"),
-        ("recursive", "r"),
-        ("dir", "d"),
-        ("verbose", "v"),
-        ("one-file-system", "x"),
-        ("preserve-root[=]", "preserve-root"),
-    ];
-    let args = getopt::parse(process, "frRdv", &long)?;
-    let force = args.has("f");
+    let args = Arguments::of(
+        process,
+        &[
+            "-f --force",
+            "-r --recursive",
+            "-R",
+            "-d --dir",
+            "-v --verbose",
+            "--one-file-system",
+            "--preserve-root [=]",
+        ],
+    )?;
+    let force = args.has("-f");
     if args.operands.is_empty() && !force {
         return Ok(process.fail("missing operand"));
     }
-    let recursive = args.has("r") || args.has("R");
+    let recursive = args.has("-r") || args.has("-R");
     let mut status = 0;
     for name in &args.operands {
         let path = process.path(name);
@@ -137,12 +141,12 @@ fn rm(process: &mut Process<'_>) -> Outcome {
         let removed = match directory {
             Err(error) => Err(error.errno),
             Ok(true) if recursive => tree.remove_all(&path).map_err(|error| error.errno),
-            Ok(true) if args.has("d") => tree.rmdir(&path).map_err(|error| error.errno),
+            Ok(true) if args.has("-d") => tree.rmdir(&path).map_err(|error| error.errno),
             Ok(true) => Err(Errno::IsDir),
             Ok(false) => tree.unlink(&path).map_err(|error| error.errno),
         };
         match removed {
-            Ok(()) if args.has("v") => process.say(&format!("removed '{name}'")),
+            Ok(()) if args.has("-v") => process.say(&format!("removed '{name}'")),
             Ok(()) => {}
             Err(Errno::NoEntry | Errno::NotDir) if force => {}
             Err(errno) => status = process.fail(&format!("cannot remove '{name}': {errno}")),
@@ -152,7 +156,7 @@ fn rm(process: &mut Process<'_>) -> Outcome {
 }
 
 fn unlink(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "", &[])?;
+    let args = Arguments::of(process, &[])?;
     let [name] = &args.operands[..] else {
         return Ok(process.fail("exactly one operand is needed"));
     };
@@ -167,7 +171,7 @@ fn unlink(process: &mut Process<'_>) -> Outcome {
 /// Nothing if the operands make no sense, which has then been said.
 pub(super) fn destinations(process: &mut Process<'_>, args: &Arguments, follow: bool) -> Option<Vec<(String, String)>> {
     let mut sources = args.operands.clone();
-    let target = match args.value("t") {
+    let target = match args.value("-t") {
         Some(directory) => directory.to_owned(),
         None => sources.pop()?,
     };
@@ -178,7 +182,7 @@ pub(super) fn destinations(process: &mut Process<'_>, args: &Arguments, follow: 
     let path = process.path(&target);
     let tree = &process.system.tree;
     let directory = tree.is_dir(&path) && (follow || !tree.lstat(&path).is_ok_and(crate::tree::Inode::is_symlink));
-    if args.has("T") || (!directory && !args.has("t")) {
+    if args.has("-T") || (!directory && !args.has("-t")) {
         if sources.len() > 1 {
             process.fail(&format!("target '{target}': {}", Errno::NotDir));
             return None;
@@ -197,18 +201,21 @@ pub(super) fn destinations(process: &mut Process<'_>, args: &Arguments, follow: 
 }
 
 fn mv(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("force", "f"),
-        ("no-clobber", "n"),
-        ("no-target-directory", "T"),
-        ("target-directory=", "t"),
-        ("update", "u"),
-        ("verbose", "v"),
-        ("context[=]", "Z"),
-        ("interactive", "i"),
-    ];
-    let args = getopt::parse(process, "fnTt:vZ", &long)?;
-    if args.has("u") || args.has("i") {
+    let args = Arguments::of(
+        process,
+        &[
+            "-f --force",
+            "-n --no-clobber",
+            "-T --no-target-directory",
+            "-t --target-directory =",
+            "-v --verbose",
+            "-Z",
+            "--update",
+            "--context [=]",
+            "--interactive",
+        ],
+    )?;
+    if args.has("--update") || args.has("--interactive") {
         return Err(process.unsupported("--update or --interactive"));
     }
     let Some(pairs) = destinations(process, &args, true) else {
@@ -218,7 +225,7 @@ fn mv(process: &mut Process<'_>) -> Outcome {
     for (source, target) in pairs {
         let (from, to) = (process.path(&source), process.path(&target));
         let tree = &mut process.system.tree;
-        if args.last(&["n", "f"]) == Some("n") && tree.lexists(&to) {
+        if args.last(&["-n", "-f"]) == Some("-n") && tree.lexists(&to) {
             continue;
         }
         let same =
@@ -236,7 +243,7 @@ fn mv(process: &mut Process<'_>) -> Outcome {
             status = process.fail(&text);
             continue;
         }
-        if args.has("v") && !same {
+        if args.has("-v") && !same {
             process.say(&format!("renamed '{source}' -> '{target}'"));
         }
     }
@@ -244,20 +251,26 @@ fn mv(process: &mut Process<'_>) -> Outcome {
 }
 
 fn touch(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("no-create", "c"),
-        ("no-dereference", "h"),
-        ("reference=", "r"),
-        ("date=", "d"),
-        ("time=", "time"),
-    ];
-    let args = getopt::parse(process, "acfhmr:d:t:", &long)?;
-    if args.has("t") || args.has("time") {
+    let args = Arguments::of(
+        process,
+        &[
+            "-a",
+            "-c --no-create",
+            "-f",
+            "-h --no-dereference",
+            "-m",
+            "-r --reference =",
+            "-d --date =",
+            "-t =",
+            "--time =",
+        ],
+    )?;
+    if args.has("-t") || args.has("--time") {
         return Err(process.unsupported("-t or --time"));
     }
-    let follow = if args.has("h") { Follow::No } else { Follow::Yes };
+    let follow = if args.has("-h") { Follow::No } else { Follow::Yes };
     let mut time = process.system.tree.now;
-    if let Some(reference) = args.value("r") {
+    if let Some(reference) = args.value("-r") {
         let path = process.path(reference);
         let tree = &process.system.tree;
         match tree.lookup(&path, follow) {
@@ -268,7 +281,7 @@ fn touch(process: &mut Process<'_>) -> Outcome {
             }
         }
     }
-    if let Some(text) = args.value("d") {
+    if let Some(text) = args.value("-d") {
         time =
             date::parse(text, process.system.tree.now).ok_or_else(|| process.unsupported(format!("date '{text}'")))?;
     }
@@ -276,8 +289,8 @@ fn touch(process: &mut Process<'_>) -> Outcome {
     for name in &args.operands {
         let path = process.path(name);
         let present = process.system.tree.lookup(&path, follow);
-        if present.is_err() && (args.has("c") || args.has("h")) {
-            if args.has("h") && !args.has("c") {
+        if present.is_err() && (args.has("-c") || args.has("-h")) {
+            if args.has("-h") && !args.has("-c") {
                 status = process.fail(&format!("setting times of '{name}': {}", Errno::NoEntry));
             }
             continue;
@@ -289,7 +302,7 @@ fn touch(process: &mut Process<'_>) -> Outcome {
             continue;
         }
         // -a alone changes the access time, which the tree does not have.
-        if args.has("a") && !args.has("m") {
+        if args.has("-a") && !args.has("-m") {
             continue;
         }
         if let Ok(id) = process.system.tree.lookup(&path, follow) {
@@ -300,8 +313,8 @@ fn touch(process: &mut Process<'_>) -> Outcome {
 }
 
 fn truncate(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "cs:", &[("no-create", "c"), ("size=", "s")])?;
-    let text = args.value("s").unwrap_or_default();
+    let args = Arguments::of(process, &["-c --no-create", "-s --size ="])?;
+    let text = args.value("-s").unwrap_or_default();
     let size: usize = text
         .parse()
         .map_err(|_| process.unsupported(format!("size '{text}'")))?;
@@ -314,7 +327,7 @@ fn truncate(process: &mut Process<'_>) -> Outcome {
             .read(&path)
             .map(|old| old.to_vec())
             .unwrap_or_default();
-        if args.has("c") && !process.system.tree.exists(&path) {
+        if args.has("-c") && !process.system.tree.exists(&path) {
             continue;
         }
         content.resize(size, 0);
@@ -326,16 +339,20 @@ fn truncate(process: &mut Process<'_>) -> Outcome {
 }
 
 fn mktemp(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("directory", "d"),
-        ("dry-run", "u"),
-        ("quiet", "q"),
-        ("tmpdir[=]", "tmpdir"),
-        ("suffix=", "suffix"),
-    ];
-    let args = getopt::parse(process, "dqup:t", &long)?;
+    let args = Arguments::of(
+        process,
+        &[
+            "-d --directory",
+            "-q --quiet",
+            "-u --dry-run",
+            "-p =",
+            "-t",
+            "--tmpdir [=]",
+            "--suffix =",
+        ],
+    )?;
     let template = args.operands.first().map_or("tmp.XXXXXXXXXX", String::as_str);
-    let suffix = args.value("suffix").unwrap_or_default();
+    let suffix = args.value("--suffix").unwrap_or_default();
     let (before, after) = match template.rfind("XXX") {
         Some(at) => template.split_at(at + 3),
         None => return Ok(process.fail(&format!("too few X's in template '{template}'"))),
@@ -344,10 +361,10 @@ fn mktemp(process: &mut Process<'_>) -> Outcome {
     let width = before.len() - stem.len();
     let environment = process.env.get("TMPDIR").filter(|dir| !dir.is_empty()).cloned();
     let temporary = environment.unwrap_or_else(|| "/tmp".to_owned());
-    let in_tmpdir = args.operands.is_empty() || args.has("t") || args.has("p") || args.has("tmpdir");
+    let in_tmpdir = args.operands.is_empty() || args.has("-t") || args.has("-p") || args.has("--tmpdir");
     let directory = args
-        .value("p")
-        .or(args.value("tmpdir"))
+        .value("-p")
+        .or(args.value("--tmpdir"))
         .unwrap_or(&temporary)
         .trim_end_matches('/')
         .to_owned();
@@ -361,11 +378,11 @@ fn mktemp(process: &mut Process<'_>) -> Outcome {
         if process.system.tree.lexists(&path) {
             continue;
         }
-        if args.has("u") {
+        if args.has("-u") {
             process.say(&name);
             return Ok(0);
         }
-        let (kind, mode) = if args.has("d") {
+        let (kind, mode) = if args.has("-d") {
             (Kind::Dir(BTreeMap::new()), 0o700)
         } else {
             (Kind::File(Bytes::new()), 0o600)
@@ -382,16 +399,16 @@ fn mktemp(process: &mut Process<'_>) -> Outcome {
 }
 
 fn mkfifo(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "m:", &[("mode=", "m")])?;
-    let mode = args.value("m").map_or(Some(0o666 & !process.umask), |text| {
+    let args = Arguments::of(process, &["-m --mode ="])?;
+    let mode = args.value("-m").map_or(Some(0o666 & !process.umask), |text| {
         mode::apply(text, 0o666, false, process.umask)
     });
     Ok(make_nodes(process, &args.operands, &Kind::Fifo, mode))
 }
 
 fn mknod(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "m:", &[("mode=", "m")])?;
-    let mode = args.value("m").map_or(Some(0o666 & !process.umask), |text| {
+    let args = Arguments::of(process, &["-m --mode ="])?;
+    let mode = args.value("-m").map_or(Some(0o666 & !process.umask), |text| {
         mode::apply(text, 0o666, false, process.umask)
     });
     let number = |at: usize| args.operands.get(at).and_then(|text| text.parse().ok());
@@ -420,7 +437,7 @@ fn make_nodes(process: &mut Process<'_>, names: &[String], kind: &Kind, mode: Op
 
 /// A tree in memory has nothing to flush.
 fn sync(process: &mut Process<'_>) -> Outcome {
-    getopt::parse(process, "df", &[("data", "d"), ("file-system", "f")])?;
+    Arguments::of(process, &["-d --data", "-f --file-system"])?;
     Ok(0)
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::getopt::{self, Arguments};
+use super::arguments::Arguments;
 use super::operands;
 use super::regular_expression::{Dialect, Extent, Flags, Pattern};
 use crate::shell::process::{Command, Halt, Outcome, Process};
@@ -10,38 +10,37 @@ use crate::tree::Errno;
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[("egrep", grep), ("fgrep", grep), ("grep", grep)];
 
-const LONG: &[(&str, &str)] = &[
-    ("extended-regexp", "E"),
-    ("fixed-strings", "F"),
-    ("basic-regexp", "G"),
-    ("regexp=", "e"),
-    ("file=", "f"),
-    ("ignore-case", "i"),
-    ("invert-match", "v"),
-    ("word-regexp", "w"),
-    ("line-regexp", "x"),
-    ("count", "c"),
-    ("color[=]", "color"),
-    ("colour[=]", "color"),
-    ("files-without-match", "L"),
-    ("files-with-matches", "l"),
-    ("max-count=", "m"),
-    ("only-matching", "o"),
-    ("quiet", "q"),
-    ("silent", "q"),
-    ("no-messages", "s"),
-    ("with-filename", "H"),
-    ("no-filename", "h"),
-    ("line-number", "n"),
-    ("null-data", "z"),
-    ("after-context=", "A"),
-    ("before-context=", "B"),
-    ("context=", "C"),
-    ("text", "a"),
-    ("recursive", "r"),
-    ("dereference-recursive", "R"),
-    ("line-buffered", "line-buffered"),
-    ("include=", "include"),
+const OPTIONS: &[&str] = &[
+    "-E --extended-regexp",
+    "-F --fixed-strings",
+    "-G --basic-regexp",
+    "-e --regexp =",
+    "-f --file =",
+    "-i --ignore-case",
+    "-y",
+    "-v --invert-match",
+    "-w --word-regexp",
+    "-x --line-regexp",
+    "-c --count",
+    "-L --files-without-match",
+    "-l --files-with-matches",
+    "-m --max-count =",
+    "-o --only-matching",
+    "-q --quiet --silent",
+    "-s --no-messages",
+    "-H --with-filename",
+    "-h --no-filename",
+    "-n --line-number",
+    "-z --null-data",
+    "-A --after-context =",
+    "-B --before-context =",
+    "-C --context =",
+    "-a --text",
+    "-r --recursive",
+    "-R --dereference-recursive",
+    "--color --colour [=]",
+    "--line-buffered",
+    "--include =",
 ];
 
 /// What is looked for, and how much around it is shown.
@@ -59,7 +58,7 @@ struct Search {
 }
 
 fn grep(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "EFGe:f:iyvwxcLlm:oqsHhnzA:B:C:arR", LONG)?;
+    let args = Arguments::of(process, OPTIONS)?;
     let mut files = args.operands.clone();
     let search = match Search::read(process, &args, &mut files)? {
         Ok(search) => search,
@@ -68,13 +67,13 @@ fn grep(process: &mut Process<'_>) -> Outcome {
             return Ok(2);
         }
     };
-    let recursive = args.has("r") || args.has("R");
+    let recursive = args.has("-r") || args.has("-R");
     if files.is_empty() {
         files.push(if recursive { ".".to_owned() } else { "-".to_owned() });
     }
     let mut failed = false;
     if recursive {
-        files = expand(process, &files, args.has("R"), args.value("include"));
+        files = expand(process, &files, args.has("-R"), args.value("--include"));
     }
     let mut any = false;
     for name in &files {
@@ -82,14 +81,14 @@ fn grep(process: &mut Process<'_>) -> Outcome {
             Ok(content) => content,
             Err(error) if error.errno == Errno::IsDir => {
                 failed = true;
-                if !args.has("s") {
+                if !args.has("-s") {
                     process.fail(&format!("{name}: Is a directory"));
                 }
                 continue;
             }
             Err(error) => {
                 failed = true;
-                if !args.has("s") {
+                if !args.has("-s") {
                     process.fail(&format!("{name}: {}", error.errno));
                 }
                 continue;
@@ -99,7 +98,7 @@ fn grep(process: &mut Process<'_>) -> Outcome {
     }
     Ok(match (any, failed) {
         (true, false) => 0,
-        (true, true) if args.has("q") => 0,
+        (true, true) if args.has("-q") => 0,
         (_, true) => 2,
         (false, false) => 1,
     })
@@ -143,8 +142,8 @@ impl Search {
         let mut texts: Vec<String> = Vec::new();
         for (option, value) in args.options() {
             match (option, value) {
-                ("e", Some(text)) => texts.extend(text.split('\n').map(str::to_owned)),
-                ("f", Some(file)) => match operands::read(process, file)? {
+                ("-e", Some(text)) => texts.extend(text.split('\n').map(str::to_owned)),
+                ("-f", Some(file)) => match operands::read(process, file)? {
                     Ok(content) => {
                         let lines = operands::lines(&content, b'\n');
                         texts.extend(lines.map(|line| String::from_utf8_lossy(line).into_owned()));
@@ -154,21 +153,21 @@ impl Search {
                 _ => {}
             }
         }
-        if !args.has("e") && !args.has("f") {
+        if !args.has("-e") && !args.has("-f") {
             if files.is_empty() {
                 return Ok(Err("a pattern is needed".to_owned()));
             }
             texts.extend(files.remove(0).split('\n').map(str::to_owned));
         }
-        let dialect = match (args.last(&["E", "F", "G"]), process.args[0].as_str()) {
-            (Some("E"), _) | (None, "egrep") => Dialect::Extended,
-            (Some("F"), _) | (None, "fgrep") => Dialect::Fixed,
+        let dialect = match (args.last(&["-E", "-F", "-G"]), process.args[0].as_str()) {
+            (Some("-E"), _) | (None, "egrep") => Dialect::Extended,
+            (Some("-F"), _) | (None, "fgrep") => Dialect::Fixed,
             _ => Dialect::Basic,
         };
         let flags = Flags {
-            ignore_case: args.has("i") || args.has("y"),
+            ignore_case: args.has("-i") || args.has("-y"),
             multiline: false,
-            extent: match (args.has("x"), args.has("w")) {
+            extent: match (args.has("-x"), args.has("-w")) {
                 (true, _) => Extent::All,
                 (_, true) => Extent::Words,
                 _ => Extent::Part,
@@ -183,26 +182,26 @@ impl Search {
             None => Ok(default),
             Some(text) => text
                 .parse()
-                .map_err(|_| process.unsupported(format!("-{option} {text}"))),
+                .map_err(|_| process.unsupported(format!("{option} {text}"))),
         };
-        let around = number("C", 0)?;
+        let around = number("-C", 0)?;
         Ok(Ok(Self {
             patterns,
-            invert: args.has("v"),
-            end: if args.has("z") { 0 } else { b'\n' },
-            limit: number("m", usize::MAX)?,
-            before: number("B", around)?,
-            after: number("A", around)?,
-            names: match args.last(&["H", "h"]) {
-                Some(option) => option == "H",
+            invert: args.has("-v"),
+            end: if args.has("-z") { 0 } else { b'\n' },
+            limit: number("-m", usize::MAX)?,
+            before: number("-B", around)?,
+            after: number("-A", around)?,
+            names: match args.last(&["-H", "-h"]) {
+                Some(option) => option == "-H",
                 None => {
-                    args.operands.len() > usize::from(!args.has("e") && !args.has("f")) + 1
-                        || args.has("r")
-                        || args.has("R")
+                    args.operands.len() > usize::from(!args.has("-e") && !args.has("-f")) + 1
+                        || args.has("-r")
+                        || args.has("-R")
                 }
             },
-            numbers: args.has("n"),
-            only: args.has("o"),
+            numbers: args.has("-n"),
+            only: args.has("-o"),
         }))
     }
 
@@ -237,7 +236,7 @@ fn one_file(process: &mut Process<'_>, args: &Arguments, search: &Search, name: 
         .enumerate()
         .filter(|(_, line)| search.selects(line))
         .map(|(at, _)| at);
-    let stop = if args.has("q") || args.has("l") || args.has("L") {
+    let stop = if args.has("-q") || args.has("-l") || args.has("-L") {
         1
     } else {
         usize::MAX
@@ -245,17 +244,17 @@ fn one_file(process: &mut Process<'_>, args: &Arguments, search: &Search, name: 
     let selected: Vec<usize> = selected.take(search.limit.min(stop)).collect();
     let any = !selected.is_empty();
     let shown = if name == "-" { "(standard input)" } else { name };
-    if args.has("q") {
+    if args.has("-q") {
         return any;
     }
-    if let Some(option) = args.last(&["l", "L"]) {
-        if (option == "l") == any {
+    if let Some(option) = args.last(&["-l", "-L"]) {
+        if (option == "-l") == any {
             process.say(shown);
             return true;
         }
         return false;
     }
-    if args.has("c") {
+    if args.has("-c") {
         let prefix = if search.names {
             format!("{shown}:")
         } else {
@@ -264,7 +263,7 @@ fn one_file(process: &mut Process<'_>, args: &Arguments, search: &Search, name: 
         process.say(&format!("{prefix}{}", selected.len()));
         return any;
     }
-    if any && content.contains(&0) && search.end != 0 && !args.has("a") {
+    if any && content.contains(&0) && search.end != 0 && !args.has("-a") {
         process.say(&format!("{}: {shown}: binary file matches", process.args[0].clone()));
         return any;
     }

@@ -1,6 +1,7 @@
 //! Who a script is and whom the machine knows: `id`, `groups`, `whoami`, `logname`, `getent`.
 
-use super::{getopt, owners};
+use super::arguments::Arguments;
+use super::owners;
 use crate::shell::process::{Command, Outcome, Process, Status};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[
@@ -12,14 +13,10 @@ pub(super) const COMMANDS: &[(&str, Command)] = &[
 ];
 
 fn id(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("user", "u"),
-        ("group", "g"),
-        ("groups", "G"),
-        ("name", "n"),
-        ("real", "r"),
-    ];
-    let args = getopt::parse(process, "ugGnr", &long)?;
+    let args = Arguments::of(
+        process,
+        &["-u --user", "-g --group", "-G --groups", "-n --name", "-r --real"],
+    )?;
     let who = args.operands.first().map_or("0", String::as_str);
     let tree = &process.system.tree;
     let entry = match owners::entry(tree, "/etc/passwd", who) {
@@ -31,11 +28,11 @@ fn id(process: &mut Process<'_>) -> Outcome {
     let (user, uid, gid) = (&entry[0], &entry[2], &entry[3]);
     let name_of = |gid: &str| gid.parse().ok().and_then(|gid| owners::group_name(tree, gid));
     let groups = all_groups(process, user, gid);
-    let line = match (args.last(&["u", "g", "G"]), args.has("n")) {
-        (Some("u"), false) => uid.clone(),
-        (Some("u"), true) => user.clone(),
-        (Some("g"), false) => gid.clone(),
-        (Some("g"), true) => name_of(gid).unwrap_or_else(|| gid.clone()),
+    let line = match (args.last(&["-u", "-g", "-G"]), args.has("-n")) {
+        (Some("-u"), false) => uid.clone(),
+        (Some("-u"), true) => user.clone(),
+        (Some("-g"), false) => gid.clone(),
+        (Some("-g"), true) => name_of(gid).unwrap_or_else(|| gid.clone()),
         (Some(_), named) => {
             let shown = groups.iter().map(|gid| {
                 if named {
@@ -74,7 +71,7 @@ fn all_groups(process: &Process<'_>, user: &str, gid: &str) -> Vec<String> {
 }
 
 fn groups(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "", &[])?;
+    let args = Arguments::of(process, &[])?;
     let user = args.operands.first().cloned().unwrap_or_else(|| "root".to_owned());
     let Some(entry) = owners::entry(&process.system.tree, "/etc/passwd", &user) else {
         return Ok(process.fail(&format!("'{user}': no such user")));
@@ -98,19 +95,19 @@ fn groups(process: &mut Process<'_>) -> Outcome {
 }
 
 fn whoami(process: &mut Process<'_>) -> Outcome {
-    getopt::parse(process, "", &[])?;
+    Arguments::of(process, &[])?;
     process.say("root");
     Ok(0)
 }
 
 /// Nobody has logged in.
 fn logname(process: &mut Process<'_>) -> Outcome {
-    getopt::parse(process, "", &[])?;
+    Arguments::of(process, &[])?;
     Ok(process.fail("no login name"))
 }
 
 fn getent(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "s:i", &[("service=", "s"), ("no-idn", "i")])?;
+    let args = Arguments::of(process, &["-s --service =", "-i --no-idn"])?;
     let Some((database, keys)) = args.operands.split_first() else {
         return Ok(process.fail("wrong number of arguments"));
     };

@@ -1,6 +1,6 @@
 //! `ln` and `link`.
 
-use super::getopt::{self, Arguments};
+use super::arguments::Arguments;
 use super::{files, names, operands};
 use crate::shell::process::{Command, Outcome, Process};
 use crate::tree::{Follow, Inode};
@@ -8,32 +8,35 @@ use crate::tree::{Follow, Inode};
 pub(super) const COMMANDS: &[(&str, Command)] = &[("link", link), ("ln", ln)];
 
 fn ln(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("symbolic", "s"),
-        ("force", "f"),
-        ("no-dereference", "n"),
-        ("relative", "r"),
-        ("no-target-directory", "T"),
-        ("target-directory=", "t"),
-        ("physical", "P"),
-        ("logical", "L"),
-        ("verbose", "v"),
-    ];
-    let mut args = getopt::parse(process, "sfnhrTt:PLv", &long)?;
+    let mut args = Arguments::of(
+        process,
+        &[
+            "-s --symbolic",
+            "-f --force",
+            "-n --no-dereference",
+            "-h",
+            "-r --relative",
+            "-T --no-target-directory",
+            "-t --target-directory =",
+            "-P --physical",
+            "-L --logical",
+            "-v --verbose",
+        ],
+    )?;
     if args.operands.is_empty() {
         return Ok(process.fail("missing file operand"));
     }
-    if args.operands.len() == 1 && !args.has("t") {
+    if args.operands.len() == 1 && !args.has("-t") {
         args.operands.push(".".to_owned());
     }
-    let Some(pairs) = files::destinations(process, &args, !args.has("n") && !args.has("h")) else {
+    let Some(pairs) = files::destinations(process, &args, !args.has("-n") && !args.has("-h")) else {
         return Ok(1);
     };
     let mut status = 0;
     for (source, target) in pairs {
         match link_one(process, &args, &source, &target) {
-            Ok(()) if args.has("v") => {
-                let arrow = if args.has("s") { "->" } else { "=>" };
+            Ok(()) if args.has("-v") => {
+                let arrow = if args.has("-s") { "->" } else { "=>" };
                 process.say(&format!("'{target}' {arrow} '{source}'"));
             }
             Ok(()) => {}
@@ -46,9 +49,9 @@ fn ln(process: &mut Process<'_>) -> Outcome {
 fn link_one(process: &mut Process<'_>, args: &Arguments, source: &str, target: &str) -> Result<(), String> {
     let (from, to) = (process.path(source), process.path(target));
     let tree = &mut process.system.tree;
-    let kind = if args.has("s") { "symbolic" } else { "hard" };
+    let kind = if args.has("-s") { "symbolic" } else { "hard" };
     let failed = |errno| format!("failed to create {kind} link '{target}': {errno}");
-    if !args.has("s") {
+    if !args.has("-s") {
         match tree.lstat(&from) {
             Err(error) => return Err(format!("failed to access '{source}': {}", error.errno)),
             Ok(inode) if inode.is_dir() => return Err(format!("{source}: hard link not allowed for directory")),
@@ -57,26 +60,26 @@ fn link_one(process: &mut Process<'_>, args: &Arguments, source: &str, target: &
     }
     let relative;
     let mut content = source;
-    if args.has("s") && args.has("r") {
+    if args.has("-s") && args.has("-r") {
         let real = names::canonical(tree, &from, names::Missing::Allowed).map_err(|error| failed(error.errno))?;
         let place = tree.canonical_parent(&to).map_err(|error| failed(error.errno))?;
         relative = names::relative(&real, operands::parent(&place));
         content = &relative;
     }
-    if args.has("f") && tree.lexists(&to) {
+    if args.has("-f") && tree.lexists(&to) {
         if tree.lstat(&to).is_ok_and(Inode::is_dir) {
             return Err(format!("{target}: cannot overwrite directory"));
         }
-        if !args.has("s") && tree.lookup(&from, Follow::No) == tree.lookup(&to, Follow::No) {
+        if !args.has("-s") && tree.lookup(&from, Follow::No) == tree.lookup(&to, Follow::No) {
             return Err(format!("'{source}' and '{target}' are the same file"));
         }
         tree.unlink(&to).map_err(|error| failed(error.errno))?;
     }
-    if args.has("s") {
+    if args.has("-s") {
         tree.symlink(content, &to)
             .map(drop)
             .map_err(|error| failed(error.errno))
-    } else if args.has("L") {
+    } else if args.has("-L") {
         let real = tree.canonical(&from).map_err(|error| failed(error.errno))?;
         tree.link(&real, &to).map_err(|error| failed(error.errno))
     } else {
@@ -85,7 +88,7 @@ fn link_one(process: &mut Process<'_>, args: &Arguments, source: &str, target: &
 }
 
 fn link(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "", &[])?;
+    let args = Arguments::of(process, &[])?;
     let [source, target] = &args.operands[..] else {
         return Ok(process.fail("exactly two operands are needed"));
     };

@@ -1,20 +1,24 @@
 //! `ls`, one name a line as when its output is no terminal.
 
-use super::getopt;
+use super::arguments::Arguments;
 use crate::shell::process::{Command, Outcome, Process};
 use crate::tree::Kind;
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[("ls", ls)];
 
 fn ls(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("all", "a"),
-        ("almost-all", "A"),
-        ("directory", "d"),
-        ("reverse", "r"),
-        ("color[=]", "color"),
-    ];
-    let args = getopt::parse(process, "1aAdrt", &long)?;
+    let args = Arguments::of(
+        process,
+        &[
+            "-1",
+            "-a --all",
+            "-A --almost-all",
+            "-d --directory",
+            "-r --reverse",
+            "-t",
+            "--color [=]",
+        ],
+    )?;
     let here = [".".to_owned()];
     let mut operands = if args.operands.is_empty() {
         here.to_vec()
@@ -23,8 +27,8 @@ fn ls(process: &mut Process<'_>) -> Outcome {
     };
     let mut status = 0;
     let order = Order {
-        by_time: args.has("t"),
-        reversed: args.has("r"),
+        by_time: args.has("-t"),
+        reversed: args.has("-r"),
     };
     order.sort(process, "", &mut operands);
     let (mut plain, mut dirs) = (Vec::new(), Vec::new());
@@ -36,7 +40,7 @@ fn ls(process: &mut Process<'_>) -> Outcome {
                 process.stderr.extend_from_slice(line.as_bytes());
                 status = 2;
             }
-            Ok(_) if !args.has("d") && process.system.tree.is_dir(&path) => dirs.push(name),
+            Ok(_) if !args.has("-d") && process.system.tree.is_dir(&path) => dirs.push(name),
             Ok(_) => plain.push(name),
         }
     }
@@ -50,9 +54,9 @@ fn ls(process: &mut Process<'_>) -> Outcome {
         let Kind::Dir(entries) = &process.system.tree.stat(&path).expect("it was looked up above").kind else {
             continue;
         };
-        let shown = |name: &&String| args.has("a") || args.has("A") || !name.starts_with('.');
+        let shown = |name: &&String| args.has("-a") || args.has("-A") || !name.starts_with('.');
         let mut names: Vec<String> = entries.keys().filter(shown).cloned().collect();
-        if args.last(&["a", "A"]) == Some("a") {
+        if args.last(&["-a", "-A"]) == Some("-a") {
             names.extend([".".to_owned(), "..".to_owned()]);
         }
         order.sort(process, &path, &mut names);

@@ -63,9 +63,6 @@ mod find;
 /// Shell patterns over whole strings.
 mod fnmatch;
 
-/// Options as GNU's tools read them.
-mod getopt;
-
 /// grep, egrep, fgrep
 mod grep;
 

@@ -1,6 +1,6 @@
 //! Names of files: `basename`, `dirname`, `readlink`, `realpath`, `pwd`.
 
-use super::getopt::{self, Arguments};
+use super::arguments::Arguments;
 use super::operands;
 use crate::shell::process::{Command, Outcome, Process};
 use crate::tree::{self, Errno, Tree};
@@ -90,16 +90,16 @@ pub(crate) fn relative(path: &str, from: &str) -> String {
 }
 
 fn end_of_line(args: &Arguments) -> &'static str {
-    if args.has("z") { "\0" } else { "\n" }
+    if args.has("-z") { "\0" } else { "\n" }
 }
 
 fn basename(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "+as:z", &[("multiple", "a"), ("suffix=", "s"), ("zero", "z")])?;
-    let several = args.has("a") || args.has("s");
+    let args = Arguments::in_order(process, &["-a --multiple", "-s --suffix =", "-z --zero"])?;
+    let several = args.has("-a") || args.has("-s");
     if args.operands.is_empty() || (!several && args.operands.len() > 2) {
         return Ok(process.fail("one operand, or a name and a suffix, are needed"));
     }
-    let suffix = args.value("s").or(if several {
+    let suffix = args.value("-s").or(if several {
         None
     } else {
         args.operands.get(1).map(String::as_str)
@@ -120,7 +120,7 @@ fn basename(process: &mut Process<'_>) -> Outcome {
 }
 
 fn dirname(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "+z", &[("zero", "z")])?;
+    let args = Arguments::in_order(process, &["-z --zero"])?;
     if args.operands.is_empty() {
         return Ok(process.fail("missing operand"));
     }
@@ -141,32 +141,35 @@ fn dirname(process: &mut Process<'_>) -> Outcome {
 }
 
 fn pwd(process: &mut Process<'_>) -> Outcome {
-    getopt::parse(process, "LP", &[("logical", "L"), ("physical", "P")])?;
+    Arguments::of(process, &["-L --logical", "-P --physical"])?;
     let cwd = process.cwd.clone();
     process.say(&cwd);
     Ok(0)
 }
 
-fn missing(args: &Arguments) -> Option<Missing> {
-    Some(match args.last(&["e", "f", "m"])? {
-        "e" => Missing::Nothing,
-        "f" => Missing::Last,
+/// What may be missing, by the option that says so.
+fn missing(option: &str) -> Missing {
+    match option {
+        "-e" => Missing::Nothing,
+        "-f" => Missing::Last,
         _ => Missing::Allowed,
-    })
+    }
 }
 
 fn readlink(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("canonicalize", "f"),
-        ("canonicalize-existing", "e"),
-        ("canonicalize-missing", "m"),
-        ("no-newline", "n"),
-        ("quiet", "q"),
-        ("silent", "q"),
-        ("verbose", "v"),
-        ("zero", "z"),
-    ];
-    let args = getopt::parse(process, "femnqsvz", &long)?;
+    let args = Arguments::of(
+        process,
+        &[
+            "-f --canonicalize",
+            "-e --canonicalize-existing",
+            "-m --canonicalize-missing",
+            "-n --no-newline",
+            "-q --quiet --silent",
+            "-s",
+            "-v --verbose",
+            "-z --zero",
+        ],
+    )?;
     if args.operands.is_empty() {
         return Ok(process.fail("missing operand"));
     }
@@ -174,7 +177,7 @@ fn readlink(process: &mut Process<'_>) -> Outcome {
     for name in &args.operands {
         let path = process.path(name);
         let tree = &process.system.tree;
-        let answer = match missing(&args) {
+        let answer = match args.last(&["-e", "-f", "-m"]).map(missing) {
             _ if name.is_empty() => tree.read_link(""),
             Some(missing) => canonical(tree, &path, missing),
             None => tree.read_link(&path),
@@ -182,11 +185,11 @@ fn readlink(process: &mut Process<'_>) -> Outcome {
         match answer {
             Ok(text) => {
                 process.stdout.extend_from_slice(text.as_bytes());
-                if !args.has("n") || args.operands.len() > 1 {
+                if !args.has("-n") || args.operands.len() > 1 {
                     process.stdout.extend_from_slice(end_of_line(&args).as_bytes());
                 }
             }
-            Err(error) if args.has("v") => status = process.fail(&format!("{name}: {}", error.errno)),
+            Err(error) if args.has("-v") => status = process.fail(&format!("{name}: {}", error.errno)),
             Err(_) => status = 1,
         }
     }
@@ -194,21 +197,22 @@ fn readlink(process: &mut Process<'_>) -> Outcome {
 }
 
 fn realpath(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("canonicalize-existing", "e"),
-        ("canonicalize-missing", "m"),
-        ("physical", "P"),
-        ("quiet", "q"),
-        ("relative-to=", "relative-to"),
-        ("strip", "s"),
-        ("no-symlinks", "s"),
-        ("zero", "z"),
-    ];
-    let args = getopt::parse(process, "emPqsz", &long)?;
+    let args = Arguments::of(
+        process,
+        &[
+            "-e --canonicalize-existing",
+            "-m --canonicalize-missing",
+            "-P --physical",
+            "-q --quiet",
+            "-s --strip --no-symlinks",
+            "-z --zero",
+            "--relative-to =",
+        ],
+    )?;
     if args.operands.is_empty() {
         return Ok(process.fail("missing operand"));
     }
-    let from = args.value("relative-to").map(|base| real_name(process, base, &args));
+    let from = args.value("--relative-to").map(|base| real_name(process, base, &args));
     let mut status = 0;
     for name in &args.operands {
         let found = real_name(process, name, &args);
@@ -223,7 +227,7 @@ fn realpath(process: &mut Process<'_>) -> Outcome {
                 let line = format!("{path}{}", end_of_line(&args));
                 process.stdout.extend_from_slice(line.as_bytes());
             }
-            Err(_) if args.has("q") => status = 1,
+            Err(_) if args.has("-q") => status = 1,
             Err(error) => status = process.fail(&format!("{name}: {}", error.errno)),
         }
     }
@@ -233,8 +237,8 @@ fn realpath(process: &mut Process<'_>) -> Outcome {
 fn real_name(process: &Process<'_>, name: &str, args: &Arguments) -> tree::Result<String> {
     let path = process.path(name);
     let tree = &process.system.tree;
-    let missing = missing(args).unwrap_or(Missing::Last);
-    if !args.has("s") || name.is_empty() {
+    let missing = args.last(&["-e", "-m"]).map_or(Missing::Last, missing);
+    if !args.has("-s") || name.is_empty() {
         return canonical(tree, &path, missing);
     }
     // Links stay, dots go.

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::getopt::{self, Arguments};
+use super::arguments::Arguments;
 use super::operands;
 use crate::shell::process::{Command, Halt, Outcome, Process};
 
@@ -232,38 +232,39 @@ fn compare_versions(a: &[u8], b: &[u8]) -> Ordering {
     Ordering::Equal
 }
 
-const LONG: &[(&str, &str)] = &[
-    ("unique", "u"),
-    ("reverse", "r"),
-    ("numeric-sort", "n"),
-    ("version-sort", "V"),
-    ("ignore-case", "f"),
-    ("dictionary-order", "d"),
-    ("ignore-leading-blanks", "b"),
-    ("key=", "k"),
-    ("field-separator=", "t"),
-    ("output=", "o"),
-    ("check[=]", "check"),
-    ("stable", "s"),
-    ("zero-terminated", "z"),
+const OPTIONS: &[&str] = &[
+    "-u --unique",
+    "-r --reverse",
+    "-n --numeric-sort",
+    "-V --version-sort",
+    "-f --ignore-case",
+    "-d --dictionary-order",
+    "-b --ignore-leading-blanks",
+    "-k --key =",
+    "-t --field-separator =",
+    "-o --output =",
+    "-c",
+    "-s --stable",
+    "-z --zero-terminated",
+    "--check [=]",
 ];
 
 fn sort(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "urnVfdbk:t:o:csz", LONG)?;
+    let args = Arguments::of(process, OPTIONS)?;
     let mut global = Order::default();
     for letter in ['b', 'd', 'f', 'n', 'V', 'r'] {
-        if args.has(&letter.to_string()) {
+        if args.has(&format!("-{letter}")) {
             global.add(letter);
         }
     }
     let keys = sort_keys(process, &args, global)?;
-    let separator = match args.value("t") {
+    let separator = match args.value("-t") {
         None => None,
         Some("\\0") => Some(0),
         Some(text) if text.len() == 1 => Some(text.as_bytes()[0]),
         Some(text) => return Err(process.unsupported(format!("separator '{text}'"))),
     };
-    let end = if args.has("z") { 0 } else { b'\n' };
+    let end = if args.has("-z") { 0 } else { b'\n' };
     let (contents, complete) = operands::read_all(process, &args.operands)?;
     if !complete {
         return Ok(2);
@@ -285,22 +286,22 @@ fn sort(process: &mut Process<'_>) -> Outcome {
             .unwrap_or(Ordering::Equal)
     };
     let last_resort = |a: &&[u8], b: &&[u8]| {
-        if args.has("s") || args.has("u") {
+        if args.has("-s") || args.has("-u") {
             return Ordering::Equal;
         }
         if global.reverse { b.cmp(a) } else { a.cmp(b) }
     };
     let compare = |a: &&[u8], b: &&[u8]| by_keys(a, b).then_with(|| last_resort(a, b));
-    if args.has("c") || args.has("check") {
+    if args.has("-c") || args.has("--check") {
         let fine = |pair: &[&[u8]]| match compare(&pair[0], &pair[1]) {
             Ordering::Less => true,
-            Ordering::Equal => !args.has("u"),
+            Ordering::Equal => !args.has("-u"),
             Ordering::Greater => false,
         };
         return Ok(u8::from(!lines.windows(2).all(fine)));
     }
     lines.sort_by(compare);
-    if args.has("u") {
+    if args.has("-u") {
         lines.dedup_by(|later, earlier| by_keys(earlier, later).is_eq());
     }
     let mut sorted = Vec::new();
@@ -308,7 +309,7 @@ fn sort(process: &mut Process<'_>) -> Outcome {
         sorted.extend_from_slice(line);
         sorted.push(end);
     }
-    let Some(output) = args.value("o") else {
+    let Some(output) = args.value("-o") else {
         process.stdout.extend(sorted);
         return Ok(0);
     };
@@ -320,28 +321,30 @@ fn sort(process: &mut Process<'_>) -> Outcome {
 
 fn sort_keys(process: &Process<'_>, args: &Arguments, global: Order) -> Result<Vec<Key>, Halt> {
     let read = |text: &str| key(text, global).ok_or_else(|| process.unsupported(format!("key '{text}'")));
-    args.values("k").map(read).collect()
+    args.values("-k").map(read).collect()
 }
 
 fn uniq(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("count", "c"),
-        ("repeated", "d"),
-        ("unique", "u"),
-        ("ignore-case", "i"),
-        ("skip-fields=", "f"),
-        ("zero-terminated", "z"),
-    ];
-    let args = getopt::parse(process, "cduif:z", &long)?;
+    let args = Arguments::of(
+        process,
+        &[
+            "-c --count",
+            "-d --repeated",
+            "-u --unique",
+            "-i --ignore-case",
+            "-f --skip-fields =",
+            "-z --zero-terminated",
+        ],
+    )?;
     let skipped: usize = args
-        .value("f")
+        .value("-f")
         .unwrap_or("0")
         .parse()
         .map_err(|_| process.unsupported("-f"))?;
     if args.operands.len() > 1 {
         return Err(process.unsupported("an output operand"));
     }
-    let end = if args.has("z") { 0 } else { b'\n' };
+    let end = if args.has("-z") { 0 } else { b'\n' };
     let (text, complete) = operands::concatenated(process, &args.operands)?;
     let key = |line: &[u8]| {
         let start = fields(line, None)
@@ -352,7 +355,7 @@ fn uniq(process: &mut Process<'_>) -> Outcome {
         } else {
             start
         };
-        if args.has("i") {
+        if args.has("-i") {
             line[start..].to_ascii_lowercase()
         } else {
             line[start..].to_vec()
@@ -366,10 +369,10 @@ fn uniq(process: &mut Process<'_>) -> Outcome {
         }
     }
     for (count, line) in groups {
-        if args.has("d") && count == 1 || args.has("u") && count > 1 {
+        if args.has("-d") && count == 1 || args.has("-u") && count > 1 {
             continue;
         }
-        if args.has("c") {
+        if args.has("-c") {
             process.stdout.extend_from_slice(format!("{count:7} ").as_bytes());
         }
         process.stdout.extend_from_slice(line);
@@ -379,7 +382,7 @@ fn uniq(process: &mut Process<'_>) -> Outcome {
 }
 
 fn comm(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "123", &[("nocheck-order", "nocheck-order")])?;
+    let args = Arguments::of(process, &["-1", "-2", "-3", "--nocheck-order"])?;
     let (contents, complete) = operands::read_all(process, &args.operands)?;
     let [(_, first), (_, second)] = &contents[..] else {
         return Ok(if complete {
@@ -399,11 +402,11 @@ fn comm(process: &mut Process<'_>) -> Outcome {
         (Some(a), Some(b)) => Some(a.cmp(b)),
     } {
         let (line, column, before): (_, _, &[&str]) = match ordering {
-            Ordering::Less => (left.next(), "1", &[]),
-            Ordering::Greater => (right.next(), "2", &["1"]),
+            Ordering::Less => (left.next(), "-1", &[]),
+            Ordering::Greater => (right.next(), "-2", &["-1"]),
             Ordering::Equal => {
                 right.next();
-                (left.next(), "3", &["1", "2"])
+                (left.next(), "-3", &["-1", "-2"])
             }
         };
         if shown(column) {

@@ -2,28 +2,45 @@
 
 use bytes::Bytes;
 
-use super::{getopt, operands};
+use super::arguments::Arguments;
+use super::operands;
 use crate::shell::process::{Command, Halt, Outcome, Process};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[
-    ("flock", |process| under(process, "+xsneow:E:", 1)),
-    ("ionice", |process| under(process, "+c:n:t", 0)),
-    ("nice", |process| under(process, "+n:", 0)),
-    ("nohup", |process| under(process, "+", 0)),
+    ("flock", |process| {
+        under(
+            process,
+            &[
+                "-x --exclusive",
+                "-s --shared",
+                "-n --nonblock",
+                "-e",
+                "-o --close",
+                "-w --timeout =",
+                "-E =",
+            ],
+            1,
+        )
+    }),
+    ("ionice", |process| {
+        under(process, &["-c --class =", "-n --classdata =", "-t --ignore"], 0)
+    }),
+    ("nice", |process| under(process, &["-n --adjustment ="], 0)),
+    ("nohup", |process| under(process, &[], 0)),
     ("run-parts", run_parts),
-    ("setsid", |process| under(process, "+cfw", 0)),
-    ("timeout", |process| under(process, "+k:s:", 1)),
+    ("setsid", |process| {
+        under(process, &["-c --ctty", "-f --fork", "-w --wait"], 0)
+    }),
+    ("timeout", |process| {
+        under(process, &["-k --kill-after =", "-s --signal ="], 1)
+    }),
     ("xargs", xargs),
 ];
 
 /// Runs the command in the operands, of which the first `skipped` are for this one: priorities, time limits and locks
 /// mean nothing where one thing happens after another.
-fn under(process: &mut Process<'_>, options: &str, skipped: usize) -> Outcome {
-    let args = getopt::parse(
-        process,
-        options,
-        &[("adjustment=", "n"), ("signal=", "s"), ("kill-after=", "k")],
-    )?;
+fn under(process: &mut Process<'_>, options: &'static [&'static str], skipped: usize) -> Outcome {
+    let args = Arguments::in_order(process, options)?;
     let Some(command) = args.operands.get(skipped..).filter(|command| !command.is_empty()) else {
         return Err(process.unsupported("use without a command"));
     };
@@ -32,17 +49,20 @@ fn under(process: &mut Process<'_>, options: &str, skipped: usize) -> Outcome {
 }
 
 fn xargs(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("null", "0"),
-        ("no-run-if-empty", "r"),
-        ("max-args=", "n"),
-        ("max-lines=", "L"),
-        ("replace=", "I"),
-        ("delimiter=", "d"),
-        ("verbose", "t"),
-        ("max-procs=", "P"),
-    ];
-    let args = getopt::parse(process, "+0rn:L:I:d:tP:x", &long)?;
+    let args = Arguments::in_order(
+        process,
+        &[
+            "-0 --null",
+            "-r --no-run-if-empty",
+            "-n --max-args =",
+            "-L --max-lines =",
+            "-I --replace =",
+            "-d --delimiter =",
+            "-t --verbose",
+            "-P --max-procs =",
+            "-x",
+        ],
+    )?;
     let command = if args.operands.is_empty() {
         vec!["echo".to_owned()]
     } else {
@@ -54,12 +74,12 @@ fn xargs(process: &mut Process<'_>) -> Outcome {
             .parse()
             .ok()
             .filter(|&number: &usize| number > 0)
-            .ok_or_else(|| process.unsupported(format!("-{option} {text}"))),
+            .ok_or_else(|| process.unsupported(format!("{option} {text}"))),
     };
-    let (most, lines) = (number("n")?, number("L")?);
+    let (most, lines) = (number("-n")?, number("-L")?);
     let input = process.read_stdin();
-    let delimiter = match args.value("d") {
-        _ if args.has("0") => Some(0),
+    let delimiter = match args.value("-d") {
+        _ if args.has("-0") => Some(0),
         Some(text) => match super::escapes::unescape(text)[..] {
             [byte] => Some(byte),
             _ => return Err(process.unsupported(format!("-d {text}"))),
@@ -70,7 +90,7 @@ fn xargs(process: &mut Process<'_>) -> Outcome {
         Some(byte) => operands::lines(&input, byte)
             .map(|item| String::from_utf8_lossy(item).into_owned())
             .collect(),
-        None if args.has("I") || args.has("L") => {
+        None if args.has("-I") || args.has("-L") => {
             let lines =
                 operands::lines(&input, b'\n').map(|line| String::from_utf8_lossy(line).trim_start().to_owned());
             lines.filter(|line| !line.trim().is_empty()).collect()
@@ -78,14 +98,14 @@ fn xargs(process: &mut Process<'_>) -> Outcome {
         None => words(process, &String::from_utf8_lossy(&input))?,
     };
     let mut status = 0;
-    if let Some(mark) = args.value("I") {
+    if let Some(mark) = args.value("-I") {
         for item in &items {
             let words: Vec<String> = command.iter().map(|word| word.replace(mark, item)).collect();
             status = worse(status, process.spawn(&words, Bytes::new())?);
         }
         return Ok(status);
     }
-    if items.is_empty() && args.has("r") {
+    if items.is_empty() && args.has("-r") {
         return Ok(0);
     }
     if items.is_empty() {
@@ -93,7 +113,7 @@ fn xargs(process: &mut Process<'_>) -> Outcome {
     }
     for chunk in items.chunks(most.min(lines)) {
         let mut words = command.clone();
-        if args.has("L") && delimiter.is_none() {
+        if args.has("-L") && delimiter.is_none() {
             for line in chunk {
                 words.extend(self::words(process, line)?);
             }
@@ -145,23 +165,25 @@ fn words(process: &Process<'_>, text: &str) -> Result<Vec<String>, Halt> {
 }
 
 fn run_parts(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("test", "test"),
-        ("list", "list"),
-        ("verbose", "v"),
-        ("report", "report"),
-        ("regex=", "regex"),
-        ("lsbsysinit", "lsbsysinit"),
-        ("arg=", "a"),
-        ("umask=", "u"),
-        ("exit-on-error", "exit-on-error"),
-        ("reverse", "reverse"),
-        ("new-session", "new-session"),
-    ];
-    let args = getopt::parse(process, "va:u:", &long)?;
-    for unknown in ["regex", "lsbsysinit", "u"] {
+    let args = Arguments::of(
+        process,
+        &[
+            "-v --verbose",
+            "-a --arg =",
+            "-u --umask =",
+            "--test",
+            "--list",
+            "--report",
+            "--regex =",
+            "--lsbsysinit",
+            "--exit-on-error",
+            "--reverse",
+            "--new-session",
+        ],
+    )?;
+    for unknown in ["--regex", "--lsbsysinit", "-u"] {
         if args.has(unknown) {
-            return Err(process.unsupported(format!("--{unknown}")));
+            return Err(process.unsupported(unknown));
         }
     }
     let [directory] = &args.operands[..] else {
@@ -183,7 +205,7 @@ fn run_parts(process: &mut Process<'_>) -> Outcome {
         .map(|(name, _)| name)
         .filter(|name| plain(name))
         .collect();
-    if args.has("reverse") {
+    if args.has("--reverse") {
         names.reverse();
     }
     let mut status = 0;
@@ -195,20 +217,20 @@ fn run_parts(process: &mut Process<'_>) -> Outcome {
             continue;
         };
         let runs = inode.mode & 0o111 != 0;
-        if args.has("list") || args.has("test") && runs {
+        if args.has("--list") || args.has("--test") && runs {
             process.say(&shown);
             continue;
         }
-        if !runs || args.has("test") {
+        if !runs || args.has("--test") {
             continue;
         }
         let mut words = vec![shown.clone()];
-        words.extend(args.values("a").map(str::to_owned));
+        words.extend(args.values("-a").map(str::to_owned));
         let one = process.spawn(&words, Bytes::new())?;
         if one != 0 {
             process.fail(&format!("{shown} exited with return code {one}"));
             status = 1;
-            if args.has("exit-on-error") {
+            if args.has("--exit-on-error") {
                 return Ok(one);
             }
         }

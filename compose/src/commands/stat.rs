@@ -1,6 +1,6 @@
 //! `stat` with a format.
 
-use super::getopt;
+use super::arguments::Arguments;
 use super::{mode, owners};
 use crate::shell::process::{Command, Halt, Outcome, Process};
 use crate::tree::{Follow, InodeId, Kind};
@@ -8,20 +8,22 @@ use crate::tree::{Follow, InodeId, Kind};
 pub(super) const COMMANDS: &[(&str, Command)] = &[("stat", stat)];
 
 fn stat(process: &mut Process<'_>) -> Outcome {
-    let long = [
-        ("dereference", "L"),
-        ("format=", "c"),
-        ("printf=", "printf"),
-        ("file-system", "f"),
-        ("terse", "t"),
-    ];
-    let args = getopt::parse(process, "Lc:", &long)?;
-    for absent in ["f", "t"] {
+    let args = Arguments::of(
+        process,
+        &[
+            "-L --dereference",
+            "-c --format =",
+            "--printf =",
+            "--file-system",
+            "--terse",
+        ],
+    )?;
+    for absent in ["--file-system", "--terse"] {
         if args.has(absent) {
-            return Err(process.unsupported(format!("-{absent}")));
+            return Err(process.unsupported(absent));
         }
     }
-    let (format, end) = match (args.value("c"), args.value("printf")) {
+    let (format, end) = match (args.value("-c"), args.value("--printf")) {
         (Some(format), None) => (format.to_owned(), "\n"),
         (None, Some(format)) => (
             String::from_utf8_lossy(&super::escapes::unescape(format)).into_owned(),
@@ -29,7 +31,7 @@ fn stat(process: &mut Process<'_>) -> Outcome {
         ),
         _ => return Err(process.unsupported("output without a format")),
     };
-    let follow = if args.has("L") { Follow::Yes } else { Follow::No };
+    let follow = if args.has("-L") { Follow::Yes } else { Follow::No };
     let mut status = 0;
     for name in &args.operands {
         let path = process.path(name);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::getopt::{self, Arguments};
+use super::arguments::Arguments;
 use super::operands;
 use crate::shell::process::{Command, Halt, Outcome, Process};
 
@@ -19,10 +19,12 @@ pub(super) const COMMANDS: &[(&str, Command)] = &[
 ];
 
 fn cat(process: &mut Process<'_>) -> Outcome {
-    let long = [("number", "n"), ("squeeze-blank", "s"), ("number-nonblank", "b")];
-    let args = getopt::parse(process, "nsbu", &long)?;
+    let args = Arguments::of(
+        process,
+        &["-n --number", "-s --squeeze-blank", "-b --number-nonblank", "-u"],
+    )?;
     let (text, complete) = operands::concatenated(process, &args.operands)?;
-    if !args.has("n") && !args.has("s") && !args.has("b") {
+    if !args.has("-n") && !args.has("-s") && !args.has("-b") {
         process.stdout.extend_from_slice(&text);
         return Ok(u8::from(!complete));
     }
@@ -30,11 +32,11 @@ fn cat(process: &mut Process<'_>) -> Outcome {
     let mut blank = false;
     for line in text.split_inclusive(|&byte| byte == b'\n') {
         let empty = line == b"\n";
-        if args.has("s") && empty && blank {
+        if args.has("-s") && empty && blank {
             continue;
         }
         blank = empty;
-        if args.has("b") && !empty || args.has("n") && !args.has("b") {
+        if args.has("-b") && !empty || args.has("-n") && !args.has("-b") {
             number += 1;
             process.stdout.extend_from_slice(format!("{number:6}\t").as_bytes());
         }
@@ -44,7 +46,7 @@ fn cat(process: &mut Process<'_>) -> Outcome {
 }
 
 fn tac(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "", &[])?;
+    let args = Arguments::of(process, &[])?;
     let (contents, complete) = operands::read_all(process, &args.operands)?;
     for (_, text) in contents {
         let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
@@ -56,7 +58,7 @@ fn tac(process: &mut Process<'_>) -> Outcome {
 }
 
 fn rev(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "", &[])?;
+    let args = Arguments::of(process, &[])?;
     let (text, complete) = operands::concatenated(process, &args.operands)?;
     for line in text.split_inclusive(|&byte| byte == b'\n') {
         let (line, end) = line.strip_suffix(b"\n").map_or((line, &b""[..]), |line| (line, b"\n"));
@@ -80,23 +82,22 @@ fn modernize(process: &mut Process<'_>) {
 
 /// The count of `-n` or `-c` with its sign, and whether it counts bytes.
 fn count(process: &Process<'_>, args: &Arguments) -> Result<(Option<char>, usize, bool), Halt> {
-    let option = args.last(&["n", "c"]).unwrap_or("n");
+    let option = args.last(&["-n", "-c"]).unwrap_or("-n");
     let text = args.value(option).unwrap_or("10");
     let sign = text.chars().next().filter(|first| "+-".contains(*first));
     let digits = text.trim_start_matches(['+', '-']);
     let number = digits
         .parse()
         .map_err(|_| process.unsupported(format!("count '{text}'")))?;
-    Ok((sign, number, option == "c"))
+    Ok((sign, number, option == "-c"))
 }
 
-const COUNTED: &[(&str, &str)] = &[
-    ("lines=", "n"),
-    ("bytes=", "c"),
-    ("quiet", "q"),
-    ("silent", "q"),
-    ("verbose", "v"),
-    ("zero-terminated", "z"),
+const OPTIONS: &[&str] = &[
+    "-n --lines =",
+    "-c --bytes =",
+    "-q --quiet --silent",
+    "-v --verbose",
+    "-z --zero-terminated",
 ];
 
 fn head(process: &mut Process<'_>) -> Outcome {
@@ -145,11 +146,11 @@ fn each_with_heading(
     take: impl Fn(&Bytes, (Option<char>, usize, bool), u8) -> Bytes,
 ) -> Outcome {
     modernize(process);
-    let args = getopt::parse(process, "n:c:qvz", COUNTED)?;
+    let args = Arguments::of(process, OPTIONS)?;
     let wanted = count(process, &args)?;
-    let end = if args.has("z") { 0 } else { b'\n' };
+    let end = if args.has("-z") { 0 } else { b'\n' };
     let (contents, complete) = operands::read_all(process, &args.operands)?;
-    let headings = args.has("v") || (args.operands.len() > 1 && !args.has("q"));
+    let headings = args.has("-v") || (args.operands.len() > 1 && !args.has("-q"));
     for (index, (name, text)) in contents.iter().enumerate() {
         if headings {
             let name = if name == "-" { "standard input" } else { name };
@@ -164,10 +165,9 @@ fn each_with_heading(
 }
 
 fn wc(process: &mut Process<'_>) -> Outcome {
-    let long = [("lines", "l"), ("words", "w"), ("bytes", "c"), ("chars", "m")];
-    let args = getopt::parse(process, "lwcm", &long)?;
+    let args = Arguments::of(process, &["-l --lines", "-w --words", "-c --bytes", "-m --chars"])?;
     let (contents, complete) = operands::read_all(process, &args.operands)?;
-    let all = !["l", "w", "c", "m"].iter().any(|option| args.has(option));
+    let all = !["-l", "-w", "-c", "-m"].iter().any(|option| args.has(option));
     let mut total = [0; 4];
     let mut rows = Vec::new();
     for (name, text) in &contents {
@@ -183,9 +183,9 @@ fn wc(process: &mut Process<'_>) -> Outcome {
     if args.operands.len() > 1 {
         rows.push((total, "total"));
     }
-    let shown: Vec<usize> = [("l", 0), ("w", 1), ("m", 2), ("c", 3)]
+    let shown: Vec<usize> = [("-l", 0), ("-w", 1), ("-m", 2), ("-c", 3)]
         .iter()
-        .filter(|(option, _)| args.has(option) || all && *option != "m")
+        .filter(|(option, _)| args.has(option) || all && *option != "-m")
         .map(|(_, column)| *column)
         .collect();
     // One number of one input stands alone; otherwise GNU aligns to the size of the input, and 7 for a pipe.
@@ -209,7 +209,7 @@ fn wc(process: &mut Process<'_>) -> Outcome {
 }
 
 fn tee(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "ai", &[("append", "a"), ("ignore-interrupts", "i")])?;
+    let args = Arguments::of(process, &["-a --append", "-i --ignore-interrupts"])?;
     let input = process.read_stdin();
     process.stdout.extend_from_slice(&input);
     let mut status = 0;
@@ -218,7 +218,7 @@ fn tee(process: &mut Process<'_>) -> Outcome {
             "/dev/stderr" => process.stderr.extend_from_slice(&input),
             "/dev/stdout" => process.stdout.extend_from_slice(&input),
             _ => {
-                let old = if args.has("a") {
+                let old = if args.has("-a") {
                     operands::read(process, name)?.unwrap_or_default()
                 } else {
                     Bytes::new()
@@ -234,17 +234,17 @@ fn tee(process: &mut Process<'_>) -> Outcome {
 }
 
 fn nl(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "b:w:s:", &[("body-numbering=", "b"), ("number-width=", "w")])?;
-    let style = args.value("b").unwrap_or("t");
+    let args = Arguments::of(process, &["-b --body-numbering =", "-w --number-width =", "-s ="])?;
+    let style = args.value("-b").unwrap_or("t");
     if !["a", "t"].contains(&style) {
         return Err(process.unsupported(format!("-b {style}")));
     }
     let width: usize = args
-        .value("w")
+        .value("-w")
         .unwrap_or("6")
         .parse()
         .map_err(|_| process.unsupported("-w"))?;
-    let separator = args.value("s").unwrap_or("\t");
+    let separator = args.value("-s").unwrap_or("\t");
     let (text, complete) = operands::concatenated(process, &args.operands)?;
     let mut number = 0;
     for line in operands::lines(&text, b'\n') {
@@ -262,8 +262,8 @@ fn nl(process: &mut Process<'_>) -> Outcome {
 }
 
 fn fold(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "sw:", &[("spaces", "s"), ("width=", "w")])?;
-    let text = args.value("w").unwrap_or("80");
+    let args = Arguments::of(process, &["-s --spaces", "-w --width ="])?;
+    let text = args.value("-w").unwrap_or("80");
     let width = text.parse().ok().filter(|&width: &usize| width > 0);
     let width = width.ok_or_else(|| process.unsupported(format!("width '{text}'")))?;
     let (text, complete) = operands::concatenated(process, &args.operands)?;
@@ -274,7 +274,7 @@ fn fold(process: &mut Process<'_>) -> Outcome {
         let (mut line, end) = line.strip_suffix(b"\n").map_or((line, &b""[..]), |line| (line, b"\n"));
         while line.len() > width {
             let blank = line[..width].iter().rposition(|&byte| byte == b' ');
-            let cut = blank.filter(|_| args.has("s")).map_or(width, |at| at + 1);
+            let cut = blank.filter(|_| args.has("-s")).map_or(width, |at| at + 1);
             process.stdout.extend_from_slice(&line[..cut]);
             process.stdout.push(b'\n');
             line = &line[cut..];

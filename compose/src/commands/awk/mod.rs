@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::{escapes, getopt, operands};
+use super::arguments::Arguments;
+use super::{escapes, operands};
 use crate::shell::process::{Command, Outcome, Process};
 use machine::{Machine, Stop};
 use syntax::Rule;
@@ -36,10 +37,10 @@ mod value;
 pub(super) const COMMANDS: &[(&str, Command)] = &[("awk", awk), ("mawk", awk)];
 
 fn awk(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "+F:v:f:", &[])?;
+    let args = Arguments::in_order(process, &["-F =", "-v =", "-f ="])?;
     let mut operands = args.operands.as_slice();
     let mut sources = Vec::new();
-    for name in args.values("f") {
+    for name in args.values("-f") {
         match operands::read(process, name)? {
             Ok(text) => sources.push(String::from_utf8_lossy(&text).into_owned()),
             Err(error) => {
@@ -61,10 +62,10 @@ fn awk(process: &mut Process<'_>) -> Outcome {
         parser::parse(&program).map_err(|what| process.unsupported(format!("{what} in program '{program}'")))?;
     let rules: Rc<[Rule]> = rules.into();
     let mut machine = Machine::new(process.env.clone());
-    if let Some(separator) = args.value("F") {
+    if let Some(separator) = args.value("-F") {
         machine.assign_input("FS", &text(separator));
     }
-    for assignment in args.values("v") {
+    for assignment in args.values("-v") {
         let Some((name, value)) = assignment.split_once('=') else {
             return Ok(process.fail(&format!("improper assignment: -v {assignment}")).max(2));
         };

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{getopt, operands};
+use super::arguments::Arguments;
+use super::operands;
 use crate::shell::process::{Command, Halt, Outcome, Process};
 use crate::tree::{Follow, Inode, Kind};
 use machine::Machine;
@@ -19,51 +20,51 @@ mod substitution;
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[("sed", sed)];
 
-const LONG: &[(&str, &str)] = &[
-    ("quiet", "n"),
-    ("silent", "n"),
-    ("expression=", "e"),
-    ("file=", "f"),
-    ("in-place[=]", "i"),
-    ("regexp-extended", "E"),
-    ("separate", "s"),
-    ("unbuffered", "u"),
-    ("null-data", "z"),
-    ("follow-symlinks", "follow-symlinks"),
-    ("posix", "posix"),
+const OPTIONS: &[&str] = &[
+    "-n --quiet --silent",
+    "-e --expression =",
+    "-f --file =",
+    "-i --in-place [=]",
+    "-E --regexp-extended",
+    "-r",
+    "-s --separate",
+    "-u --unbuffered",
+    "-z --null-data",
+    "--follow-symlinks",
+    "--posix",
 ];
 
 /// What a script that reads or writes other files needs of the process.
 type Files<'a, 'b> = &'a mut Process<'b>;
 
 fn sed(process: &mut Process<'_>) -> Outcome {
-    let args = getopt::parse(process, "ne:f:i::Ersuz", LONG)?;
+    let args = Arguments::of(process, OPTIONS)?;
     let mut files = args.operands.clone();
     let mut fragments = Vec::new();
     for (option, value) in args.options() {
         match (option, value) {
-            ("e", Some(text)) => fragments.push(text.to_owned()),
-            ("f", Some(name)) => match operands::read(process, name)? {
+            ("-e", Some(text)) => fragments.push(text.to_owned()),
+            ("-f", Some(name)) => match operands::read(process, name)? {
                 Ok(text) => fragments.push(String::from_utf8_lossy(&text).trim_end_matches('\n').to_owned()),
                 Err(error) => return Ok(process.fail(&format!("couldn't open file {name}: {}", error.errno))),
             },
             _ => {}
         }
     }
-    if !args.has("e") && !args.has("f") {
+    if !args.has("-e") && !args.has("-f") {
         if files.is_empty() {
             return Ok(process.fail("a script is needed"));
         }
         fragments.push(files.remove(0));
     }
     let text = fragments.join("\n");
-    let quiet = args.has("n") || text == "#n" || text.starts_with("#n\n");
-    let extended = args.has("E") || args.has("r");
+    let quiet = args.has("-n") || text == "#n" || text.starts_with("#n\n");
+    let extended = args.has("-E") || args.has("-r");
     let script =
         Script::parse(&text, extended).map_err(|what| process.unsupported(format!("{what} in script '{text}'")))?;
-    let end = if args.has("z") { 0 } else { b'\n' };
-    if args.has("i") {
-        let suffix = args.value("i").map(str::to_owned);
+    let end = if args.has("-z") { 0 } else { b'\n' };
+    if args.has("-i") {
+        let suffix = args.value("-i").map(str::to_owned);
         return in_place(
             process,
             &script,
@@ -71,12 +72,12 @@ fn sed(process: &mut Process<'_>) -> Outcome {
             quiet,
             end,
             suffix.as_deref(),
-            args.has("follow-symlinks"),
+            args.has("--follow-symlinks"),
         );
     }
     let (contents, complete) = operands::read_all(process, &files)?;
     let texts: Vec<Bytes> = contents.into_iter().map(|(_, text)| text).collect();
-    let batches: Vec<Vec<Bytes>> = if args.has("s") {
+    let batches: Vec<Vec<Bytes>> = if args.has("-s") {
         texts.into_iter().map(|text| vec![text]).collect()
     } else {
         vec![texts]

@@ -50,12 +50,7 @@ fn tmpfiles(process: &mut Process<'_>) -> Done {
         };
         given.operands.iter().map(find).collect::<Done<Vec<String>>>()?
     };
-    let mut excluded: Vec<&str> = given
-        .options
-        .iter()
-        .filter(|(name, _)| *name == "--exclude-prefix")
-        .map(|(_, path)| path.as_str())
-        .collect();
+    let mut excluded: Vec<&str> = given.values("--exclude-prefix").collect();
     if given.has("-E") {
         excluded.extend(["/dev", "/proc", "/run", "/sys"]);
     }
