@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::arguments::Arguments;
-use super::{files, mode, operands, owners};
+use super::{creation, files, mode, operands, owners};
 use crate::shell::process::{Command, Outcome, Process};
 use crate::tree::{Follow, Inode, InodeId, Kind};
 
@@ -309,7 +309,7 @@ fn install(process: &mut Process<'_>) -> Outcome {
             .value("-t")
             .or(args.operands.last().map(|last| operands::parent(last)));
         let directory = directory.unwrap_or(".").to_owned();
-        let status = files::make_parents(process, &format!("{directory}/x"), 0o755, false);
+        let status = creation::make_parents(process, &format!("{directory}/x"), 0o755, false);
         if status != 0 {
             return Ok(status);
         }
@@ -332,7 +332,7 @@ fn install_directories(process: &mut Process<'_>, args: &Arguments, (mode, uid, 
     let mut status = 0;
     for name in &args.operands {
         let path = process.path(name);
-        if files::make_parents(process, name, 0o755, args.has("-v")) != 0 {
+        if creation::make_parents(process, name, 0o755, args.has("-v")) != 0 {
             status = 1;
             continue;
         }

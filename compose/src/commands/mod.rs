@@ -27,6 +27,9 @@ mod comparison;
 /// cp, install
 mod copy;
 
+/// mkdir, touch, mktemp, …
+mod creation;
+
 /// date
 mod date;
 
@@ -54,7 +57,7 @@ mod escapes;
 /// expr, seq
 mod expr;
 
-/// mkdir, rm, mv, touch, mktemp, …
+/// mv, rm, rmdir, unlink
 mod files;
 
 /// find
@@ -106,13 +109,16 @@ mod pam;
 /// POSIX regular expressions.
 mod regular_expression;
 
+/// run-parts
+mod run_parts;
+
 /// sed
 mod sed;
 
-/// sort, uniq, comm
+/// sort
 mod sort;
 
-/// xargs, run-parts, nice, timeout, …
+/// nice, timeout, flock, …
 mod spawning;
 
 /// stat
@@ -127,8 +133,14 @@ mod text;
 /// ucf, ucfr
 mod ucf;
 
+/// uniq, comm
+mod uniq;
+
 /// update-rc.d
 mod update_rc_d;
+
+/// xargs
+mod xargs;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -149,6 +161,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     columns::COMMANDS,
     comparison::COMMANDS,
     copy::COMMANDS,
+    creation::COMMANDS,
     date::COMMANDS,
     debconf::COMMANDS,
     deferred::COMMANDS,
@@ -170,6 +183,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     locale::COMMANDS,
     names::COMMANDS,
     pam::COMMANDS,
+    run_parts::COMMANDS,
     sed::COMMANDS,
     sort::COMMANDS,
     spawning::COMMANDS,
@@ -181,7 +195,9 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     systemd::tmpfiles::COMMANDS,
     text::COMMANDS,
     ucf::COMMANDS,
+    uniq::COMMANDS,
     update_rc_d::COMMANDS,
+    xargs::COMMANDS,
 ];
 
 /// The command called `name`: a bare name, or an absolute path for programs outside of `PATH`

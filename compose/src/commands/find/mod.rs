@@ -8,6 +8,12 @@ use expression::{Expression, Global, Size, Test};
 /// The expression: what is looked for and what is done with it.
 mod expression;
 
+/// `-printf`.
+mod format;
+
+/// From words to an expression.
+mod parser;
+
 pub(super) const COMMANDS: &[(&str, Command)] = &[("find", find)];
 
 /// Whether symbolic links are followed.
@@ -60,7 +66,7 @@ fn find(process: &mut Process<'_>) -> Outcome {
     if starts.is_empty() {
         starts.push(".".to_owned());
     }
-    let (expression, global) = expression::parse(process, &words[count..])?;
+    let (expression, global) = parser::parse(process, &words[count..])?;
     let mut search = Search {
         expression,
         global,

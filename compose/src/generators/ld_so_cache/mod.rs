@@ -5,26 +5,21 @@
 //! `/var/cache/ldconfig/aux-cache` is not written: it is keyed by inode numbers, which an image does not have yet;
 //! `ldconfig` makes it anew where it is missing.
 
+/// The file itself.
+mod cache;
+
+/// What an ELF file says of itself.
+mod shared_object;
+
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
-use object::elf;
-use object::read::elf::{Dyn as _, ProgramHeader as _};
 
 use crate::system::System;
 use crate::tree::{Follow, InodeId, Kind, Tree};
-
-const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
-const EXTENSION_MAGIC: u32 = 0xeaa4_2174;
-/// `cache_file_new_flags_endian_little`
-const LITTLE_ENDIAN: u8 = 2;
-/// `FLAG_ELF_LIBC6`
-const LIBC6: u32 = 3;
-/// `DL_CACHE_HWCAP_EXTENSION`
-const HWCAP_EXTENSION: u64 = 1 << 62;
-const HEADER_SIZE: usize = 48;
-const ENTRY_SIZE: usize = 24;
+use cache::encode;
+use shared_object::library;
 
 /// A directory that is searched.
 #[derive(Clone, Debug)]
@@ -249,61 +244,6 @@ fn link(tree: &mut Tree, directory: &str, name: &str, soname: &str) -> Result<()
     Ok(())
 }
 
-/// Cache flags and SONAME of a shared object; nothing if `content` is none.
-fn library(content: &[u8]) -> Option<(u32, Option<String>)> {
-    match *content.get(4)? {
-        elf::ELFCLASS64 => shared_object::<elf::FileHeader64<object::Endianness>>(content),
-        elf::ELFCLASS32 => shared_object::<elf::FileHeader32<object::Endianness>>(content),
-        _ => None,
-    }
-}
-
-fn shared_object<H>(content: &[u8]) -> Option<(u32, Option<String>)>
-where
-    H: object::read::elf::FileHeader<Endian = object::Endianness>,
-{
-    let header = H::parse(content).ok()?;
-    let endian = header.endian().ok()?;
-    if header.e_type(endian) != elf::ET_DYN {
-        return None;
-    }
-    let flags = LIBC6 | architecture(header.e_machine(endian), header.is_class_64(), header.e_flags(endian))?;
-    let segments = header.program_headers(endian, content).ok()?;
-    let dynamic = segments
-        .iter()
-        .find_map(|segment| segment.dynamic(endian, content).ok().flatten())?;
-    let value = |wanted: u32| {
-        let tag = |entry: &&H::Dyn| entry.tag32(endian) == Some(wanted);
-        dynamic.iter().find(tag).map(|entry| entry.d_val(endian).into())
-    };
-    let Some(offset) = value(elf::DT_SONAME) else {
-        return Some((flags, None));
-    };
-    let address = value(elf::DT_STRTAB)? + offset;
-    let text = segments.iter().find_map(|segment| {
-        let (start, size): (u64, u64) = (segment.p_vaddr(endian).into(), segment.p_filesz(endian).into());
-        let inside = segment.p_type(endian) == elf::PT_LOAD && (start..start.checked_add(size)?).contains(&address);
-        let place = Into::<u64>::into(segment.p_offset(endian)).checked_add(address.checked_sub(start)?)?;
-        inside.then(|| content.get(usize::try_from(place).ok()?..)).flatten()
-    })?;
-    let length = memchr::memchr(0, text)?;
-    Some((flags, Some(String::from_utf8(text[..length].to_vec()).ok()?)))
-}
-
-/// glibc's `FLAG_*` for the machine of an object (`ldconfig.h`); nothing for machines that Debian's releases lack.
-fn architecture(machine: u16, wide: bool, flags: u32) -> Option<u32> {
-    Some(match (machine, wide) {
-        (elf::EM_X86_64, true) => 0x0300,
-        (elf::EM_X86_64, false) => 0x0800,
-        (elf::EM_AARCH64, true) => 0x0a00,
-        (elf::EM_ARM, false) if flags & elf::EF_ARM_ABI_FLOAT_HARD != 0 => 0x0900,
-        (elf::EM_ARM, false) if flags & elf::EF_ARM_ABI_FLOAT_SOFT != 0 => 0x0b00,
-        (elf::EM_386 | elf::EM_ARM, false) => 0,
-        (elf::EM_RISCV, true) => 0x1000,
-        _ => return None,
-    })
-}
-
 /// `_dl_cache_libcmp`: digits compare as numbers, and come after everything else.
 fn compare_names(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
@@ -341,92 +281,12 @@ fn compare(a: &Entry, b: &Entry) -> Ordering {
         .then_with(|| a.hwcaps.cmp(&b.hwcaps))
 }
 
-/// A string table in which a string that ends another one shares its bytes.
-fn strings(wanted: &BTreeSet<&str>) -> (Vec<u8>, HashMap<String, usize>) {
-    let mut sorted: Vec<&str> = wanted.iter().copied().collect();
-    // Reversed strings in reverse order, longer ones first.
-    sorted.sort_by(|a, b| {
-        let (a, b) = (a.bytes().rev(), b.bytes().rev());
-        b.cmp(a)
-    });
-    let mut table: Vec<u8> = Vec::new();
-    let mut offsets = HashMap::new();
-    let mut previous: (&str, usize) = ("", 0);
-    for (index, text) in sorted.into_iter().enumerate() {
-        let offset = if index > 0 && previous.0.ends_with(text) {
-            previous.1 + previous.0.len() - text.len()
-        } else {
-            let offset = table.len();
-            table.extend_from_slice(text.as_bytes());
-            table.push(0);
-            offset
-        };
-        offsets.insert(text.to_owned(), offset);
-        previous = (text, offset);
-    }
-    (table, offsets)
-}
-
-/// The file. `wanted` are the names of all hwcaps subdirectories: they are among the strings even if nothing is in them.
-fn encode<'a>(entries: &'a [Entry], mut wanted: BTreeSet<&'a str>, generator: &[u8]) -> Result<Vec<u8>> {
-    let hwcaps: BTreeSet<&str> = entries.iter().filter_map(|entry| entry.hwcaps.as_deref()).collect();
-    for entry in entries {
-        wanted.extend([entry.soname.as_str(), entry.path.as_str()]);
-    }
-    let (table, offsets) = strings(&wanted);
-    let base = HEADER_SIZE + entries.len() * ENTRY_SIZE;
-    let place = |text: &str| number(base + offsets[text]);
-    let extensions = (base + table.len()).next_multiple_of(4);
-    let mut out = MAGIC.to_vec();
-    out.extend(number(entries.len())?.to_le_bytes());
-    out.extend(number(table.len())?.to_le_bytes());
-    out.extend([LITTLE_ENDIAN, 0, 0, 0]);
-    out.extend(number(extensions)?.to_le_bytes());
-    out.resize(HEADER_SIZE, 0);
-    for entry in entries {
-        let index = entry
-            .hwcaps
-            .as_deref()
-            .and_then(|name| hwcaps.iter().position(|known| *known == name));
-        let hwcap = index.map_or(0, |index| HWCAP_EXTENSION | index as u64);
-        out.extend(entry.flags.to_le_bytes());
-        out.extend(place(&entry.soname)?.to_le_bytes());
-        out.extend(place(&entry.path)?.to_le_bytes());
-        out.extend(0_u32.to_le_bytes());
-        out.extend(hwcap.to_le_bytes());
-    }
-    out.extend(table);
-    out.resize(extensions, 0);
-    // The directory of extensions: generator, and the hwcaps names if there are any.
-    let sections: u32 = if hwcaps.is_empty() { 1 } else { 2 };
-    let names_at = number(extensions)? + 8 + 16 * sections;
-    let names_size = number(hwcaps.len() * 4)?;
-    out.extend(EXTENSION_MAGIC.to_le_bytes());
-    out.extend(sections.to_le_bytes());
-    for field in [0, 0, names_at + names_size, number(generator.len())?] {
-        out.extend(field.to_le_bytes());
-    }
-    if !hwcaps.is_empty() {
-        for field in [1, 0, names_at, names_size] {
-            out.extend(field.to_le_bytes());
-        }
-    }
-    for name in &hwcaps {
-        out.extend(place(name)?.to_le_bytes());
-    }
-    out.extend_from_slice(generator);
-    Ok(out)
-}
-
-fn number(value: usize) -> Result<u32> {
-    u32::try_from(value).context("measuring the cache: it is larger than 4 GiB")
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
     use std::process::Command;
 
+    use super::cache::{ENTRY_SIZE, HEADER_SIZE};
     use super::*;
     use crate::generators::host;
 
@@ -436,13 +296,6 @@ mod tests {
         assert_eq!(compare_names("libx.so.1", "libx.so"), Ordering::Greater);
         assert_eq!(compare_names("liba1.so", "libaa.so"), Ordering::Greater);
         assert_eq!(compare_names("libx", "libx"), Ordering::Equal);
-    }
-
-    #[test]
-    fn strings_share_suffixes() {
-        let (table, offsets) = strings(&BTreeSet::from(["libc.so", "/lib/libc.so", "x"]));
-        assert_eq!(table, b"x\0/lib/libc.so\0");
-        assert_eq!(offsets["libc.so"], offsets["/lib/libc.so"] + 5);
     }
 
     /// The host's own libraries and `ldconfig`, in a root of their own.
