@@ -11,6 +11,9 @@ pub(super) fn number(number: f64, convert: &str) -> String {
     printf(convert, &[Value::Number(number)]).unwrap_or_default()
 }
 
+/// The largest width and precision (Rust's own formatting knows no larger ones).
+const MOST: usize = u16::MAX as usize;
+
 /// A width or precision given as a value.
 #[expect(
     clippy::cast_possible_truncation,
@@ -64,6 +67,9 @@ pub(super) fn printf(format: &str, values: &[Value]) -> Result<String, String> {
         };
         let width = count(&mut letters).unwrap_or(0);
         let precision = letters.next_if_eq(&'.').map(|_| count(&mut letters).unwrap_or(0));
+        if let Some(much) = [Some(width), precision].into_iter().flatten().find(|&much| much > MOST) {
+            return Err(format!("a width or precision of {much}"));
+        }
         while letters.next_if(|letter| "lhqjzt".contains(*letter)).is_some() {}
         let kind = letters.next().unwrap_or('%');
         if kind == '%' {

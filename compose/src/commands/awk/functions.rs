@@ -100,13 +100,14 @@ impl Machine {
         let mut made = String::new();
         let (mut at, mut count, mut last_end) = (0, 0_usize, None);
         while at <= text.len() {
-            let Some((from, to)) = pattern.find(text.as_bytes(), at) else {
+            let Some((from, to)) = find(&pattern, &text, at) else {
                 break;
             };
-            made += text.get(at..from).unwrap_or_default();
+            self.fits(made.len())?;
+            made += &text[at..from];
             if from != to || last_end != Some(from) {
                 count += 1;
-                made += &replaced(&replacement, text.get(from..to).unwrap_or_default());
+                made += &replaced(&replacement, &text[from..to]);
             }
             last_end = Some(to);
             at = to;
@@ -121,10 +122,22 @@ impl Machine {
         }
         if count > 0 {
             made += text.get(at..).unwrap_or_default();
+            self.fits(made.len())?;
             self.set(place, Value::Text(made))?;
         }
         Ok(Value::Number(count as f64))
     }
+}
+
+/// The leftmost-longest match at or after `at`, in whole characters: patterns match bytes.
+fn find(pattern: &Pattern, text: &str, at: usize) -> Option<(usize, usize)> {
+    let (from, to) = pattern.find(text.as_bytes(), at)?;
+    let end = text.ceil_char_boundary(to);
+    Some(if from == to {
+        (end, end)
+    } else {
+        (text.floor_char_boundary(from), end)
+    })
 }
 
 /// `&` is the match, `\&` an ampersand.
@@ -145,7 +158,7 @@ fn split_at(text: &str, pattern: &Pattern) -> Vec<String> {
     let mut fields = Vec::new();
     let mut start = 0;
     while !text.is_empty() && start <= text.len() {
-        match pattern.find(text.as_bytes(), start) {
+        match find(pattern, text, start) {
             Some((from, to)) if to > from => {
                 fields.push(text.get(start..from).unwrap_or_default().to_owned());
                 start = to;

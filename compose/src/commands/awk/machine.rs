@@ -9,9 +9,7 @@ use super::syntax::{Expression, Place, Rule, Statement, When};
 use super::value::Value;
 use crate::commands::regular_expression::{Dialect, Pattern};
 use crate::shell::process::Halt;
-
-/// Steps a program may take: a loop that never ends must stop the build.
-const MAX_STEPS: usize = 50_000_000;
+use crate::shell::session::Session;
 
 /// Why running a statement does not go on with the next one.
 #[derive(Debug)]
@@ -24,25 +22,26 @@ pub(super) enum Stop {
     Halt(Halt),
 }
 
-type Ran = Result<(), Stop>;
+pub(super) type Ran = Result<(), Stop>;
 
 /// Variables, the current record and the output.
 pub(super) struct Machine {
     pub(super) variables: BTreeMap<String, Value>,
     pub(super) arrays: BTreeMap<String, BTreeMap<String, Value>>,
-    record: String,
-    fields: Vec<String>,
+    pub(super) record: String,
+    pub(super) fields: Vec<String>,
     /// The record is to be made anew from the fields.
-    stale: bool,
-    open_ranges: BTreeMap<usize, bool>,
-    patterns: BTreeMap<String, Rc<Pattern>>,
-    steps: usize,
+    pub(super) stale: bool,
+    pub(super) open_ranges: BTreeMap<usize, bool>,
+    pub(super) patterns: BTreeMap<String, Rc<Pattern>>,
+    session: Session,
     pub(super) output: Vec<u8>,
     pub(super) errors: Vec<u8>,
 }
 
 impl Machine {
-    pub(super) fn new(environment: BTreeMap<String, String>) -> Self {
+    /// A machine that draws on the budget of `session`: a loop that never ends must stop the build.
+    pub(super) fn new(environment: BTreeMap<String, String>, session: Session) -> Self {
         let mut machine = Self {
             variables: BTreeMap::new(),
             arrays: BTreeMap::new(),
@@ -51,7 +50,7 @@ impl Machine {
             stale: false,
             open_ranges: BTreeMap::new(),
             patterns: BTreeMap::new(),
-            steps: 0,
+            session,
             output: Vec::new(),
             errors: Vec::new(),
         };
@@ -80,7 +79,7 @@ impl Machine {
         self.variables.insert(name.to_owned(), Value::Input(value.to_owned()));
     }
 
-    fn variable(&self, name: &str) -> Value {
+    pub(super) fn variable(&self, name: &str) -> Value {
         self.variables.get(name).cloned().unwrap_or_default()
     }
 
@@ -106,110 +105,7 @@ impl Machine {
     }
 
     /// Runs the rules over the records of a file.
-    pub(super) fn read(&mut self, rules: &Rc<[Rule]>, name: &str, content: &[u8]) -> Ran {
-        self.variables
-            .insert("FILENAME".to_owned(), Value::Text(name.to_owned()));
-        self.variables.insert("FNR".to_owned(), Value::Number(0.0));
-        let content = String::from_utf8_lossy(content);
-        let mut rest: &str = &content;
-        while !rest.is_empty() {
-            let separator = self.text_of("RS");
-            let (record, after) = match separator.as_str() {
-                "" => {
-                    rest = rest.trim_start_matches('\n');
-                    if rest.is_empty() {
-                        break;
-                    }
-                    let (record, after) = rest.split_once("\n\n").unwrap_or((rest.trim_end_matches('\n'), ""));
-                    (record, after.trim_start_matches('\n'))
-                }
-                one if one.chars().count() == 1 => rest.split_once(one).unwrap_or((rest, "")),
-                other => return Err(Stop::Unsupported(format!("RS '{other}'"))),
-            };
-            rest = after;
-            for counter in ["NR", "FNR"] {
-                let next = self.variable(counter).number() + 1.0;
-                self.variables.insert(counter.to_owned(), Value::Number(next));
-            }
-            self.set_record(record.to_owned())?;
-            match self.record_rules(rules) {
-                Err(Stop::Next) => {}
-                other => other?,
-            }
-        }
-        Ok(())
-    }
-
-    fn record_rules(&mut self, rules: &Rc<[Rule]>) -> Ran {
-        for rule in rules.iter() {
-            let applies = match &rule.when {
-                When::Begin | When::End => false,
-                When::Always => true,
-                When::If(condition) => self.value(condition)?.holds(),
-                When::Range(number, from, to) => {
-                    let open = self.open_ranges.get(number).copied().unwrap_or(false) || self.value(from)?.holds();
-                    let closes = open && self.value(to)?.holds();
-                    self.open_ranges.insert(*number, open && !closes);
-                    open
-                }
-            };
-            if applies {
-                self.run(&rule.action)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn set_record(&mut self, record: String) -> Ran {
-        let separator = self.text_of("FS");
-        let paragraph = self.text_of("RS").is_empty();
-        self.fields = self.split(&record, &separator, paragraph)?;
-        self.record = record;
-        self.stale = false;
-        self.count_fields();
-        Ok(())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "records have few fields")]
-    fn count_fields(&mut self) {
-        self.variables
-            .insert("NF".to_owned(), Value::Number(self.fields.len() as f64));
-    }
-
-    pub(super) fn split(&mut self, text: &str, separator: &str, paragraph: bool) -> Result<Vec<String>, Stop> {
-        if text.is_empty() {
-            return Ok(Vec::new());
-        }
-        if separator == " " {
-            return Ok(text
-                .split([' ', '\t', '\n'])
-                .filter(|field| !field.is_empty())
-                .map(str::to_owned)
-                .collect());
-        }
-        if separator.chars().count() == 1 && separator != "\\" {
-            let ends = |letter: char| separator.starts_with(letter) || paragraph && letter == '\n';
-            return Ok(text.split(ends).map(str::to_owned).collect());
-        }
-        let pattern = self.pattern(separator)?;
-        let mut fields = Vec::new();
-        let (mut start, mut at) = (0, 0);
-        while let Some((from, to)) = pattern.find(text.as_bytes(), at) {
-            if from == to {
-                at += 1;
-                if at > text.len() {
-                    break;
-                }
-                continue;
-            }
-            fields.push(text.get(start..from).unwrap_or_default().to_owned());
-            (start, at) = (to, to);
-        }
-        fields.push(text.get(start..).unwrap_or_default().to_owned());
-        Ok(fields)
-    }
-
-    fn pattern(&mut self, text: &str) -> Result<Rc<Pattern>, Stop> {
+    pub(super) fn pattern(&mut self, text: &str) -> Result<Rc<Pattern>, Stop> {
         if let Some(known) = self.patterns.get(text) {
             return Ok(Rc::clone(known));
         }
@@ -219,34 +115,16 @@ impl Machine {
         Ok(pattern)
     }
 
-    pub(super) fn field(&mut self, number: f64) -> Result<Value, Stop> {
-        let number = index(number)?;
-        if number == 0 {
-            self.refresh();
-            return Ok(Value::Input(self.record.clone()));
-        }
-        Ok(self
-            .fields
-            .get(number - 1)
-            .map_or(Value::Unset, |field| Value::Input(field.clone())))
-    }
-
-    fn refresh(&mut self) {
-        if self.stale {
-            self.record = self.fields.join(&self.text_of("OFS"));
-            self.stale = false;
-        }
-    }
-
     fn step(&mut self) -> Ran {
-        self.steps += 1;
-        if self.steps > MAX_STEPS {
-            return Err(Stop::Halt(Halt::Limit(format!("`awk`: more than {MAX_STEPS} steps"))));
-        }
-        Ok(())
+        self.session.step().map_err(Stop::Halt)
     }
 
-    fn run(&mut self, statement: &Statement) -> Ran {
+    /// Checks that a text or the output may be `length` bytes long.
+    pub(super) fn fits(&self, length: usize) -> Ran {
+        self.session.fits(length).map_err(Stop::Halt)
+    }
+
+    pub(super) fn run(&mut self, statement: &Statement) -> Ran {
         self.step()?;
         match statement {
             Statement::Block(statements) => statements.iter().try_for_each(|statement| self.run(statement)),
@@ -357,7 +235,7 @@ impl Machine {
             Some("/dev/stderr") => self.errors.extend_from_slice(text.as_bytes()),
             Some(other) => return Err(Stop::Unsupported(format!("writing {other}"))),
         }
-        Ok(())
+        self.fits(self.output.len().max(self.errors.len()))
     }
 
     pub(super) fn formatted(&mut self, values: &[Expression]) -> Result<String, Stop> {
@@ -485,7 +363,9 @@ impl Machine {
             }
             Expression::Concatenate(left, right) => {
                 let (left, right) = (self.value(left)?, self.value(right)?);
-                Value::Text(self.convert(&left) + &self.convert(&right))
+                let text = self.convert(&left) + &self.convert(&right);
+                self.fits(text.len())?;
+                Value::Text(text)
             }
             Expression::Arithmetic(operator, left, right) => {
                 let (left, right) = (self.value(left)?.number(), self.value(right)?.number());
@@ -519,7 +399,7 @@ fn truth(holds: bool) -> Value {
     clippy::cast_sign_loss,
     reason = "bounds are checked"
 )]
-fn index(number: f64) -> Result<usize, Stop> {
+pub(super) fn index(number: f64) -> Result<usize, Stop> {
     if (0.0..1e6).contains(&number) {
         Ok(number as usize)
     } else {

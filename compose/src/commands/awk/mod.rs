@@ -25,6 +25,9 @@ mod machine;
 /// Programs as trees.
 mod parser;
 
+/// Records and their fields.
+mod records;
+
 /// Statements of a program.
 mod statements;
 
@@ -61,7 +64,7 @@ fn awk(process: &mut Process<'_>) -> Outcome {
     let rules =
         parser::parse(&program).map_err(|what| process.unsupported(format!("{what} in program '{program}'")))?;
     let rules: Rc<[Rule]> = rules.into();
-    let mut machine = Machine::new(process.env.clone());
+    let mut machine = Machine::new(process.env.clone(), process.session.clone());
     if let Some(separator) = args.value("-F") {
         machine.assign_input("FS", &text(separator));
     }
@@ -140,7 +143,9 @@ fn read_all(
 
 #[cfg(test)]
 mod tests {
-    use crate::commands::oracle::{ours, real, same};
+    use super::*;
+    use crate::commands::oracle::{ours, real, same, with_process};
+    use crate::shell::session::Session;
 
     const TEXT: &str = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/usr/sbin:nologin\n\nPackage: libc6\nStatus: install ok installed\nVersion: 2.41-12\n  a  b\tc 10 9 1e2 0x1f\n";
 
@@ -258,5 +263,53 @@ mod tests {
         ] {
             same(start, args, "p|q\tr\n");
         }
+    }
+    /// How `awk` ends within a small budget.
+    fn ends(program: &str, input: &str) -> Result<String, String> {
+        with_process(&["awk", program], input.as_bytes(), |process| {
+            process.session = Session::default().with_steps(10_000).with_max_bytes(1 << 16);
+            match awk(process) {
+                Ok(_) => Ok(String::from_utf8(process.stdout.clone()).unwrap()),
+                Err(halt) => Err(halt.to_string()),
+            }
+        })
+    }
+
+    #[test]
+    fn what_never_ends_or_only_grows_halts() {
+        for program in [
+            "BEGIN { while (1) ; }",
+            "BEGIN { for (;;) print }",
+            "BEGIN { do { x = x \"abcdefgh\" x } while (1) }",
+            "BEGIN { x = \"aaaaaaaa\"; while (1) gsub(/a/, \"aaaaaaaa\", x) }",
+        ] {
+            let halt = ends(program, "").unwrap_err();
+            assert!(
+                halt.contains("budget") || halt.contains("more than"),
+                "{program}: {halt}"
+            );
+        }
+    }
+
+    #[test]
+    fn widths_beyond_all_sense_are_refused() {
+        for program in [
+            "BEGIN { printf \"%99999f\", 1 }",
+            "BEGIN { printf \"%.99999g\", 1 }",
+            "BEGIN { printf \"%*d\", 1e9, 1 }",
+        ] {
+            let halt = ends(program, "").unwrap_err();
+            assert!(halt.contains("a width or precision of "), "{halt}");
+        }
+    }
+
+    #[test]
+    fn matches_never_split_a_character() {
+        assert_eq!(ends("{ gsub(/x*/, \"-\"); print }", "ä\n").unwrap(), "-ä-\n");
+        assert_eq!(ends("{ gsub(/\\244/, \"-\"); print }", "xäy\n").unwrap(), "x-y\n");
+        assert_eq!(
+            ends("{ n = split($0, a, /\\303/); print n a[1] a[2] }", "xäy\n").unwrap(),
+            "2xy\n"
+        );
     }
 }

@@ -10,9 +10,6 @@ use crate::commands::operands;
 use crate::commands::regular_expression::Pattern;
 use crate::shell::process::{Halt, Process};
 
-/// Instructions a script may run: a loop that never ends must stop the build.
-const MAX_STEPS: usize = 50_000_000;
-
 /// What a finished script leaves.
 #[derive(Debug)]
 pub(super) struct Done {
@@ -60,7 +57,6 @@ pub(super) struct Machine<'s> {
     /// The last thing written lacks its line end.
     unfinished: bool,
     files: BTreeMap<String, Vec<u8>>,
-    steps: usize,
 }
 
 impl<'s> Machine<'s> {
@@ -94,7 +90,6 @@ impl<'s> Machine<'s> {
             output: Vec::new(),
             unfinished: false,
             files: BTreeMap::new(),
-            steps: 0,
         }
     }
 
@@ -206,10 +201,10 @@ impl<'s> Machine<'s> {
         let script = self.script;
         let mut at = 0;
         while let Some(instruction) = script.instructions.get(at) {
-            self.steps += 1;
-            if self.steps > MAX_STEPS {
-                return Err(Halt::Limit(format!("`sed`: more than {MAX_STEPS} instructions run")));
-            }
+            // A loop that never ends must stop the build, and so must a text that only grows.
+            process.session.step()?;
+            let longest = self.space.len().max(self.hold.len()).max(self.output.len());
+            process.session.fits(longest)?;
             if self.selects(at, instruction) == instruction.negated {
                 at = match instruction.action {
                     Action::Block(end) => end,
@@ -269,10 +264,10 @@ impl<'s> Machine<'s> {
         }
         let until = match to {
             Address::Line(line) => *line,
-            Address::Plus(count) => number + count,
+            Address::Plus(count) => number.saturating_add(*count),
             Address::Multiple(0) => number,
             // As GNU's: a line that is a multiple itself goes on to the next one.
-            Address::Multiple(step) => (number / step + 1) * step,
+            Address::Multiple(step) => (number / step + 1).saturating_mul(*step),
             Address::Last if self.is_last() => number,
             _ => usize::MAX,
         };

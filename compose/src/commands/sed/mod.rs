@@ -12,7 +12,10 @@ use script::Script;
 /// Input lines and the two buffers.
 mod machine;
 
-/// The text of a script and what it means.
+/// Reads a script.
+mod parser;
+
+/// What a script is.
 mod script;
 
 /// Replacements: `s///` at work.
@@ -61,7 +64,7 @@ fn sed(process: &mut Process<'_>) -> Outcome {
     let quiet = args.has("-n") || text == "#n" || text.starts_with("#n\n");
     let extended = args.has("-E") || args.has("-r");
     let script =
-        Script::parse(&text, extended).map_err(|what| process.unsupported(format!("{what} in script '{text}'")))?;
+        parser::parse(&text, extended).map_err(|what| process.unsupported(format!("{what} in script '{text}'")))?;
     let end = if args.has("-z") { 0 } else { b'\n' };
     if args.has("-i") {
         let suffix = args.value("-i").map(str::to_owned);
@@ -158,7 +161,9 @@ fn process_path(cwd: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::commands::oracle::{same, same_filter};
+    use super::*;
+    use crate::commands::oracle::{same, same_filter, with_process};
+    use crate::shell::session::Session;
 
     const TEXT: &str =
         "root:x:0:0\n# comment\n\n  indented line  \nfoo=1\nbar=2\nfoo=3\nSTART\nin one\nin two\nEND\ntab\there\nlast";
@@ -326,6 +331,27 @@ mod tests {
             &["sed", "-z", "s/\\n/,/g", "a"],
         ] {
             same(start, args, "input\n");
+        }
+    }
+    #[test]
+    fn what_never_ends_or_only_grows_halts() {
+        for script in [":a;ba", ":a;G;h;ba", ":a;s/.*/&&/;ba"] {
+            let halt = with_process(&["sed", script], b"aaaa\nb\n", |process| {
+                process.session = Session::default().with_steps(1000).with_max_bytes(1 << 16);
+                sed(process)
+            });
+            assert!(matches!(halt, Err(Halt::Limit(_))), "{script}: {halt:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_reach_beyond_every_line() {
+        let far = usize::MAX;
+        for script in [format!("1,+{far}p"), format!("2,~{far}p")] {
+            with_process(&["sed", "-n", &script], b"a\nb\nc\n", |process| {
+                assert_eq!(sed(process), Ok(0), "{script}");
+                assert!(process.stdout.ends_with(b"b\nc\n"), "{script}");
+            });
         }
     }
 }
