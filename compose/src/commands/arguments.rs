@@ -141,7 +141,9 @@ impl Arguments {
 
     /// Which of the options with the first names `names` came last, for those that override each other.
     pub(crate) fn last(&self, names: &[&str]) -> Option<&'static str> {
-        names.iter().for_each(|name| self.check(name));
+        for name in names {
+            self.check(name);
+        }
         let given = self.options.iter().rev().map(|(option, _)| *option);
         given.into_iter().find(|option| names.contains(option))
     }
