@@ -7,7 +7,7 @@ build_packages=(gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross xz-uti
 # Judges and machines of the tests.
 # shellcheck disable=SC2034
 test_packages=(
-  shellcheck lintian dpkg-dev apt-utils mmdebstrap dash busybox-static util-linux
+  shellcheck g++ lintian dpkg-dev apt-utils mmdebstrap dash busybox-static util-linux
   bsdextrautils mawk binutils systemd zstd xz-utils
   faketime sqv
   squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpgv
