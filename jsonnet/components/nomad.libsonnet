@@ -46,7 +46,8 @@ local api = { '1.10.5': 'v0.0.0-20250909143645-a3b86c697f38' };
     contents: [
       content.program('nomad', '/usr/bin/nomad'),
       content.text('/usr/lib/systemd/system/nomad.service', importstr 'nomad.service'),
-      content.text('/usr/lib/tmpfiles.d/nomad.conf', 'd /var/lib/nomad 0700 root root -\n'),
+      // Only when it is made: of a server that runs as its own user it is that user's (nomad-config-server).
+      content.text('/usr/lib/tmpfiles.d/nomad.conf', 'd /var/lib/nomad :0700 :root :root -\n'),
       content.dir('/etc/nomad.d'),
     ],
     services: ['nomad.service'],

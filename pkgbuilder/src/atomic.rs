@@ -42,13 +42,18 @@ impl Pending {
         self.file.path()
     }
 
-    /// Gives the file its name, readable by all as umask would have it.
+    /// Gives the file its name, readable by all.
     pub fn commit(self) -> Result<PathBuf> {
+        self.commit_with_mode(0o644)
+    }
+
+    /// Gives the file its name and these permissions.
+    pub fn commit_with_mode(self, mode: u32) -> Result<PathBuf> {
         use std::os::unix::fs::PermissionsExt;
         let Self { file, path } = self;
         let name = || format!("writing {}", path.display());
         file.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(0o644))
+            .set_permissions(std::fs::Permissions::from_mode(mode))
             .with_context(name)?;
         file.as_file().sync_all().with_context(name)?;
         file.persist(&path).map_err(|error| error.error).with_context(name)?;

@@ -15,16 +15,25 @@ mod lock;
 /// `pkgbuilder inspect`
 mod inspect;
 
+/// `pkgbuilder configuration`
+mod configuration;
+
+/// The command line of the older tool.
+mod compatibility;
+
 /// Options that several subcommands share.
 mod options;
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::reporter::Reporter;
-use crate::{failure, interrupt};
+use crate::{definition, failure, interrupt};
 
 /// Packages and images for a cluster of small boards.
 ///
@@ -55,6 +64,7 @@ struct Cli {
 enum Command {
     Build(build::Arguments),
     Packages(packages::Arguments),
+    Configuration(configuration::Arguments),
     Image(image::Arguments),
     Lock(lock::Arguments),
     Inspect(inspect::Arguments),
@@ -62,15 +72,12 @@ enum Command {
 
 /// Parses, dispatches, prints the error chain and answers the exit code.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    let reporter = Reporter::new(cli.quiet);
-    let done = interrupt::install().and_then(|()| match cli.command {
-        Command::Build(arguments) => arguments.run(&reporter),
-        Command::Packages(arguments) => arguments.run(&reporter),
-        Command::Image(arguments) => arguments.run(&reporter),
-        Command::Lock(arguments) => arguments.run(&reporter),
-        Command::Inspect(arguments) => arguments.run(&reporter),
-    });
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let done = match compatibility::request(&arguments) {
+        Ok(None) => dispatch(Cli::parse()),
+        Ok(Some(request)) => as_before(request),
+        Err(error) => Err(error),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -78,6 +85,36 @@ pub fn run() -> ExitCode {
             ExitCode::from(failure::exit_code(&error))
         }
     }
+}
+
+fn dispatch(cli: Cli) -> Result<()> {
+    let reporter = Reporter::new(cli.quiet);
+    interrupt::install()?;
+    execute(cli.command, &reporter)
+}
+
+fn execute(command: Command, reporter: &Reporter) -> Result<()> {
+    match command {
+        Command::Build(arguments) => arguments.run(reporter),
+        Command::Packages(arguments) => arguments.run(reporter),
+        Command::Configuration(arguments) => arguments.run(reporter),
+        Command::Image(arguments) => arguments.run(reporter),
+        Command::Lock(arguments) => arguments.run(reporter),
+        Command::Inspect(arguments) => arguments.run(reporter),
+    }
+}
+
+/// What the older tool's command line asks for.
+fn as_before(request: compatibility::Request) -> Result<()> {
+    let reporter = Reporter::new(false);
+    interrupt::install()?;
+    let components = definition::components(Path::new("."));
+    request.run(&reporter, &components, |programs, arches| {
+        let mut line = vec!["pkgbuilder", "packages"];
+        line.extend(programs.iter().flat_map(|name| ["--component", name]));
+        line.extend(arches.iter().flat_map(|name| ["--arch", name]));
+        execute(Cli::parse_from(line).command, &reporter)
+    })
 }
 
 #[allow(clippy::print_stderr, reason = "the last word to the person")]

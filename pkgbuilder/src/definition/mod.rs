@@ -32,6 +32,7 @@ pub mod exclude;
 pub mod image;
 
 pub use image::Image;
+pub(crate) use site::check_network;
 pub use site::{FILE as SITE_FILE, load_site};
 
 /// Loads the definition `path` with the site settings of `site`, or of `site.jsonnet` at the top of the repository
@@ -108,6 +109,20 @@ pub fn root_of(path: &Path) -> Result<PathBuf> {
                 path.display()
             )
         })
+}
+
+/// Names of the catalog's components: one file each in `jsonnet/components` of the checkout that `folder` lies in; none
+/// outside a checkout.
+pub fn components(folder: &Path) -> Vec<String> {
+    let Ok(root) = root_of(folder) else { return Vec::new() };
+    let mut names: Vec<String> = std::fs::read_dir(root.join("jsonnet/components"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".libsonnet")?.to_owned()))
+        .collect();
+    names.sort();
+    names
 }
 
 impl jsonnet::Evaluated {

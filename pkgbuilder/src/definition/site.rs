@@ -104,7 +104,7 @@ fn check_rule(rule: &RoleRule) -> Result<(), String> {
 }
 
 /// A network in CIDR notation without host bits, or an address.
-fn check_network(text: &str) -> Result<(), String> {
+pub(crate) fn check_network(text: &str) -> Result<(), String> {
     let wrong = || format!("`{text}` is not a network in CIDR notation, such as 192.168.1.0/24");
     let Some((address, length)) = text.split_once('/') else {
         return text.parse::<IpAddr>().map(|_| ()).map_err(|_| wrong());

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use computatom_spec::arch::Arch;
-
 /// What dpkg and the solver know about a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
@@ -11,8 +9,8 @@ pub struct Control {
     pub package: String,
     /// `Version`, with its Debian revision.
     pub version: String,
-    /// `Architecture`
-    pub arch: Arch,
+    /// `Architecture`; `all` where no program is in it.
+    pub arch: String,
     /// `Maintainer`
     pub maintainer: String,
     /// `Installed-Size` in KiB.
@@ -21,6 +19,12 @@ pub struct Control {
     pub depends: Vec<String>,
     /// `Recommends`
     pub recommends: Vec<String>,
+    /// `Provides`
+    pub provides: Vec<String>,
+    /// `Conflicts`
+    pub conflicts: Vec<String>,
+    /// `Replaces`
+    pub replaces: Vec<String>,
     /// `Section`
     pub section: String,
     /// `Homepage`
@@ -38,7 +42,13 @@ impl fmt::Display for Control {
         writeln!(f, "Architecture: {}", self.arch)?;
         writeln!(f, "Maintainer: {}", self.maintainer)?;
         writeln!(f, "Installed-Size: {}", self.installed_size)?;
-        for (name, relations) in [("Depends", &self.depends), ("Recommends", &self.recommends)] {
+        for (name, relations) in [
+            ("Depends", &self.depends),
+            ("Recommends", &self.recommends),
+            ("Provides", &self.provides),
+            ("Conflicts", &self.conflicts),
+            ("Replaces", &self.replaces),
+        ] {
             if !relations.is_empty() {
                 writeln!(f, "{name}: {}", relations.join(", "))?;
             }

@@ -30,6 +30,9 @@ pub mod recipe;
 /// Where components come from.
 pub mod sources;
 
+/// What makes an ordinary machine a member of a cluster.
+pub mod configuration;
+
 /// What is pinned of a component, and pinning without building.
 pub mod pins;
 
