@@ -33,6 +33,9 @@ pub mod workshop;
 /// What a finished image holds.
 pub mod inspect;
 
+/// The machine that builds: its cache, its room, its tools.
+pub mod housekeeping;
+
 /// The command line: one file per subcommand.
 pub mod cli;
 

@@ -13,6 +13,7 @@ use crate::definition::image::Target;
 use crate::definition::{self, Image};
 use crate::fetch::cache::Cache;
 use crate::fetch::{Fetcher, ReleaseHosts};
+use crate::housekeeping::space::{self, Demand};
 use crate::package::pins::{moves as component_moves, pin_components};
 use crate::package::{self, Components};
 use crate::reporter::Reporter;
@@ -168,6 +169,15 @@ impl Workshop {
             ));
         }
         Ok(())
+    }
+
+    /// Fails unless there is room for images of `targets` in `out`, as far as the lock tells what they take.
+    pub fn check_room(&self, targets: &[Target], out: &Path) -> Result<()> {
+        let demands: Vec<Demand> = targets
+            .iter()
+            .flat_map(|target| space::of_image(&self.lock, target, self.fetcher.cache(), out))
+            .collect();
+        space::check(&demands)
     }
 
     /// Composes the root and assembles the disk image with its companions in `out`.

@@ -115,11 +115,10 @@ fn line(item: &Item, now: SystemTime) -> String {
 
 fn prune(limits: Limits, dry_run: bool, reporter: &Reporter) -> Result<()> {
     let needs = Needs::of_checkout(&stock::checkout(Path::new("."))?)?;
-    let (cache, _alone) = if dry_run {
-        (Cache::open()?, None)
+    let cache = if dry_run {
+        Cache::open()?
     } else {
-        let (cache, guard) = Cache::alone(reporter)?;
-        (cache, Some(guard))
+        Cache::alone(reporter)?
     };
     let items = stock::list(&cache, &needs)?;
     let now = SystemTime::now();

@@ -172,7 +172,9 @@ fn plan(request: &Request, components: &[String]) -> Result<Plan> {
     if !all {
         plan.products.clear();
         for name in std::mem::take(&mut plan.named) {
-            plan.remarks.push(format!("{name} is for all architectures: it is made when `-arches` has `all`"));
+            plan.remarks.push(format!(
+                "{name} is for all architectures: it is made when `-arches` has `all`"
+            ));
         }
     }
     if plan.arches.is_empty() {
@@ -195,7 +197,8 @@ impl Plan {
             return Ok(());
         }
         if let Some((_, reason)) = RETIRED.iter().find(|(old, _)| *old == name) {
-            self.remarks.push(format!("there is no package {name} any more: {reason}"));
+            self.remarks
+                .push(format!("there is no package {name} any more: {reason}"));
             return Ok(());
         }
         let renamed = RENAMED.iter().find(|(old, _)| *old == name).map(|(_, new)| *new);
@@ -227,7 +230,10 @@ impl Plan {
             .iter()
             .filter(|member| self.products.iter().any(|product| product == member.product));
         let new = configuration::sufficient(of_products, settings, reporter);
-        members.extend(new.into_iter().filter(|member| !self.named.iter().any(|name| name == member.name)));
+        members.extend(
+            new.into_iter()
+                .filter(|member| !self.named.iter().any(|name| name == member.name)),
+        );
         Ok(members)
     }
 }
@@ -251,9 +257,15 @@ impl Request {
         for remark in &plan.remarks {
             reporter.warn(remark);
         }
-        let unused: Vec<&str> = ["WifiSsid", "WifiPsk"].into_iter().filter(|key| settings.has(key)).collect();
+        let unused: Vec<&str> = ["WifiSsid", "WifiPsk"]
+            .into_iter()
+            .filter(|key| settings.has(key))
+            .collect();
         if !unused.is_empty() && !members.iter().any(|member| member.name == "wifi-local") {
-            reporter.step(format_args!("{} are for wifi-local, which `-packages` does not name", unused.join(" and ")));
+            reporter.step(format_args!(
+                "{} are for wifi-local, which `-packages` does not name",
+                unused.join(" and ")
+            ));
         }
         if members.is_empty() && (plan.programs.is_empty() || plan.arches.is_empty()) {
             bail_input!("there is nothing to make: `-packages` and `-arches` have no package in common");
@@ -282,7 +294,9 @@ mod tests {
     }
 
     fn components() -> Vec<String> {
-        ["consul", "nomad", "prometheus-node-exporter"].map(str::to_owned).to_vec()
+        ["consul", "nomad", "prometheus-node-exporter"]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     fn planned(arguments: &[&str]) -> Plan {
@@ -303,18 +317,41 @@ mod tests {
         for arguments in [
             &["-arches", "all", "-packages", "consul"][..],
             &["--arches=all", "-packages=consul"],
-            &["-packages", "nomad", "--arches", "arm64", "-arches=all", "-packages", " consul "],
+            &[
+                "-packages",
+                "nomad",
+                "--arches",
+                "arm64",
+                "-arches=all",
+                "-packages",
+                " consul ",
+            ],
         ] {
             let plan = planned(arguments);
-            assert_eq!((plan.products, plan.programs.len()), (vec!["consul".to_owned()], 0), "{arguments:?}");
+            assert_eq!(
+                (plan.products, plan.programs.len()),
+                (vec!["consul".to_owned()], 0),
+                "{arguments:?}"
+            );
         }
-        for arguments in [&["build", "home"][..], &["-q", "build"], &["--help"], &[], &["packages", "-arches"]] {
+        for arguments in [
+            &["build", "home"][..],
+            &["-q", "build"],
+            &["--help"],
+            &[],
+            &["packages", "-arches"],
+        ] {
             assert!(parse(arguments).unwrap().is_none(), "{arguments:?}");
         }
         assert!(refused(&["-arches"]).contains("flag needs an argument: -arches"));
-        assert!(refused(&["-arches=all", "-packags", "x"]).contains("not defined: -packags (did you mean `packages`?)"));
+        assert!(
+            refused(&["-arches=all", "-packags", "x"]).contains("not defined: -packags (did you mean `packages`?)")
+        );
         let text = refused(&["-config", "{ConsulSerfEncrypt:", "opensesame}"]);
-        assert!(text.contains("quote the whole value") && !text.contains("opensesame"), "{text}");
+        assert!(
+            text.contains("quote the whole value") && !text.contains("opensesame"),
+            "{text}"
+        );
         let request = parse(&["-config", "{\"WifiPsk\": \"opensesame\"}"]).unwrap().unwrap();
         assert!(!format!("{request:?}").contains("opensesame"));
     }
@@ -324,10 +361,25 @@ mod tests {
         let plan = planned(&["-arches", "all", "-packages", "consul,nomad"]);
         assert_eq!(plan.products, ["consul", "nomad"]);
         assert!(plan.programs.is_empty());
-        assert!(plan.remarks[0].contains("consul is made for the architectures"), "{:?}", plan.remarks);
-        let plan = planned(&["-arches", "all,armv6,arm,armv7", "-packages", "consul,nomad-config-client"]);
-        assert_eq!((plan.programs, plan.arches), (vec!["consul".to_owned()], vec!["armel".to_owned(), "armhf".to_owned()]));
-        assert_eq!((plan.named, plan.remarks.len()), (vec!["nomad-config-client".to_owned()], 0));
+        assert!(
+            plan.remarks[0].contains("consul is made for the architectures"),
+            "{:?}",
+            plan.remarks
+        );
+        let plan = planned(&[
+            "-arches",
+            "all,armv6,arm,armv7",
+            "-packages",
+            "consul,nomad-config-client",
+        ]);
+        assert_eq!(
+            (plan.programs, plan.arches),
+            (vec!["consul".to_owned()], vec!["armel".to_owned(), "armhf".to_owned()])
+        );
+        assert_eq!(
+            (plan.named, plan.remarks.len()),
+            (vec!["nomad-config-client".to_owned()], 0)
+        );
         let plan = planned(&["-arches", "arm64", "-packages", "consul,consul-config-local"]);
         assert!(plan.products.is_empty() && plan.named.is_empty());
         assert!(plan.remarks[0].contains("consul-config-local is for all architectures"));
@@ -356,7 +408,11 @@ mod tests {
         let plan = planned(&["-arches", "all", "-packages", "consul,nomad,wifi-local"]);
         let members = |json: &str| -> Vec<&str> {
             let settings = Settings::from_json(json).unwrap();
-            plan.members(&settings, &reporter).unwrap().iter().map(|member| member.name).collect()
+            plan.members(&settings, &reporter)
+                .unwrap()
+                .iter()
+                .map(|member| member.name)
+                .collect()
         };
         assert_eq!(
             members(r#"{"CoreServers": ["10.0.0.1"]}"#),

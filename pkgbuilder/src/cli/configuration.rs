@@ -110,7 +110,11 @@ pub(super) fn sufficient(
         if missing.is_empty() {
             chosen.push(member);
         } else {
-            reporter.step(format_args!("{} is left out: there is no {}", member.name, missing.join(", no ")));
+            reporter.step(format_args!(
+                "{} is left out: there is no {}",
+                member.name,
+                missing.join(", no ")
+            ));
         }
     }
     chosen
@@ -142,16 +146,26 @@ impl Json {
 /// What the site settings say, where there are any.
 pub(super) fn site(file: Option<&Path>) -> Result<Settings> {
     let root = definition::root_of(Path::new(".")).ok();
-    let default = root.as_ref().map(|root| root.join(SITE_FILE)).filter(|path| path.is_file());
+    let default = root
+        .as_ref()
+        .map(|root| root.join(SITE_FILE))
+        .filter(|path| path.is_file());
     let Some(file) = file.map(Path::to_owned).or(default) else {
         return Ok(Settings::default());
     };
     if !file.is_file() {
-        bail_input!("there is no site file {}; copy site.example.jsonnet to begin with", file.display());
+        bail_input!(
+            "there is no site file {}; copy site.example.jsonnet to begin with",
+            file.display()
+        );
     }
     let root = match root {
         Some(root) => root,
         None => definition::root_of(&file)?,
     };
-    Ok(Settings::from_site(&definition::load_site(Some(&file), &serde_json::Map::new(), &root)?))
+    Ok(Settings::from_site(&definition::load_site(
+        Some(&file),
+        &serde_json::Map::new(),
+        &root,
+    )?))
 }

@@ -62,6 +62,7 @@ pub(super) fn build(
     let mut workshop = inputs.workshop(definition, false, reporter)?;
     let targets = workshop.targets(target)?;
     atomic::check_writable(out)?;
+    workshop.check_room(&targets, out)?;
     let folder = out.join("packages");
     let key = with_packages
         .map(|signing| signing.open(&folder, reporter))

@@ -15,6 +15,12 @@ mod lock;
 /// `pkgbuilder inspect`
 mod inspect;
 
+/// `pkgbuilder doctor`
+mod doctor;
+
+/// `pkgbuilder cache`
+mod cache;
+
 /// `pkgbuilder configuration`
 mod configuration;
 
@@ -68,6 +74,8 @@ enum Command {
     Image(image::Arguments),
     Lock(lock::Arguments),
     Inspect(inspect::Arguments),
+    Doctor(doctor::Arguments),
+    Cache(cache::Arguments),
 }
 
 /// Parses, dispatches, prints the error chain and answers the exit code.
@@ -101,6 +109,8 @@ fn execute(command: Command, reporter: &Reporter) -> Result<()> {
         Command::Image(arguments) => arguments.run(reporter),
         Command::Lock(arguments) => arguments.run(reporter),
         Command::Inspect(arguments) => arguments.run(reporter),
+        Command::Doctor(arguments) => arguments.run(reporter),
+        Command::Cache(arguments) => arguments.run(reporter),
     }
 }
 

@@ -111,6 +111,20 @@ pub fn root_of(path: &Path) -> Result<PathBuf> {
         })
 }
 
+/// The definitions in `images/` of the checkout that `folder` lies in; none outside a checkout.
+pub fn all(folder: &Path) -> Vec<PathBuf> {
+    let Ok(root) = root_of(folder) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(root.join("images"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonnet"))
+        .collect();
+    paths.sort();
+    paths
+}
+
 /// Names of the catalog's components: one file each in `jsonnet/components` of the checkout that `folder` lies in; none
 /// outside a checkout.
 pub fn components(folder: &Path) -> Vec<String> {

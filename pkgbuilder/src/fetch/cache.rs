@@ -13,12 +13,14 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
 
 use crate::interrupt;
+use crate::reporter::Reporter;
 use crate::verify::digest::{Hasher, Sha256};
 
 /// Age at which an unfinished download is thrown away.
@@ -26,15 +28,24 @@ const STALE: Duration = Duration::from_hours(7 * 24);
 /// How often a lock that another process holds is tried again.
 const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The file that everyone who uses the cache holds a lock on.
+const IN_USE: &str = "locks/in-use";
+
 /// A content-addressed store of files on disk.
 #[derive(Clone, Debug)]
 pub struct Cache {
     root: PathBuf,
+    /// Shared by all who use the cache, held alone by who removes things from it ([`Cache::alone`]).
+    _in_use: Arc<File>,
 }
 
 impl Cache {
     /// The cache of the person who runs this.
     pub fn open() -> Result<Self> {
+        Self::at(&Self::place()?)
+    }
+
+    fn place() -> Result<PathBuf> {
         let base = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
             Some(path) if path.is_absolute() => path,
             // The XDG specification: relative paths are to be ignored.
@@ -43,17 +54,68 @@ impl Cache {
                 PathBuf::from(home).join(".cache")
             }
         };
-        Self::at(&base.join("computatom"))
+        Ok(base.join("computatom"))
+    }
+
+    /// The cache of the person who runs this, with nobody else at work in it, to remove things from it. Waits for those
+    /// who are, and says so.
+    pub fn alone(reporter: &Reporter) -> Result<Self> {
+        let root = Self::place()?;
+        Self::make(&root)?;
+        let path = root.join(IN_USE);
+        let file = in_use(&path)?;
+        let mut said = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(fs::TryLockError::WouldBlock) if !said => {
+                    reporter.step("another pkgbuilder is at work with the cache; waiting for it");
+                    said = true;
+                }
+                Err(fs::TryLockError::WouldBlock) => {}
+                Err(fs::TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("locking {}", path.display()));
+                }
+            }
+            interrupt::check()?;
+            std::thread::sleep(LOCK_INTERVAL);
+        }
+        Ok(Self {
+            root,
+            _in_use: Arc::new(file),
+        })
     }
 
     /// A cache in the folder `root`, which is made if need be.
     pub fn at(root: &Path) -> Result<Self> {
+        Self::make(root)?;
+        let path = root.join(IN_USE);
+        let file = in_use(&path)?;
+        loop {
+            match file.try_lock_shared() {
+                Ok(()) => break,
+                Err(fs::TryLockError::WouldBlock) => {}
+                Err(fs::TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("locking {}", path.display()));
+                }
+            }
+            // Somebody tidies up.
+            interrupt::check()?;
+            std::thread::sleep(LOCK_INTERVAL);
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            _in_use: Arc::new(file),
+        })
+    }
+
+    fn make(root: &Path) -> Result<()> {
         for folder in ["objects/sha256", "partial", "locks"] {
             let path = root.join(folder);
             fs::create_dir_all(&path)
                 .with_context(|| format!("creating the cache {} (XDG_CACHE_HOME moves it)", path.display()))?;
         }
-        Ok(Self { root: root.to_owned() })
+        Ok(())
     }
 
     /// Where it lies.
@@ -189,6 +251,16 @@ impl Cache {
     }
 }
 
+fn in_use(path: &Path) -> Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .with_context(|| format!("opening {}", path.display()))
+}
+
 /// Locks the file at `path`, creating it; `None` while another holder has it.
 ///
 /// The holder may rename or remove the file, so a lock counts only if `path` still leads to what was locked.
@@ -310,6 +382,18 @@ mod tests {
         assert!(try_lock(&path).unwrap().is_none());
         drop(held);
         assert!(try_lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn who_uses_the_cache_does_not_lose_it() {
+        let (_folder, cache) = cache();
+        let other = Cache::at(cache.root()).unwrap();
+        let tidy = in_use(&cache.root().join(IN_USE)).unwrap();
+        assert!(tidy.try_lock().is_err());
+        drop(other);
+        assert!(tidy.try_lock().is_err());
+        drop(cache);
+        tidy.try_lock().unwrap();
     }
 
     #[test]

@@ -72,11 +72,17 @@ impl Needs {
             locks.insert(image.to_owned());
         };
         for deb in lock.debian.values().flatten() {
-            note(&deb.sha256, format!("{} {} ({})", deb.name, deb.version, deb.architecture));
+            note(
+                &deb.sha256,
+                format!("{} {} ({})", deb.name, deb.version, deb.architecture),
+            );
         }
         for (name, component) in &lock.components {
             for (arch, release) in &component.release {
-                note(&release.sha256, format!("{name} {} for {arch}, as released", component.version));
+                note(
+                    &release.sha256,
+                    format!("{name} {} for {arch}, as released", component.version),
+                );
             }
             if let Some(module) = &component.go_module {
                 note(&module.sum, format!("{name} {}", component.version));
@@ -119,9 +125,16 @@ pub fn list(cache: &Cache, needs: &Needs) -> Result<Vec<Item>> {
 /// needed while a lock pins the module they were made from.
 fn follow_notes(items: &mut [Item], needs: &Needs) {
     let mut spoken: BTreeMap<String, (String, Vec<String>, SystemTime)> = BTreeMap::new();
-    for item in items.iter_mut().filter(|item| item.kind == "built" || item.kind == "deb") {
-        let Ok(text) = fs::read_to_string(&item.path) else { continue };
-        let Some((digest, origin)) = text.split_once('\n') else { continue };
+    for item in items
+        .iter_mut()
+        .filter(|item| item.kind == "built" || item.kind == "deb")
+    {
+        let Ok(text) = fs::read_to_string(&item.path) else {
+            continue;
+        };
+        let Some((digest, origin)) = text.split_once('\n') else {
+            continue;
+        };
         let sum = origin
             .split(|c: char| c.is_whitespace() || "(),".contains(c))
             .find_map(|word| Some(needs.of(word)?.1));
@@ -161,7 +174,9 @@ fn contents(folder: &Path, kind: &str) -> Result<Vec<Item>> {
         interrupt::check()?;
         let path = entry?.path();
         // Another process may have taken it away meanwhile.
-        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            continue;
+        };
         let (size, used) = measure(&path, &metadata);
         items.push(Item {
             kind: kind.to_owned(),
@@ -314,7 +329,10 @@ mod tests {
         assert_eq!(items.len(), 6);
         let kept: Vec<&Item> = items.iter().filter(|item| !item.needed_by.is_empty()).collect();
         assert_eq!(kept.len(), 4, "{items:?}");
-        assert!(kept.iter().any(|item| item.what.as_deref() == Some("app 1.0-1 (arm64)")));
+        assert!(
+            kept.iter()
+                .any(|item| item.what.as_deref() == Some("app 1.0-1 (arm64)"))
+        );
         let late = SystemTime::now() + Duration::from_hours(48);
         let limits = Limits {
             older_than: Some(Duration::from_hours(24)),
@@ -328,7 +346,10 @@ mod tests {
         }
         assert_eq!(list(&world.cache, &world.needs).unwrap().len(), 4);
         assert!(world.cache.verified(&Sha256::of(b"locked")).unwrap().is_some());
-        assert!(choose(&items, limits, SystemTime::now()).is_empty(), "nothing is old now");
+        assert!(
+            choose(&items, limits, SystemTime::now()).is_empty(),
+            "nothing is old now"
+        );
     }
 
     #[test]
@@ -342,8 +363,15 @@ mod tests {
             keep_size: Some(keep),
         };
         assert!(choose(&items, limits(total), SystemTime::now()).is_empty());
-        assert_eq!(names(&choose(&items, limits(total - 1), SystemTime::now())), [("unpacked".to_owned(), 100)]);
-        assert_eq!(choose(&items, limits(0), SystemTime::now()).len(), 2, "what is needed stays");
+        assert_eq!(
+            names(&choose(&items, limits(total - 1), SystemTime::now())),
+            [("unpacked".to_owned(), 100)]
+        );
+        assert_eq!(
+            choose(&items, limits(0), SystemTime::now()).len(),
+            2,
+            "what is needed stays"
+        );
     }
 
     #[test]

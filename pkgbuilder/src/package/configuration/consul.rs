@@ -64,7 +64,10 @@ fn role(role: &str, text: String) -> Parts {
 
 /// `consul-config-local`
 pub(super) fn local(settings: &Settings) -> Parts {
-    let mut text = comment("The cluster that this machine's Consul belongs to", "consul-config-local");
+    let mut text = comment(
+        "The cluster that this machine's Consul belongs to",
+        "consul-config-local",
+    );
     if let Some(datacenter) = &settings.datacenter {
         text.push_str(&format!("datacenter = {}\n", quoted(datacenter)));
     }
@@ -99,7 +102,10 @@ pub(super) fn local(settings: &Settings) -> Parts {
 pub(super) fn static_hostid(_: &Settings) -> Parts {
     let text = format!(
         "{}disable_host_node_id = false\n",
-        comment("Consul's node id comes from the machine id", "consul-config-static-hostid")
+        comment(
+            "Consul's node id comes from the machine id",
+            "consul-config-static-hostid"
+        )
     );
     Parts {
         summary: "a Consul node id that outlives its data folder".to_owned(),

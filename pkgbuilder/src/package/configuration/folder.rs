@@ -38,7 +38,10 @@ pub fn write(members: &[&Member], settings: &Settings, out: &Path) -> Result<Vec
     }
     let folder = out.join(FOLDER);
     make_private(&folder)?;
-    members.iter().map(|member| write_one(member, settings, &folder)).collect()
+    members
+        .iter()
+        .map(|member| write_one(member, settings, &folder))
+        .collect()
 }
 
 fn make_private(folder: &Path) -> Result<()> {
@@ -68,8 +71,7 @@ fn write_one(member: &Member, settings: &Settings, folder: &Path) -> Result<Writ
     }
     let (written, bytes) = render(member, settings, folder, newest.unwrap_or(0) + 1)?;
     let mut pending = Pending::create(&written.path)?;
-    std::io::Write::write_all(pending.file(), &bytes)
-        .with_context(|| format!("writing {}", written.path.display()))?;
+    std::io::Write::write_all(pending.file(), &bytes).with_context(|| format!("writing {}", written.path.display()))?;
     pending.commit_with_mode(0o600)?;
     for revision in older {
         let path = folder.join(file_name(member.name, revision));
@@ -101,7 +103,9 @@ fn revisions(name: &str, folder: &Path) -> Result<Vec<u32>> {
     let prefix = format!("{name}_{}-", env!("CARGO_PKG_VERSION"));
     let mut revisions = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
-        let file = entry.with_context(|| format!("reading {}", folder.display()))?.file_name();
+        let file = entry
+            .with_context(|| format!("reading {}", folder.display()))?
+            .file_name();
         let revision: Option<u32> = file
             .to_str()
             .and_then(|file| file.strip_prefix(&prefix)?.strip_suffix("_all.deb")?.parse().ok());

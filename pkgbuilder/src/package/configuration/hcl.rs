@@ -6,7 +6,9 @@ use super::settings::Settings;
 
 /// The head of a file.
 pub(super) fn comment(what: &str, package: &str) -> String {
-    format!("# {what}.\n# From the package {package}, made by pkgbuilder; dpkg asks before it replaces your changes.\n\n")
+    format!(
+        "# {what}.\n# From the package {package}, made by pkgbuilder; dpkg asks before it replaces your changes.\n\n"
+    )
 }
 
 /// A string. A JSON string is an HCL string but for `${`, which would begin an interpolation.
@@ -48,6 +50,9 @@ mod tests {
         assert_eq!(quoted("a\"${b}"), r#""a\"$${b}""#);
         assert_eq!(list(&["a".to_owned(), "b".to_owned()]), r#"["a", "b"]"#);
         assert_eq!(address(&Settings::default()), "{{ GetPrivateIP }}");
-        assert_eq!((host_port("fd00::1", 1), host_port("a", 2)), ("[fd00::1]:1".to_owned(), "a:2".to_owned()));
+        assert_eq!(
+            (host_port("fd00::1", 1), host_port("a", 2)),
+            ("[fd00::1]:1".to_owned(), "a:2".to_owned())
+        );
     }
 }

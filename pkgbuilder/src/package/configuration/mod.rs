@@ -69,7 +69,11 @@ pub struct Member {
 
 /// Every configuration package.
 pub const MEMBERS: [Member; 9] = [
-    Member::new("consul-config-local", &["ConsulSerfEncrypt", "CoreServers"], consul::local),
+    Member::new(
+        "consul-config-local",
+        &["ConsulSerfEncrypt", "CoreServers"],
+        consul::local,
+    ),
     Member::new("consul-config-server", &["CoreServers"], consul::server),
     Member::new("consul-config-client", &[], consul::client),
     Member::new("consul-config-static-hostid", &[], consul::static_hostid),
@@ -107,7 +111,11 @@ impl Member {
         let version = format!("{}-{revision}", env!("CARGO_PKG_VERSION"));
         let mut entries: Vec<Entry> = parts.files.iter().map(parts::File::entry).collect();
         let doc = format!("/usr/share/doc/{name}");
-        entries.push(Entry::file(&format!("{doc}/copyright"), 0o644, copyright(name).into_bytes()));
+        entries.push(Entry::file(
+            &format!("{doc}/copyright"),
+            0o644,
+            copyright(name).into_bytes(),
+        ));
         let changelog = format!(
             "{name} ({version}) stable; urgency=medium\n\n  * Made from the settings of one cluster.\n\n -- \
              {MAINTAINER}  {}\n",
@@ -184,9 +192,7 @@ fn copyright(name: &str) -> String {
 }
 
 fn lintian_overrides(name: &str, parts: &Parts) -> String {
-    let mut text = format!(
-        "# made for one cluster, not uploaded to Debian\n{name}: initial-upload-closes-no-bugs\n"
-    );
+    let mut text = format!("# made for one cluster, not uploaded to Debian\n{name}: initial-upload-closes-no-bugs\n");
     for file in &parts.files {
         if file.audience != parts::Audience::Everyone {
             let path = file.path.trim_start_matches('/');

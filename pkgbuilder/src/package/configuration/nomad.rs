@@ -119,7 +119,10 @@ pub(super) fn local(settings: &Settings) -> Parts {
         server.push_str(&format!("  encrypt = {}\n", quoted(key.expose())));
         audience = Audience::Group("nomad");
         // The group of a server's user; a client reads everything.
-        parts.files.push(File::fixed("/usr/lib/sysusers.d/nomad-config-local.conf", "g nomad -\n"));
+        parts.files.push(File::fixed(
+            "/usr/lib/sysusers.d/nomad-config-local.conf",
+            "g nomad -\n",
+        ));
     }
     for (block, members) in [("server", server), ("client", join)] {
         if !members.is_empty() {

@@ -60,7 +60,11 @@ impl File {
         if self.folder {
             return Entry::dir(&self.path, 0o755);
         }
-        let mode = if self.audience == Audience::Everyone { 0o644 } else { 0o600 };
+        let mode = if self.audience == Audience::Everyone {
+            0o644
+        } else {
+            0o600
+        };
         let mut entry = Entry::file(&self.path, mode, self.text.as_bytes().to_vec());
         entry.conffile = self.conffile;
         debug_assert!(matches!(entry.kind, Kind::File(_)));

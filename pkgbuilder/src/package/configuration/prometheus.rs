@@ -24,7 +24,9 @@ pub(super) fn local(settings: &Settings) -> Parts {
     for (job, port, path) in JOBS {
         text.push_str(&format!("  - job_name: {job}\n"));
         if let Some(path) = path {
-            text.push_str(&format!("    metrics_path: {path}\n    params:\n      format: [prometheus]\n"));
+            text.push_str(&format!(
+                "    metrics_path: {path}\n    params:\n      format: [prometheus]\n"
+            ));
         }
         let mut targets: Vec<String> = settings.servers.iter().map(|server| host_port(server, port)).collect();
         if job == "node" {

@@ -127,7 +127,11 @@ impl Settings {
         Self {
             consul_gossip: self.consul_gossip.or(other.consul_gossip),
             nomad_gossip: self.nomad_gossip.or(other.nomad_gossip),
-            servers: if self.servers.is_empty() { other.servers } else { self.servers },
+            servers: if self.servers.is_empty() {
+                other.servers
+            } else {
+                self.servers
+            },
             network: self.network.or(other.network),
             datacenter: self.datacenter.or(other.datacenter),
             region: self.region.or(other.region),
@@ -223,7 +227,10 @@ fn word(key: &str, text: String) -> Result<String> {
 fn ssid(key: &str, text: String) -> Result<String> {
     // IEEE 802.11: 0 to 32 bytes, where none means "any".
     if !(1..=32).contains(&text.len()) {
-        bail_input!("-config: `{key}` has {} bytes; the name of a wireless network has 1 to 32", text.len());
+        bail_input!(
+            "-config: `{key}` has {} bytes; the name of a wireless network has 1 to 32",
+            text.len()
+        );
     }
     Ok(text)
 }
@@ -283,7 +290,10 @@ mod tests {
         assert!(text.contains("line 3 column 3: expected `,` or `}`"), "{text}");
         assert!(!text.contains("opensesame"), "{text}");
         let text = refused("{\"WifiPsk\": opensesame}");
-        assert!(text.contains("line 1 column 13") && !text.contains("opensesame"), "{text}");
+        assert!(
+            text.contains("line 1 column 13") && !text.contains("opensesame"),
+            "{text}"
+        );
         assert!(refused("").contains("line 1 column 0"));
         assert!(refused("[]").contains("one JSON object"));
     }
@@ -298,7 +308,10 @@ mod tests {
     #[test]
     fn wrong_values_are_refused_and_secret_ones_not_repeated() {
         let text = refused(r#"{"ConsulSerfEncrypt": "b3BlbnNlc2FtZQ=="}"#);
-        assert!(text.contains("base64 of 10 bytes") && text.contains("16, 24 or 32"), "{text}");
+        assert!(
+            text.contains("base64 of 10 bytes") && text.contains("16, 24 or 32"),
+            "{text}"
+        );
         assert!(!text.contains("b3Blbn"), "{text}");
         let text = refused(r#"{"NomadSerfEncrypt": "open sesame"}"#);
         assert!(text.contains("not base64") && !text.contains("sesame"), "{text}");
@@ -326,7 +339,10 @@ mod tests {
         let object = Settings::from_json(r#"{"CoreServers": ["10.0.0.1"], "Region": "eu"}"#).unwrap();
         let both = object.or(Settings::from_site(&site));
         assert_eq!(both.servers, ["10.0.0.1"]);
-        assert_eq!((both.region.as_deref(), both.datacenter.as_deref()), (Some("eu"), Some("home")));
+        assert_eq!(
+            (both.region.as_deref(), both.datacenter.as_deref()),
+            (Some("eu"), Some("home"))
+        );
         assert_eq!(both.network.as_deref(), Some("10.0.0.0/8"));
     }
 

@@ -23,12 +23,18 @@ fn everything() -> Vec<&'static Member> {
 #[track_caller]
 fn said(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn control(deb: &Path, field: &str) -> String {
-    said(Command::new("dpkg-deb").arg("--field").arg(deb).arg(field)).trim().to_owned()
+    said(Command::new("dpkg-deb").arg("--field").arg(deb).arg(field))
+        .trim()
+        .to_owned()
 }
 
 #[test]
@@ -44,7 +50,12 @@ fn dpkg_reads_every_package_and_only_their_maker_may() {
         assert_eq!(control(&package.path, "Architecture"), "all");
         assert_eq!(control(&package.path, "Version"), package.version);
         let scripts = tempfile::tempdir().unwrap();
-        said(Command::new("dpkg-deb").arg("--control").arg(&package.path).arg(scripts.path()));
+        said(
+            Command::new("dpkg-deb")
+                .arg("--control")
+                .arg(&package.path)
+                .arg(scripts.path()),
+        );
         for script in ["postinst", "prerm", "postrm"] {
             let path = scripts.path().join(script);
             if path.exists() {
@@ -52,7 +63,11 @@ fn dpkg_reads_every_package_and_only_their_maker_may() {
             }
         }
     }
-    let server = &written.iter().find(|package| package.name == "nomad-config-server").unwrap().path;
+    let server = &written
+        .iter()
+        .find(|package| package.name == "nomad-config-server")
+        .unwrap()
+        .path;
     assert_eq!(control(server, "Provides"), "nomad-config");
     assert_eq!(control(server, "Conflicts"), "nomad-config");
     assert_eq!(control(server, "Replaces"), "nomad-config-client");
@@ -101,7 +116,10 @@ fn the_version_rises_with_what_is_said() {
     let member = named(&["consul-config-server".to_owned()]).unwrap();
     let versions = |settings: &Settings| {
         let written = write(&member, settings, folder.path()).unwrap();
-        let files: Vec<_> = fs::read_dir(folder.path().join(FOLDER)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let files: Vec<_> = fs::read_dir(folder.path().join(FOLDER))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         assert_eq!(files, [written[0].path.clone()], "the older one is gone");
         written[0].version.rsplit_once('-').unwrap().1.to_owned()
     };
@@ -118,7 +136,10 @@ fn the_same_settings_make_the_same_bytes() {
     let make = || {
         let folder = tempfile::tempdir().unwrap();
         let written = write(&everything(), &settings(), folder.path()).unwrap();
-        written.iter().map(|package| fs::read(&package.path).unwrap()).collect::<Vec<_>>()
+        written
+            .iter()
+            .map(|package| fs::read(&package.path).unwrap())
+            .collect::<Vec<_>>()
     };
     assert!(make() == make());
 }
@@ -129,7 +150,10 @@ fn what_is_missing_is_named() {
     let member = named(&["wifi-local".to_owned()]).unwrap();
     let error = write(&member, &Settings::default(), folder.path()).unwrap_err();
     assert_eq!(crate::failure::exit_code(&error), 2);
-    assert!(error.to_string().contains("wifi-local needs WifiSsid and WifiPsk"), "{error}");
+    assert!(
+        error.to_string().contains("wifi-local needs WifiSsid and WifiPsk"),
+        "{error}"
+    );
     assert!(!folder.path().join(FOLDER).exists(), "nothing is begun");
     let error = named(&["consul-config-sever".to_owned()]).unwrap_err().to_string();
     assert!(error.contains("(did you mean `consul-config-server`?)"), "{error}");
@@ -150,7 +174,11 @@ fn servers_are_sandboxed() {
     fs::create_dir(&drop_in).unwrap();
     fs::write(drop_in.join("10-server.conf"), include_str!("nomad-server.conf")).unwrap();
     for unit in &units {
-        said(Command::new("systemd-analyze").args(["security", "--no-pager", "--offline=true", "--threshold=20"]).arg(unit));
+        said(
+            Command::new("systemd-analyze")
+                .args(["security", "--no-pager", "--offline=true", "--threshold=20"])
+                .arg(unit),
+        );
     }
     // The measure can fail: without its drop-in, Nomad has no sandbox.
     fs::remove_dir_all(drop_in).unwrap();

@@ -15,7 +15,10 @@ pub(super) fn local(settings: &Settings) -> Parts {
             network_manager(&ssid, &psk),
         ),
         // Others: wpa_supplicant@wlan0.service, and dhcpcd of older Raspberry Pi OS.
-        ("/etc/wpa_supplicant/wpa_supplicant-wlan0.conf", wpa_supplicant(&ssid, &psk)),
+        (
+            "/etc/wpa_supplicant/wpa_supplicant-wlan0.conf",
+            wpa_supplicant(&ssid, &psk),
+        ),
     ];
     Parts {
         summary: "the wireless network that this machine joins".to_owned(),
@@ -54,9 +57,17 @@ fn network_manager(ssid: &str, psk: &Secret) -> String {
 /// `wpa_supplicant.conf(5)`: a passphrase stands in quotes, a key does not; a name may be written as hexadecimal bytes.
 fn wpa_supplicant(ssid: &str, psk: &Secret) -> String {
     let plain = ssid.chars().all(|c| c.is_ascii_graphic() || c == ' ') && !ssid.contains(['"', '\\']);
-    let ssid = if plain { format!("\"{ssid}\"") } else { hex::encode(ssid) };
+    let ssid = if plain {
+        format!("\"{ssid}\"")
+    } else {
+        hex::encode(ssid)
+    };
     let psk = psk.expose();
-    let psk = if is_raw_psk(psk) { psk.to_owned() } else { format!("\"{psk}\"") };
+    let psk = if is_raw_psk(psk) {
+        psk.to_owned()
+    } else {
+        format!("\"{psk}\"")
+    };
     format!(
         "# From the package wifi-local, made by pkgbuilder; dpkg asks before it replaces your changes.\n\
          ctrl_interface=DIR=/run/wpa_supplicant GROUP=netdev\n\nnetwork={{\n\tssid={ssid}\n\tpsk={psk}\n}}\n"
@@ -75,6 +86,9 @@ mod tests {
         let raw = Secret::new("0a".repeat(32));
         assert!(wpa_supplicant("x", &raw).contains(&format!("psk={}\n", "0a".repeat(32))));
         let text = network_manager("a;b", &Secret::new(" leading\\".to_owned()));
-        assert!(text.contains("ssid=97;59;98;\n") && text.contains("psk=\\sleading\\\\\n"), "{text}");
+        assert!(
+            text.contains("ssid=97;59;98;\n") && text.contains("psk=\\sleading\\\\\n"),
+            "{text}"
+        );
     }
 }
