@@ -20,9 +20,11 @@ local target(given) =
     if std.objectHas(targets, given) then targets[given] else { name: given, packages: [] }
   else given;
 
-// What a definition says about a component is laid over what the catalog knows of it.
-local component(name, given) =
-  if std.objectHas(components, name) then components[name] + given else given;
+// What a definition says about a component is laid over what the catalog knows of it; who maintains the packages is the
+// definition's to say.
+local component(maintainer) = function(name, given)
+  local known = std.get(components, name, {});
+  (if std.objectHas(known, 'recipe') then known { recipe+: { maintainer: maintainer } } else known) + given;
 
 {
   // An image: the defaults, with `definition` over them.
@@ -30,7 +32,7 @@ local component(name, given) =
     local merged = defaults + definition;
     merged {
       targets: std.map(target, merged.targets),
-      components: std.mapWithKey(component, merged.components),
+      components: std.mapWithKey(component(merged.maintainer), merged.components),
       // The names that messages can suggest.
       catalog: std.objectFields(components),
     },

@@ -23,5 +23,5 @@
   // HashiCorp's own offer. https://www.hashicorp.com/license-faq
   license: 'BUSL-1.1',
   copyright: { holder: 'HashiCorp, Inc.', files: ['LICENSE.txt', 'LICENSE'] },
-  maintainer: 'Computatom packagers <computatom@users.noreply.example.org>',
+  maintainer: import 'maintainer.libsonnet',
 }

@@ -2,6 +2,9 @@
 {
   description: '',
 
+  // Who answers for the packages made for it; see maintainer.libsonnet.
+  maintainer:: import 'maintainer.libsonnet',
+
   // Programs by name of the catalog; an object lays its fields over the catalog's: `{ version: '1.10.5' }`, or
   // `{ source: 'go-module' }` to allow one source only.
   components: {

@@ -267,3 +267,28 @@ fn definitions_are_found_by_name() {
     assert!(error.contains("did you mean `home`?"), "{error}");
     assert!(find("/nowhere/x.jsonnet", &root).is_err());
 }
+
+#[test]
+fn the_definition_says_who_maintains_its_packages() {
+    let maintainer = |fields: &str| {
+        let image = load_text(&image(fields)).unwrap();
+        let component = image
+            .components
+            .into_iter()
+            .find(|component| component.name == "nomad")
+            .unwrap();
+        component.recipe.unwrap().maintainer
+    };
+    assert_eq!(
+        maintainer("components+: { nomad: {} },"),
+        "Computatom packagers <packagers@computatom.invalid>"
+    );
+    let ours = "components+: { nomad: {} }, maintainer: 'Ada <ada@example.com>',";
+    assert_eq!(maintainer(ours), "Ada <ada@example.com>");
+    let one = "maintainer: 'Ada <ada@example.com>', components+: { nomad: { recipe+: { maintainer: 'Bob <b@example.com>' } } },";
+    assert_eq!(maintainer(one), "Bob <b@example.com>");
+    refused(
+        &image("components+: { nomad: {} }, maintainer: 'Ada',"),
+        &["`maintainer` is `Name <address>`"],
+    );
+}
