@@ -54,15 +54,16 @@
     recommends: false,
   },
 
-  // Globs of paths that are left out of the root; a later `!glob` keeps what an earlier one left out.
+  // Globs of the packages' paths that are not unpacked: dpkg's `path-exclude`, and with a leading `!` its `path-include`.
+  // `*` and `?` match `/` too; of the rules that match a path the last one decides. dpkg still lists what is left out.
   exclude: [
-    '/usr/share/doc/**',
+    '/usr/share/doc/*',
     '!/usr/share/doc/*/copyright',
-    '/usr/share/info/**',
-    '/usr/share/lintian/**',
-    '/usr/share/locale/**',
+    '/usr/share/info/*',
+    '/usr/share/lintian/*',
+    '/usr/share/locale/*',
     '!/usr/share/locale/locale.alias',
-    '/usr/share/man/**',
+    '/usr/share/man/*',
   ],
 
   // Files by path, written last: `'/etc/motd': { text: 'hello\n' }` or `{ symlink: '/run/motd' }`, and `mode: '0600'`.

@@ -49,7 +49,10 @@ fn main() -> Result<()> {
     };
     let start = Instant::now();
     let mut configured = start;
-    let composed = compose(&packages, &options, &mut |_| configured = Instant::now())?;
+    let composed = compose(&packages, &options, &mut |_| {
+        configured = Instant::now();
+        Ok(())
+    })?;
     let entries = composed.tree.walk("/")?.len();
     eprintln!(
         "{entries} paths composed in {:.2?}, of that {:.2?} for the last triggers and the generators",

@@ -65,8 +65,13 @@ pub struct Composed {
 /// Installs `packages` into an empty tree: unpacked, configured, triggers processed, everything that a compiled
 /// helper would have generated made natively.
 ///
-/// Errors name the package, and for scripts also script, line and command.
-pub fn compose(packages: &[Package], options: &Options, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Composed> {
+/// `progress` is told before each step, and ends it all by an error. Errors name the package, and for scripts also
+/// script, line and command ([`shell::Halted`]).
+pub fn compose(
+    packages: &[Package],
+    options: &Options,
+    progress: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+) -> Result<Composed> {
     check(packages, options)?;
     let mut installation = Installation::new(packages, options)?;
     let plan = order::plan(packages);
@@ -86,7 +91,7 @@ pub fn compose(packages: &[Package], options: &Options, progress: &mut dyn FnMut
             package,
             done,
             total: plan.steps.len(),
-        });
+        })?;
         installation.step(*step)?;
     }
     installation.finish(options)
@@ -380,7 +385,7 @@ mod tests {
     }
 
     fn composed(packages: &[Package]) -> Result<Composed> {
-        compose(packages, &options(), &mut |_| {})
+        compose(packages, &options(), &mut |_| Ok(()))
     }
 
     #[test]

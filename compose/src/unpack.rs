@@ -97,7 +97,8 @@ impl Unpacker<'_> {
         for entry in &package.entries {
             seen.push(entry.path.clone());
             let key = canonical_or_literal(&self.system.tree, &entry.path);
-            let excluded = self.filters.excludes(&entry.path, entry.kind == EntryKind::Dir);
+            let may_lead_on = matches!(entry.kind, EntryKind::Dir | EntryKind::Symlink(_));
+            let excluded = self.filters.excludes(&entry.path, may_lead_on);
             // Many packages may hold a directory, also one that is left out and so not in the tree.
             let left_out_dir = excluded && entry.kind == EntryKind::Dir;
             if left_out_dir || self.is_shared_dir(entry, &diversions, package.name()) {

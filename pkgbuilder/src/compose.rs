@@ -10,18 +10,18 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use computatom_compose::deb::{Deb as Archive, Package};
 use computatom_compose::order;
-use computatom_compose::path_filter::PathRule;
+use computatom_compose::shell::Halted;
+use computatom_compose::shell::process::Halt;
 use computatom_compose::{Composed, Options};
 use computatom_spec::manifest::PackageRecord;
 use rayon::prelude::*;
 
 use crate::atomic::Pending;
-use crate::bail_input;
-use crate::definition::Image;
 use crate::definition::image::Target;
+use crate::definition::{Image, exclude};
 use crate::fetch::cache::Cache;
-use crate::interrupt;
 use crate::reporter::Reporter;
+use crate::{bail_input, input_error, interrupt};
 
 /// A verified package on disk.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub fn compose(
         arch: target.arch.to_string(),
         epoch,
         keep_going: false,
-        path_rules: image.exclude.iter().map(|rule| path_rule(rule)).collect(),
+        path_rules: exclude::rules(&image.exclude).map_err(|text| input_error!("`exclude`: {text}"))?,
         auto_installed: packages
             .iter()
             .map(|package| package.name().to_owned())
@@ -70,10 +70,31 @@ pub fn compose(
     let composed = computatom_compose::compose(&packages, &options, &mut |progress| {
         bar.set_length(progress.total as u64);
         bar.set_position(progress.done as u64);
+        Ok(interrupt::check()?)
     });
     bar.finish_and_clear();
-    interrupt::check()?;
-    composed.with_context(|| format!("composing the root file system of {} for {}", image.name, target.name))
+    composed
+        .map_err(next_step)
+        .with_context(|| format!("composing the root file system of {} for {}", image.name, target.name))
+}
+
+/// A script that cannot be interpreted is no fault of the world's, and has a way out.
+fn next_step(error: anyhow::Error) -> anyhow::Error {
+    let Some(halted) = error.downcast_ref::<Halted>() else {
+        return error;
+    };
+    let package = &halted.origin.package;
+    let section = match &halted.halt {
+        Halt::UnknownCommand(_) => "add the command (CONTRIBUTING.md, \"How to add a command\")",
+        Halt::Unsupported { .. } => {
+            "add what is missing (CONTRIBUTING.md, \"How to add a command\" and \"a case for the shell\")"
+        }
+        Halt::Limit(_) => "have the package's maintainers mend its script",
+    };
+    input_error!(
+        "{error:#}; {section}, or do without {package} (what asks for it: `debian.packages` of the definition and its \
+         targets, or what these depend on)"
+    )
 }
 
 /// Fails for a package that needs what the others do not give.
@@ -94,14 +115,6 @@ fn check_dependencies(packages: &[Package]) -> Result<()> {
          `debian.packages`; where it is the C library, build on a machine whose own is older, or take another source \
          by `--source`"
     )
-}
-
-/// A rule of the definition's `exclude` in dpkg's terms.
-fn path_rule(rule: &str) -> PathRule {
-    match rule.strip_prefix('!') {
-        Some(pattern) => PathRule::Include(pattern.to_owned()),
-        None => PathRule::Exclude(rule.to_owned()),
-    }
 }
 
 /// A package whose payload is mapped from the cache.

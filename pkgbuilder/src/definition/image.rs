@@ -18,7 +18,8 @@ pub struct Image {
     pub debian: Debian,
     /// Programs that we package ourselves, or take from Debian, in the order named.
     pub components: Vec<Component>,
-    /// Paths (globs) removed from the root file system after composition; dpkg's `path-exclude`.
+    /// Globs of the packages' paths that are not unpacked, as dpkg's `path-exclude`; with a leading `!` its
+    /// `path-include`. `*` and `?` match `/` too; of the rules that match, the last one decides (dpkg(1)).
     pub exclude: Vec<String>,
     /// Files written into the root after composition.
     pub files: Vec<ImageFile>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use computatom_spec::site::Site;
 
-use super::exclude::Excludes;
+use super::exclude;
 use super::image::{Component, Content, Debian, Image, ImageFile, Partitions, Recipe, Source, Target, Units};
 use super::raw::{RawComponent, RawFile, RawImage, RawTarget};
 use super::sources::Sources;
@@ -39,7 +39,7 @@ impl<'a> Validator<'a> {
         self.debian(&raw.debian)?;
         self.units(&raw.units)?;
         self.partitions(raw.partitions)?;
-        Excludes::new(&raw.exclude).map_err(|text| self.wrong("exclude", text))?;
+        exclude::rules(&raw.exclude).map_err(|text| self.wrong("exclude", text))?;
         for word in &raw.cmdline {
             if word.is_empty() || word.chars().any(|c| c.is_whitespace() || c.is_control()) {
                 return Err(self.wrong("cmdline", format!("`{word}` is not one word of a command line")));

@@ -3,13 +3,12 @@
 mod units;
 
 use anyhow::{Context, Result};
-use computatom_compose::tree::{Follow, Inode, Kind, Tree};
+use computatom_compose::tree::{Follow, Inode, Tree};
 use computatom_spec::manifest::Manifest;
 use computatom_spec::paths;
 
-use crate::definition::exclude::Excludes;
 use crate::definition::image::{Image, ImageFile};
-use crate::{bail_input, input_error, interrupt};
+use crate::{bail_input, interrupt};
 
 /// What the rules go by.
 #[derive(Debug)]
@@ -27,7 +26,6 @@ type Rule = fn(&mut Tree, &Input<'_>) -> Result<()>;
 /// The rules in their order: what is removed, what every node has, what the definition says (so that it has the last
 /// word), and the times of it all.
 const RULES: &[(&str, Rule)] = &[
-    ("leaving out what the definition excludes", exclude),
     ("removing caches, backups and locks", remove_leftovers),
     ("emptying mount points", empty_mount_points),
     ("removing what is a node's own", remove_identity),
@@ -64,22 +62,6 @@ fn stamp_updates(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
     let text = format!("TIMESTAMP_NSEC={}000000000\n", input.epoch);
     for path in ["/etc/.updated", "/var/.updated"] {
         tree.write(path, text.clone(), 0o644)?;
-    }
-    Ok(())
-}
-
-fn exclude(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
-    let excludes = Excludes::new(&input.image.exclude).map_err(|error| input_error!("exclude: {error}"))?;
-    // Children before parents: a folder goes once nothing of it is kept.
-    for (path, id) in tree.walk("/")?.into_iter().rev() {
-        if !excludes.excluded(&path) {
-            continue;
-        }
-        match &tree.inode(id).kind {
-            Kind::Dir(entries) if entries.is_empty() => tree.rmdir(&path)?,
-            Kind::Dir(_) => {}
-            _ => tree.unlink(&path)?,
-        }
     }
     Ok(())
 }
