@@ -232,8 +232,11 @@ impl Cache {
         }
     }
 
-    /// Removes downloads that nobody went on with for a week.
+    /// Removes downloads that nobody went on with for a week, and what killed processes had begun to derive.
     pub fn sweep(&self) -> Result<()> {
+        for entry in fs::read_dir(&self.root).with_context(|| format!("reading {}", self.root.display()))? {
+            crate::atomic::sweep(&entry?.path());
+        }
         let folder = self.root.join("partial");
         let now = SystemTime::now();
         for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {

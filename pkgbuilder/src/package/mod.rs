@@ -340,6 +340,7 @@ fn publish(deb: Deb, options: &Options) -> Result<Deb> {
     if path.is_file() && Sha256::of_file(&path)? == deb.sha256 {
         return Ok(deb);
     }
+    crate::atomic::sweep(folder);
     let mut pending = crate::atomic::Pending::create(&path)?;
     let mut source = fs::File::open(&deb.path).with_context(|| format!("reading {}", deb.path.display()))?;
     std::io::copy(&mut source, pending.file()).with_context(|| format!("writing {}", path.display()))?;

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::ranges::Ranges;
 use super::rootfs::json;
-use crate::atomic::Pending;
+use crate::atomic::{self, Pending};
 use crate::interrupt;
 use serde::Serialize;
 
@@ -98,6 +98,13 @@ impl Folder {
             }
             interrupt::check()?;
             std::thread::sleep(INTERVAL);
+        }
+        let left = atomic::sweep(path);
+        if left > 0 {
+            reporter.step(format_args!(
+                "removed {left} unfinished files that a killed build had left in {}",
+                path.display()
+            ));
         }
         Ok(Self {
             path: path.to_owned(),
