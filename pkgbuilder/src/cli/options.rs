@@ -63,6 +63,10 @@ pub(super) struct Inputs {
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
 
+    /// Only warn about a table of contents (InRelease) that is past its Valid-Until: the mirror may hide newer versions.
+    #[arg(long)]
+    allow_expired: bool,
+
     /// Trust the keys of this file for the Debian archive, beside Debian's own.
     #[arg(long, value_name = "FILE")]
     keyring: Vec<PathBuf>,
@@ -89,6 +93,7 @@ impl Inputs {
             mirror: self.mirror.clone(),
             keyrings: self.keyring.clone(),
             release_hosts: self.release_host.clone(),
+            allow_expired: self.allow_expired,
             policy,
             ..Settings::default()
         };

@@ -65,7 +65,7 @@ impl Release {
         {
             bail_input!(
                 "InRelease of {} was valid until {} only, and this machine's clock says {}: the mirror is stale (take \
-                 another one by `--mirror URL`), or the clock is wrong",
+                 another one by `--mirror URL`, or believe this one by `--allow-expired`), or the clock is wrong",
                 self.codename,
                 readable(until),
                 readable(now)

@@ -159,7 +159,10 @@ impl Archive<'_> {
                 let release = Release::verify(suite, message, self.keyring, now)
                     .inspect_err(|_| self.fetcher.cache().remove(sha256))?;
                 match release.check_validity(now) {
-                    Err(error) if self.allow_expired => self.fetcher.reporter().warn(error),
+                    Err(error) if self.allow_expired => self
+                        .fetcher
+                        .reporter()
+                        .warn(format_args!("taken all the same, as `--allow-expired` says: {error}")),
                     checked => checked?,
                 }
                 Ok(((*suite).clone(), release))
