@@ -30,6 +30,9 @@ pub mod assemble;
 /// The stages in order, for one definition.
 pub mod workshop;
 
+/// An image again, as its manifest records it.
+pub mod like;
+
 /// What a finished image holds.
 pub mod inspect;
 

@@ -14,6 +14,7 @@ use crate::definition::{self, Image};
 use crate::fetch::cache::Cache;
 use crate::fetch::{Fetcher, ReleaseHosts};
 use crate::housekeeping::space::{self, Demand};
+use crate::like::Like;
 use crate::package::pins::{moves as component_moves, pin_components};
 use crate::package::{self, Components};
 use crate::reporter::Reporter;
@@ -33,12 +34,20 @@ pub struct Workshop {
     sources: BTreeMap<String, String>,
     fetcher: Fetcher,
     reporter: Reporter,
+    like: Option<Like>,
 }
 
 /// Everything that goes into an image of one target, verified.
 #[derive(Debug)]
 pub struct Inputs {
     packages: Vec<Input>,
+}
+
+impl Inputs {
+    /// What manifests say about the packages.
+    pub fn records(&self) -> Vec<PackageRecord> {
+        self.packages.iter().map(|deb| deb.record.clone()).collect()
+    }
 }
 
 impl Workshop {
@@ -65,7 +74,16 @@ impl Workshop {
             sources,
             fetcher,
             reporter,
+            like: None,
         })
+    }
+
+    /// From here on what `like` records is repeated, or refused.
+    pub fn repeat(&mut self, like: Like) -> Result<()> {
+        self.sources = like.choices(&self.image, &self.lock)?;
+        self.settings.policy = Policy::Locked;
+        self.like = Some(like);
+        Ok(())
     }
 
     /// The targets to build: all of the definition, or the one named.
@@ -100,9 +118,13 @@ impl Workshop {
             path: deb.path,
             record: deb.record,
         });
-        Ok(Inputs {
+        let inputs = Inputs {
             packages: own.chain(chosen.iter().map(of_debian)).collect(),
-        })
+        };
+        if let Some(like) = &self.like {
+            like.check_packages(&inputs.records())?;
+        }
+        Ok(inputs)
     }
 
     /// Pins every input of every target anew, without building anything, and says what moved.
@@ -204,7 +226,7 @@ impl Workshop {
             cache,
             &self.reporter,
         )?;
-        let packages: Vec<PackageRecord> = inputs.packages.iter().map(|deb| deb.record.clone()).collect();
+        let packages = inputs.records();
         let job = assemble::Job {
             image: &self.image,
             target,
@@ -242,11 +264,15 @@ impl Workshop {
         resolve::debian(fetcher, settings, image, target, asked, &local, &mut self.lock)
     }
 
-    fn save_lock(&self, before: &Lock) -> Result<()> {
+    fn save_lock(&mut self, before: &Lock) -> Result<()> {
         if self.lock == *before || self.settings.policy == Policy::Locked {
             return Ok(());
         }
-        let _guard = self.fetcher.cache().lock(&format!("lock of {}", self.image.name))?;
+        let _guard = Lock::guard(self.fetcher.cache(), &self.lock_path)?;
+        // A build takes long: what another process has pinned meanwhile stays.
+        if let Some(now) = Lock::load(&self.lock_path, &self.image.name)? {
+            self.lock = self.lock.clone().over(before, now);
+        }
         self.lock.save(&self.lock_path)?;
         self.reporter.step(format_args!("wrote {}", self.lock_path.display()));
         Ok(())

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+use super::image::What;
 use super::options::{Definition, Inputs, Signing};
 use crate::reporter::Reporter;
 
@@ -14,6 +15,7 @@ use crate::reporter::Reporter;
 Examples:
   pkgbuilder build home
   pkgbuilder build home --target raspberrypi-arm64 --locked
+  pkgbuilder build home --like out/home-raspberrypi-arm64.manifest.json --out again
   pkgbuilder build home --site site.jsonnet --out /srv/images")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -25,9 +27,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     signing: Signing,
 
-    /// Build this target only [default: all of the definition]
-    #[arg(long, value_name = "NAME")]
-    target: Option<String>,
+    #[command(flatten)]
+    what: What,
 
     /// Folder of the results.
     #[arg(long, value_name = "DIR", default_value = "out")]
@@ -43,7 +44,7 @@ impl Arguments {
         super::image::build(
             &self.definition,
             &self.inputs,
-            self.target.as_deref(),
+            &self.what,
             &self.out,
             Some(&self.signing),
             self.json,

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::options::{Definition, Inputs, Signing};
 use crate::atomic;
+use crate::like::Like;
 use crate::reporter::Reporter;
 
 /// Build the disk image of a definition, without writing its packages to the output folder.
@@ -22,9 +23,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
 
-    /// Build this target only [default: all of the definition]
-    #[arg(long, value_name = "NAME")]
-    target: Option<String>,
+    #[command(flatten)]
+    what: What,
 
     /// Folder of the results.
     #[arg(long, value_name = "DIR", default_value = "out")]
@@ -40,7 +40,7 @@ impl Arguments {
         build(
             &self.definition,
             &self.inputs,
-            self.target.as_deref(),
+            &self.what,
             &self.out,
             None,
             self.json,
@@ -49,18 +49,34 @@ impl Arguments {
     }
 }
 
+/// Which images of the definition.
+#[derive(Debug, Args)]
+pub(super) struct What {
+    /// Build this target only [default: all of the definition]
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+
+    /// Repeat the build that this manifest records, from the same sources, or say why that cannot be.
+    #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["source", "target"])]
+    like: Option<PathBuf>,
+}
+
 /// What `build` and `image` share; packages are written and signed as `with_packages` says, if it does.
 pub(super) fn build(
     definition: &Definition,
     inputs: &Inputs,
-    target: Option<&str>,
+    what: &What,
     out: &Path,
     with_packages: Option<&Signing>,
     json: bool,
     reporter: &Reporter,
 ) -> Result<()> {
     let mut workshop = inputs.workshop(definition, false, reporter)?;
-    let targets = workshop.targets(target)?;
+    let like = what.like.as_deref().map(Like::read).transpose()?;
+    let targets = workshop.targets(like.as_ref().map(Like::target).or(what.target.as_deref()))?;
+    if let Some(like) = like {
+        workshop.repeat(like)?;
+    }
     atomic::check_writable(out)?;
     workshop.check_room(&targets, out)?;
     let folder = out.join("packages");

@@ -149,6 +149,20 @@ impl Lock {
         cache.lock(&format!("lock-{}", Sha256::of(absolute.as_os_str().as_encoded_bytes())))
     }
 
+    /// What this lock says otherwise than `before`, from which it was made, put over `now`, which others have made of
+    /// `before` since.
+    #[must_use]
+    pub fn over(self, before: &Self, mut now: Self) -> Self {
+        rebase(self.components, &before.components, &mut now.components);
+        rebase(self.debian, &before.debian, &mut now.debian);
+        rebase(self.request, &before.request, &mut now.request);
+        Self {
+            epoch: self.epoch.max(now.epoch),
+            disk_signature: self.disk_signature,
+            ..now
+        }
+    }
+
     /// Writes the lock: sorted, ended by a newline, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut sorted = self.clone();
@@ -161,9 +175,36 @@ impl Lock {
     }
 }
 
+/// Puts over `now` what `ours` has otherwise than `before`.
+fn rebase<T: PartialEq>(ours: BTreeMap<String, T>, before: &BTreeMap<String, T>, now: &mut BTreeMap<String, T>) {
+    now.retain(|key, _| ours.contains_key(key) || !before.contains_key(key));
+    for (key, value) in ours {
+        if before.get(&key) != Some(&value) {
+            now.insert(key, value);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_two_processes_pin_is_joined() {
+        let with = |targets: &[(&str, &str)], epoch: i64| {
+            let mut lock = Lock::new("x");
+            lock.epoch = epoch;
+            for (target, digest) in targets {
+                lock.request.insert((*target).to_owned(), (*digest).to_owned());
+            }
+            lock
+        };
+        let before = with(&[("moved", "1"), ("theirs", "1"), ("dropped", "1")], 1);
+        let ours = with(&[("moved", "2"), ("theirs", "1"), ("new", "1")], 2);
+        let now = with(&[("moved", "1"), ("theirs", "3"), ("dropped", "1"), ("other", "1")], 3);
+        let joined = with(&[("moved", "2"), ("theirs", "3"), ("new", "1"), ("other", "1")], 3);
+        assert_eq!(ours.over(&before, now), joined);
+    }
 
     fn deb(name: &str) -> LockedDeb {
         LockedDeb {

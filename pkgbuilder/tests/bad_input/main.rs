@@ -1,9 +1,7 @@
 //! Bad input and a bad world, through the real binary: one clear sentence with the next step, the exit code
 //! (2 input, 1 world, 130 interrupted), nothing half-written, and a cache that the next run can use.
 //!
-//! One case of each kind; the stages' own tests have the matrices. For the image itself, which needs a root file system
-//! with a kernel, a full disk and two builds at once are tested beside the assembly
-//! (`assemble::tests::a_full_disk_is_said_and_leaves_nothing`, `assemble::tests::two_builds_at_once_do_not_mix`).
+//! One case of each kind; the stages' own tests have the matrices.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -13,11 +11,20 @@ mod server;
 /// Arguments that are wrong.
 mod arguments;
 
+/// A world whose image can be assembled.
+mod board;
+
+/// Maintainer scripts that cannot be interpreted.
+mod composing;
+
 /// Definitions that are wrong.
 mod definitions;
 
 /// Ctrl-C.
 mod interruption;
+
+/// Images that are to be built again.
+mod like;
 
 /// The lock: what is pinned, and by whom.
 mod locking;

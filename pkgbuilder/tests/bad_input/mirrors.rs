@@ -2,6 +2,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use crate::server::Fault;
+use crate::server::archive::now;
 use crate::{World, assert_says};
 
 #[test]
@@ -91,4 +92,28 @@ fn a_mirror_without_a_locked_version_makes_others_choose_again() {
     world.server.seen();
     world.succeeds(world.command("lock", &["--locked"]));
     assert_eq!(world.server.seen(), []);
+}
+
+#[test]
+fn an_expired_mirror_is_refused_unless_that_is_allowed() {
+    let world = World::new();
+    let day = 24 * 3600;
+    let signer = world.archive.signer();
+    let archive = &world.archive;
+    archive.publish_suite("trixie-security", signer, now() - 9 * day, Some(now() - 2 * day));
+    let said = world.refuses(world.command("lock", &[]), 2);
+    assert_says(
+        &said,
+        &[
+            "InRelease of trixie-security was valid until",
+            "`--mirror URL`",
+            "`--allow-expired`",
+        ],
+    );
+    let said = world.succeeds(world.command("lock", &["--allow-expired"]));
+    assert_says(
+        &said,
+        &["warning: taken all the same, as `--allow-expired` says: InRelease of trixie-security was valid until"],
+    );
+    assert!(world.lock().is_file());
 }

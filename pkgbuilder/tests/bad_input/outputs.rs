@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::{World, assert_says, content_of, hello};
+use crate::{World, assert_says, board, content_of, hello};
 
 #[test]
 fn a_file_where_the_output_folder_should_be() {
@@ -155,4 +155,44 @@ fn a_folder_of_packages_that_holds_foreign_files() {
         );
         assert_eq!(world.server.seen(), [], "it is known before any work is done");
     }
+}
+
+#[test]
+fn two_builds_of_an_image_at_once() {
+    let world = board::world(4, 1);
+    let mut builds = Vec::new();
+    for _ in 0..3 {
+        let mut command = world.command("image", &[]);
+        builds.push(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    }
+    let mut waited = 0;
+    for build in builds {
+        let output = build.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        waited += said.matches("waiting for another build in out").count();
+    }
+    assert!(waited > 0, "they did not meet");
+    world.assert_image(&[]);
+}
+
+/// A file system of 12 MiB for the results: the root begins to fit, the whole does not.
+#[test]
+fn a_disk_too_small_for_the_image() {
+    let world = board::world(16, 1);
+    world.succeeds(world.command("lock", &[]));
+    let out = world.out();
+    fs::create_dir(&out).unwrap();
+    let script = "mount -t tmpfs -o size=12m tmpfs \"$1\" && out=$1 && shift || exit\n\
+                  code=0; \"$@\" || code=$?\n\
+                  echo \"left: $(ls -A \"$out\")\" >&2; exit $code";
+    let said = world.refuses(in_namespace(script, &out, &world.command("image", &[])), 1);
+    assert_says(
+        &said,
+        &[
+            "there is no space left for the image in out",
+            "choose another folder with `--out`",
+            "left: .lock\n",
+        ],
+    );
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -100,6 +101,18 @@ impl Archive {
     ///
     /// `fields` are further control fields, one per line; its only file is `/usr/share/doc/NAME/VERSION`.
     pub(crate) fn add(&mut self, suite: &str, name: &str, version: &str, fields: &str) -> String {
+        self.add_files(suite, name, version, fields, &[])
+    }
+
+    /// [`Archive::add`] with further files, `DEBIAN/postinst` and the like among them: path, mode, content.
+    pub(crate) fn add_files(
+        &mut self,
+        suite: &str,
+        name: &str,
+        version: &str,
+        fields: &str,
+        files: &[(String, u32, Vec<u8>)],
+    ) -> String {
         let stage = self.root.join("stage");
         let _ = fs::remove_dir_all(&stage);
         fs::create_dir_all(stage.join("DEBIAN")).unwrap();
@@ -107,6 +120,12 @@ impl Archive {
         fs::create_dir_all(&doc).unwrap();
         // Enough bytes to cut a download in.
         fs::write(doc.join("version"), format!("{name} {version}\n").repeat(4000)).unwrap();
+        for (path, mode, content) in files {
+            let path = stage.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).unwrap();
+        }
         let fields = if fields.is_empty() {
             String::new()
         } else {

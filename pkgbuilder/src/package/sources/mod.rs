@@ -95,6 +95,15 @@ pub fn ready(bench: &Workbench<'_>, component: &Component, source: &Source, pinn
     }
 }
 
+/// What a source compiles with on this machine, as the origin of its packages names it, or what is missing for that;
+/// `None` where nothing is compiled.
+pub fn toolchain(source: &Source, arch: Arch) -> Result<Option<Result<String, String>>> {
+    match source {
+        Source::GoModule(module) => go_module::toolchain(module, arch).map(Some),
+        Source::Release { .. } | Source::Debian { .. } | Source::File { .. } => Ok(None),
+    }
+}
+
 /// Pins what a source needs pinned and the definition does not say; what came of it where that is impossible now.
 pub fn pin(
     bench: &Workbench<'_>,

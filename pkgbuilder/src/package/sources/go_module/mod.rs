@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context, Result};
+use computatom_spec::arch::Arch;
 
 use self::prepare::Job;
 use self::toolchain::Toolchain;
@@ -83,6 +84,11 @@ fn inputs(
         bench.arch,
         toolchain.describe()
     )
+}
+
+/// What a module is compiled with on this machine, or what is missing for that.
+pub fn toolchain(go: &GoModule, arch: Arch) -> Result<Result<String, String>> {
+    Ok(Toolchain::find(arch, go.cgo)?.map(|toolchain| toolchain.describe()))
 }
 
 /// Whether the binary is in the cache.
