@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -101,8 +102,20 @@ fn by_apt(root: &Path, mirror: &Mirror, arch: Arch, packages: &[&str]) -> BTreeS
         .collect()
 }
 
+/// Says that the world made a part of the proof impossible: where a person sees it also when the test passes (the test
+/// harness keeps what `println!` says), and in the file that scripts/test shows at its end.
+fn report(text: &str) {
+    let line = format!("report: {text}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    if let Some(path) = std::env::var_os("COMPUTATOM_REPORTS") {
+        let mut file = fs::File::options().append(true).create(true).open(path).unwrap();
+        file.write_all(line.as_bytes()).unwrap();
+    }
+}
+
 #[test]
 fn apt_chooses_the_same() {
+    let mut compared = Vec::new();
     let mirror = Mirror::find(None, None).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::at(&folder.path().join("cache")).unwrap();
@@ -121,8 +134,9 @@ fn apt_chooses_the_same() {
             allow_expired: false,
         };
         let answer = match archive.solve(&question) {
-            Err(error) if arch != Arch::Arm64 && format!("{error:#}").contains("out of step") => {
-                println!("not compared for {arch}: {error:#}");
+            // The mirror's own fault, which its next update mends: a report, not a red test.
+            Err(error) if format!("{error:#}").contains("out of step") => {
+                report(&format!("the solver was not compared with apt for {arch}: {error:#}"));
                 continue;
             }
             answer => answer.unwrap(),
@@ -136,5 +150,11 @@ fn apt_chooses_the_same() {
         let theirs = by_apt(&folder.path().join(arch.to_string()), &mirror, arch, &packages);
         let different: Vec<&String> = ours.symmetric_difference(&theirs).collect();
         assert_eq!(different, Vec::<&String>::new(), "{arch}");
+        compared.push(arch);
     }
+    // Two of them at least, one being what images are for: with less, nothing was proved.
+    assert!(
+        compared.len() > 1 && compared.contains(&Arch::Arm64),
+        "compared: {compared:?}"
+    );
 }
