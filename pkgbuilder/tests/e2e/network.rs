@@ -34,8 +34,10 @@ impl Lan {
             ip(&["tuntap", "add", "dev", host.tap, "mode", "tap"])?;
             ip(&["link", "set", host.tap, "master", "lan", "up"])?;
         }
-        let mut command = Command::new("dnsmasq");
+        // Should the test itself be ended, the server ends with it.
+        let mut command = Command::new("setpriv");
         command
+            .args(["--pdeathsig", "KILL", "--", "dnsmasq"])
             .args([
                 "--keep-in-foreground",
                 "--conf-file=/dev/null",
@@ -60,7 +62,9 @@ impl Lan {
                     .map(|host| format!("--dhcp-host={},{},{}", host.mac, host.name, host.address)),
             )
             .stdin(Stdio::null());
-        let dnsmasq = command.spawn().context("starting dnsmasq (package dnsmasq-base)")?;
+        let dnsmasq = command
+            .spawn()
+            .context("starting dnsmasq (packages dnsmasq-base and util-linux)")?;
         Ok(Self { dnsmasq })
     }
 }
