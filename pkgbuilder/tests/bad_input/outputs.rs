@@ -176,16 +176,19 @@ fn two_builds_of_an_image_at_once() {
     world.assert_image(&[]);
 }
 
-/// A file system of 12 MiB for the results: the root begins to fit, the whole does not.
+/// A file system with enough room when the build begins, which somebody else fills while the root is written.
 #[test]
-fn a_disk_too_small_for_the_image() {
+fn a_disk_that_fills_up_while_the_image_is_written() {
     let world = board::world(16, 1);
     world.succeeds(world.command("lock", &[]));
     let out = world.out();
     fs::create_dir(&out).unwrap();
-    let script = "mount -t tmpfs -o size=12m tmpfs \"$1\" && out=$1 && shift || exit\n\
-                  code=0; \"$@\" || code=$?\n\
-                  echo \"left: $(ls -A \"$out\")\" >&2; exit $code";
+    let script = "mount -t tmpfs -o size=40m tmpfs \"$1\" && out=$1 && shift || exit\n\
+                  \"$@\" & build=$!\n\
+                  until ls \"$out\"/.computatom-* >/dev/null 2>&1 || ! kill -0 $build; do sleep 0.01; done\n\
+                  head -c 60m /dev/zero 2>/dev/null > \"$out/filler\"\n\
+                  code=0; wait $build || code=$?\n\
+                  rm \"$out/filler\"; echo \"left: $(ls -A \"$out\")\" >&2; exit $code";
     let said = world.refuses(in_namespace(script, &out, &world.command("image", &[])), 1);
     assert_says(
         &said,
