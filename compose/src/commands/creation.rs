@@ -191,7 +191,9 @@ fn mktemp(process: &mut Process<'_>) -> Outcome {
         .to_owned();
     // Names count up from 0 instead of being random: the same scripts give the same tree.
     for number in 0_u32.. {
-        let mut name = format!("{stem}{number:0width$}{after}{suffix}");
+        let number = number.to_string();
+        let zeros = "0".repeat(width.saturating_sub(number.len()));
+        let mut name = format!("{stem}{zeros}{number}{after}{suffix}");
         if in_tmpdir {
             name = format!("{directory}/{name}");
         }

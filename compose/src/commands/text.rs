@@ -243,7 +243,10 @@ fn nl(process: &mut Process<'_>) -> Outcome {
         .value("-w")
         .unwrap_or("6")
         .parse()
-        .map_err(|_| process.unsupported("-w"))?;
+        .ok()
+        // Rust's own formatting knows no larger ones.
+        .filter(|&width| width <= usize::from(u16::MAX))
+        .ok_or_else(|| process.unsupported("-w"))?;
     let separator = args.value("-s").unwrap_or("\t");
     let (text, complete) = operands::concatenated(process, &args.operands)?;
     let mut number = 0;
@@ -287,7 +290,7 @@ fn fold(process: &mut Process<'_>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use crate::commands::oracle::{same, same_filter};
+    use crate::commands::oracle::{same, same_filter, with_process};
 
     const TEXT: &str = "one two\n\n\n  three\nfour\nfive six seven\nlast without end";
 
@@ -342,5 +345,10 @@ mod tests {
         ] {
             same(start, args, "input\n");
         }
+    }
+    #[test]
+    fn widths_beyond_all_sense_are_refused() {
+        let halt = with_process(&["nl", "-w", "70000"], b"a\n", super::nl).unwrap_err();
+        assert_eq!(halt.to_string(), "`nl`: -w is not supported");
     }
 }

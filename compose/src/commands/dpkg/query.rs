@@ -50,7 +50,7 @@ pub(super) fn run(process: &mut Process<'_>) -> Done {
         return Err(process.unsupported(process.args[1..].join(" ")).into());
     };
     match action {
-        "-W" => Ok(show(process, &packages, &names, given.value("-f"))),
+        "-W" => show(process, &packages, &names, given.value("-f")),
         "-L" => list_files(process, &packages, &names),
         "-S" => search(process, &packages, &names),
         "-s" | "-p" => Ok(status(process, &packages, &names)),
@@ -65,7 +65,7 @@ fn warn(process: &mut Process<'_>, text: &str) {
         .extend_from_slice(format!("dpkg-query: {text}\n").as_bytes());
 }
 
-fn show(process: &mut Process<'_>, packages: &[Stanza], names: &[&str], format: Option<&str>) -> Status {
+fn show(process: &mut Process<'_>, packages: &[Stanza], names: &[&str], format: Option<&str>) -> Done {
     let format = format.map_or("${binary:Package}\\t${Version}\\n", |format| {
         format.strip_prefix('=').unwrap_or(format)
     });
@@ -75,7 +75,7 @@ fn show(process: &mut Process<'_>, packages: &[Stanza], names: &[&str], format: 
         let mut found = false;
         for package in packages.iter().filter(|package| package.is(pattern)) {
             found = true;
-            let line = expand(format, package);
+            let line = expand(format, package).map_err(|what| process.unsupported(what))?;
             process.stdout.extend_from_slice(line.as_bytes());
         }
         if !found {
@@ -83,11 +83,11 @@ fn show(process: &mut Process<'_>, packages: &[Stanza], names: &[&str], format: 
             code = 1;
         }
     }
-    code
+    Ok(code)
 }
 
-/// Expands `${Field;width}` and the escapes of `--showformat`.
-fn expand(format: &str, package: &Stanza) -> String {
+/// Expands `${Field;width}` and the escapes of `--showformat`; the error names a width that is too large.
+fn expand(format: &str, package: &Stanza) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = format;
     while let Some(at) = rest.find(['$', '\\']) {
@@ -99,7 +99,9 @@ fn expand(format: &str, package: &Stanza) -> String {
             let (name, width) = inner[..end].split_once(';').unwrap_or((&inner[..end], ""));
             let value = package.field(name);
             let width: i32 = width.parse().unwrap_or(0);
-            let columns = width.unsigned_abs() as usize;
+            // Rust's own formatting knows no larger ones.
+            let columns = u16::try_from(width.unsigned_abs()).map_err(|_| format!("a field width of {width}"))?;
+            let columns = usize::from(columns);
             // A positive width is flush right, a negative one flush left; longer values are cut.
             let cut: String = if columns > 0 {
                 value.chars().take(columns).collect()
@@ -127,7 +129,7 @@ fn expand(format: &str, package: &Stanza) -> String {
             rest = &tail[1..];
         }
     }
-    out + rest
+    Ok(out + rest)
 }
 
 fn status(process: &mut Process<'_>, packages: &[Stanza], names: &[&str]) -> Status {
@@ -336,10 +338,25 @@ mod tests {
         Version: 2.41-12\nSource: glibc (2.41-12~x)\nConffiles:\n /etc/ld.so.conf 0123\nDescription: GNU C Library\n more\n\n\
         Package: dash\nStatus: install ok half-configured\nArchitecture: arm64\nVersion: 0.5\n";
 
-    fn query(args: &[&str]) -> (u8, String) {
+    fn status(text: &str) -> System {
         let mut system = System::new("arm64", 0);
         system.tree.mkdir_all(INFO, 0o755).unwrap();
-        system.tree.write(STATUS, STATUS_TEXT, 0o644).unwrap();
+        system.tree.write(STATUS, text.to_owned(), 0o644).unwrap();
+        system
+    }
+
+    #[test]
+    fn widths_beyond_all_sense_are_refused() {
+        let package = &installed(&status("Package: a\nStatus: install ok installed\nVersion: 1\n").tree).unwrap()[0];
+        assert_eq!(expand("${Package;3}|", package).unwrap(), "  a|");
+        assert_eq!(
+            expand("${Package;-78119}", package).unwrap_err(),
+            "a field width of -78119"
+        );
+    }
+
+    fn query(args: &[&str]) -> (u8, String) {
+        let mut system = status(STATUS_TEXT);
         system
             .tree
             .write(
