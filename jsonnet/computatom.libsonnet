@@ -21,10 +21,11 @@ local target(given) =
   else given;
 
 // What a definition says about a component is laid over what the catalog knows of it; who maintains the packages is the
-// definition's to say.
+// definition's to say. Who names a version, but no range, wants that one.
 local component(maintainer) = function(name, given)
   local known = std.get(components, name, {});
-  (if std.objectHas(known, 'recipe') then known { recipe+: { maintainer: maintainer } } else known) + given;
+  local fixed = if std.objectHas(given, 'version') then { range: null } else {};
+  (if std.objectHas(known, 'recipe') then known { recipe+: { maintainer: maintainer } } else known) + fixed + given;
 
 {
   // An image: the defaults, with `definition` over them.

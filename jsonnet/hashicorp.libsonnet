@@ -1,8 +1,9 @@
 // What HashiCorp's products have in common.
 {
-  // Their archive of one version, where its sums are pinned. HashiCorp has one 32-bit Arm build, for ARMv5 and up: it
+  // Their archive of one version; where its sums are not pinned here, `pkgbuilder lock` takes them from the signed list.
+  // HashiCorp has one 32-bit Arm build, for ARMv5 and up: it
   // serves both of Debian's 32-bit Arm architectures.
-  release(product, version, pins):: if !std.objectHas(pins, version) then [] else [{
+  release(product, version, pins):: local known = std.get(pins, version, {}); [{
     type: 'release',
     url: 'https://releases.hashicorp.com/%s/{version}/%s_{version}_linux_{arch}.zip' % [product, product],
     arch_names: 'hashicorp',
@@ -13,8 +14,8 @@
     },
     sha256: std.foldl(
       function(sums, arch)
-        sums + (if arch == 'arm' then { armhf: pins[version].arm, armel: pins[version].arm } else { [arch]: pins[version][arch] }),
-      std.objectFields(pins[version]),
+        sums + (if arch == 'arm' then { armhf: known.arm, armel: known.arm } else { [arch]: known[arch] }),
+      std.objectFields(known),
       {},
     ),
   }],

@@ -10,7 +10,7 @@ test_packages=(
   shellcheck g++ lintian dpkg-dev apt-utils mmdebstrap dash busybox-static util-linux
   bsdextrautils mawk binutils systemd zstd xz-utils
   faketime sqv
-  squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpgv
+  squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpg gpg-agent gpgv
   qemu-system-arm qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
 )
 # shellcheck disable=SC2034

@@ -5,6 +5,8 @@ local pins = import '../pins/consul.libsonnet';
 
 {
   version: '1.22.0',
+  // Patch releases: a step to the next minor version of a cluster wants its upgrade notes read.
+  range: '~1.22',
   refused: {},
   license: hashicorp.license,
   homepage: 'https://www.consul.io/',

@@ -9,6 +9,8 @@ local api = { '1.10.5': 'v0.0.0-20250909143645-a3b86c697f38' };
 
 {
   version: '1.10.5',
+  // Patch releases: a step to the next minor version of a cluster wants its upgrade notes read.
+  range: '~1.10',
   refused: {
     '1.9.2': 'HashiCorp withdrew it: an upgrade to it can lose the whole cluster state; take 1.9.3 or newer',
   },

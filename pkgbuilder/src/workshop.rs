@@ -1,5 +1,8 @@
 //! The stages in order, for one definition: what `build`, `image`, `packages` and `lock` have in common.
 
+/// Newer versions, and whether the lock is up to date.
+mod update;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -130,6 +133,11 @@ impl Workshop {
     /// Pins every input of every target anew, without building anything, and says what moved.
     pub fn lock(&mut self) -> Result<()> {
         let before = self.lock.clone();
+        self.lock_from(&before)
+    }
+
+    /// As [`Workshop::lock`], where the lock said `before`.
+    fn lock_from(&mut self, before: &Lock) -> Result<()> {
         let mut locked = BTreeMap::new();
         for target in self.image.targets.clone() {
             let options = self.options(None);
@@ -148,13 +156,13 @@ impl Workshop {
         for line in component_moves(&before.components, &self.lock.components) {
             self.reporter.step(format_args!("  {line}"));
         }
-        if self.lock == before {
+        if self.lock == *before {
             self.reporter.step(format_args!(
                 "nothing moved: {} stands as it is",
                 self.lock_path.display()
             ));
         }
-        self.save_lock(&before)
+        self.save_lock(before)
     }
 
     /// Makes the packages of all components for `architectures` (none: those of the targets) in `out`/packages.

@@ -1,5 +1,6 @@
 //! Options that several subcommands share.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -8,7 +9,7 @@ use clap::Args;
 use crate::definition::{self, Image};
 use crate::reporter::Reporter;
 use crate::repository::{self, SigningKey};
-use crate::resolve::{Policy, Settings};
+use crate::resolve::{Lock, Policy, Settings};
 use crate::workshop::Workshop;
 use crate::{assemble, input_error};
 
@@ -30,9 +31,22 @@ impl Definition {
         definition::find(&self.name, Path::new("."))
     }
 
-    /// The definition, evaluated and validated.
+    /// The definition, evaluated and validated, with the versions that its lock has chosen inside its ranges.
     pub(super) fn load(&self) -> Result<Image> {
-        definition::load(&self.path()?, self.site.as_deref(), assemble::boards::names())
+        let image = self.load_versions(&BTreeMap::new())?;
+        let versions = match Lock::load(&self.path()?.with_extension("lock.json"), &image.name)? {
+            Some(lock) => lock.chosen(&image),
+            None => BTreeMap::new(),
+        };
+        if versions.is_empty() {
+            return Ok(image);
+        }
+        self.load_versions(&versions)
+    }
+
+    /// The definition with these versions of components.
+    pub(super) fn load_versions(&self, versions: &BTreeMap<String, String>) -> Result<Image> {
+        definition::load_versions(&self.path()?, self.site.as_deref(), assemble::boards::names(), versions)
     }
 }
 

@@ -1,8 +1,12 @@
 //! The image definition, validated: what every later stage reads.
 
+use std::collections::BTreeMap;
+
 use computatom_spec::arch::Arch;
 use computatom_spec::site::Site;
 use serde::{Deserialize, Serialize};
+
+use super::range::VersionRange;
 
 /// A validated image definition. Only the definition stage makes one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +75,12 @@ pub struct Component {
     pub name: String,
     /// Upstream version (`1.10.5`); `*` where the source decides (Debian, this checkout).
     pub version: String,
+    /// Which versions `pkgbuilder lock --update` may choose; without one, only the named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<VersionRange>,
+    /// Versions that must not be used, with the reason and the way out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, String>,
     /// SPDX licence expression.
     pub license: String,
     /// Upstream's page.
@@ -98,7 +108,7 @@ pub enum Source {
         arch_names: String,
         /// `sha256` by Debian architecture, as the publisher signed it. One that is not here is not usable until it is
         /// pinned from `sums`.
-        sha256: std::collections::BTreeMap<Arch, String>,
+        sha256: BTreeMap<Arch, String>,
         /// Where the publisher lists the digests.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sums: Option<Sums>,
@@ -115,7 +125,7 @@ pub enum Source {
         /// Path with `{version}` and `{arch}`, relative to the definition's repository.
         path: String,
         /// `sha256` by Debian architecture; empty for what this checkout builds itself.
-        sha256: std::collections::BTreeMap<Arch, String>,
+        sha256: BTreeMap<Arch, String>,
     },
 }
 
@@ -163,7 +173,7 @@ pub struct GoModule {
     pub drop_replace: Vec<String>,
     /// … or replaced by the tagged or pseudo-version of the same module (module -> version, or `commit` for the
     /// pseudo-version of the commit that the module itself was made from).
-    pub replace: std::collections::BTreeMap<String, String>,
+    pub replace: BTreeMap<String, String>,
     /// Module path patterns the checksum database need not know; their sums are in the lock.
     pub no_sum_db: Vec<String>,
     /// Name of the binary.

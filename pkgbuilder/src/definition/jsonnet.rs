@@ -35,18 +35,23 @@ pub struct Evaluated {
 /// Evaluates the Jsonnet file `path`, whose imports resolve beside the importing file or in `folders`, inside `folders` and
 /// nowhere else. `root` shortens the paths that messages show.
 pub fn evaluate(path: &Path, folders: &[PathBuf], root: &Path) -> Result<Evaluated> {
+    evaluate_over(path, folders, root, None)
+}
+
+/// As [`evaluate`], of what the function `overlay` (Jsonnet text) makes of the value.
+pub fn evaluate_over(path: &Path, folders: &[PathBuf], root: &Path, overlay: Option<&str>) -> Result<Evaluated> {
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("jsonnet".to_owned())
             .stack_size(PARSER_STACK)
-            .spawn_scoped(scope, || evaluate_here(path, folders, root))
+            .spawn_scoped(scope, || evaluate_here(path, folders, root, overlay))
             .context("starting the Jsonnet evaluator")?
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-fn evaluate_here(path: &Path, folders: &[PathBuf], root: &Path) -> Result<Evaluated> {
+fn evaluate_here(path: &Path, folders: &[PathBuf], root: &Path, overlay: Option<&str>) -> Result<Evaluated> {
     let arena = Arena::new();
     let mut program = Program::new(&arena);
     program.set_max_stack(MAX_STACK);
@@ -64,8 +69,19 @@ fn evaluate_here(path: &Path, folders: &[PathBuf], root: &Path) -> Result<Evalua
         Ok(thunk) => thunk,
         Err(failure) => return Err(failure.into_error(&loader.sources)),
     };
-    let json = program
-        .eval_value(&thunk, &mut loader)
+    let function = match overlay {
+        Some(text) => {
+            let (context, _) = program.span_manager_mut().insert_source_context(text.len());
+            let loaded = program.load_source(context, text.as_bytes(), true, "versions");
+            Some(loaded.map_err(|error| loader.describe_load(&program, &error).into_error(&loader.sources))?)
+        }
+        None => None,
+    };
+    let value = match &function {
+        Some(function) => program.eval_call(function, &[thunk], &[], &mut loader),
+        None => program.eval_value(&thunk, &mut loader),
+    };
+    let json = value
         .and_then(|value| program.manifest_json(&value, false))
         .map_err(|error| loader.describe(&program, &error).into_error(&loader.sources))?;
     Ok(Evaluated {

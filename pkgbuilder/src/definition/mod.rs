@@ -1,8 +1,9 @@
 //! Stage 1: `images/<name>.jsonnet` to a validated [`Image`].
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::{bail_input, input_error};
@@ -28,6 +29,9 @@ mod site;
 /// Which paths stay out of the root.
 pub mod exclude;
 
+/// Ranges of versions.
+pub mod range;
+
 /// The validated image definition and its parts.
 pub mod image;
 
@@ -38,6 +42,16 @@ pub use site::{FILE as SITE_FILE, load_site};
 /// Loads the definition `path` with the site settings of `site`, or of `site.jsonnet` at the top of the repository
 /// where there is one. `boards` are the targets that can be assembled.
 pub fn load(path: &Path, site: Option<&Path>, boards: &[&str]) -> Result<Image> {
+    load_versions(path, site, boards, &BTreeMap::new())
+}
+
+/// As [`load`], with components at other versions than the definition says.
+pub fn load_versions(
+    path: &Path,
+    site: Option<&Path>,
+    boards: &[&str],
+    versions: &BTreeMap<String, String>,
+) -> Result<Image> {
     let root = root_of(path)?;
     let default = root.join(SITE_FILE);
     if let Some(site) = site.filter(|site| !site.is_file()) {
@@ -47,20 +61,39 @@ pub fn load(path: &Path, site: Option<&Path>, boards: &[&str]) -> Result<Image> 
         );
     }
     let site = site.or_else(|| default.is_file().then_some(default.as_path()));
-    load_with(path, site, boards, &root)
+    load_with(path, site, boards, &root, versions)
 }
 
 /// As [`load`], with no site file unless one is given.
-fn load_with(path: &Path, site: Option<&Path>, boards: &[&str], root: &Path) -> Result<Image> {
+fn load_with(
+    path: &Path,
+    site: Option<&Path>,
+    boards: &[&str],
+    root: &Path,
+    versions: &BTreeMap<String, String>,
+) -> Result<Image> {
     let path = path
         .canonicalize()
         .map_err(|error| input_error!("cannot open {}: {error}", path.display()))?;
     let own = path.parent().unwrap_or(root).to_owned();
     let vocabulary = root.join("jsonnet");
-    let evaluated = jsonnet::evaluate(&path, &[own, vocabulary], root)?;
+    let evaluated = jsonnet::evaluate_over(&path, &[own, vocabulary], root, overlay(versions)?.as_deref())?;
     let raw: raw::RawImage = raw::read(&evaluated)?;
     let settings = load_site(site, &raw.site, root)?;
     validate::Validator::new(&evaluated.sources, boards).image(raw, settings)
+}
+
+/// A function in Jsonnet that gives components of an image other versions: what follows from a version follows again.
+fn overlay(versions: &BTreeMap<String, String>) -> Result<Option<String>> {
+    if versions.is_empty() {
+        return Ok(None);
+    }
+    let quoted = |text: &String| serde_json::to_string(text).context("writing down versions");
+    let mut fields = String::new();
+    for (name, version) in versions {
+        fields += &format!("{}+: {{ version: {} }}, ", quoted(name)?, quoted(version)?);
+    }
+    Ok(Some(format!("function(image) image {{ components+: {{ {fields}}} }}")))
 }
 
 /// The definition called `name`: a path to a `.jsonnet` file, or the name of one in `images/` of the repository that

@@ -60,6 +60,9 @@ pub struct RawTarget {
 pub struct RawComponent {
     /// Upstream version.
     pub version: Option<String>,
+    /// See [`super::image::Component::range`].
+    #[serde(default)]
+    pub range: Option<String>,
     /// The only source allowed, where the definition fixes one (`go-module`).
     pub source: Option<String>,
     /// Versions that must not be used, with the reason and the way out.

@@ -18,7 +18,7 @@ fn load_text(text: &str) -> Result<Image> {
     )
     .unwrap();
     let root = folder.path().canonicalize().unwrap();
-    load_with(&path, None, &BOARDS, &root)
+    load_with(&path, None, &BOARDS, &root, &BTreeMap::new())
 }
 
 fn image(fields: &str) -> String {
@@ -38,7 +38,14 @@ fn refused(text: &str, expected: &[&str]) {
 #[test]
 fn home_is_as_it_was() {
     let root = repository();
-    let image = load_with(&root.join("images/home.jsonnet"), None, &BOARDS, &root).unwrap();
+    let image = load_with(
+        &root.join("images/home.jsonnet"),
+        None,
+        &BOARDS,
+        &root,
+        &BTreeMap::new(),
+    )
+    .unwrap();
     let json = serde_json::to_string_pretty(&image).unwrap() + "\n";
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/home/image.json");
     if std::env::var_os("COMPUTATOM_WRITE_GOLDEN").is_some() {

@@ -7,6 +7,7 @@ use computatom_spec::site::Site;
 
 use super::exclude;
 use super::image::{Component, Content, Debian, Image, ImageFile, Partitions, Recipe, Source, Target, Units};
+use super::range::{self, VersionRange};
 use super::raw::{RawComponent, RawFile, RawImage, RawTarget};
 use super::sources::Sources;
 use super::{names, nearest};
@@ -226,6 +227,15 @@ impl<'a> Validator<'a> {
             let text = format!("`{version}` is not a version such as `1.10.5` (without `v` and without Debian's `-1`)");
             return Err(self.wrong(&version_key, text));
         }
+        let range = raw.range.map(|range| range.parse::<VersionRange>()).transpose();
+        let range = range.map_err(|text| self.wrong(&format!("{key}.range"), text))?;
+        if let Some(range) = &range
+            && !range::parse(&version).is_some_and(|version| range.holds(&version))
+        {
+            let text =
+                format!("{name} {version} is outside of its range `{range}`: name a version in it, or change `range`");
+            return Err(self.wrong(&version_key, text));
+        }
         if packaged && version == "*" {
             return Err(self.wrong(
                 &version_key,
@@ -238,6 +248,8 @@ impl<'a> Validator<'a> {
         }
         Ok(Component {
             version,
+            range,
+            refused: raw.refused,
             license: raw.license.ok_or_else(|| missing("license"))?,
             homepage: raw.homepage.ok_or_else(|| missing("homepage"))?,
             summary: raw.summary.ok_or_else(|| missing("summary"))?,

@@ -33,6 +33,9 @@ pub mod sources;
 /// What makes an ordinary machine a member of a cluster.
 pub mod configuration;
 
+/// Newer versions of components.
+pub mod update;
+
 /// What is pinned of a component, and pinning without building.
 pub mod pins;
 
@@ -242,6 +245,9 @@ fn key(component: &Component, arch: Arch, source: &Source, identity: &str) -> Re
     // Which sources there are does not matter, only which one was taken.
     let mut description = component.clone();
     description.sources = vec![source.clone()];
+    // Nor does what it could have been.
+    description.range = None;
+    description.refused.clear();
     let description = serde_json::to_string(&description).context("describing a component")?;
     Ok(Sha256::of(format!("{FORMAT}\n{arch}\n{identity}\n{description}").as_bytes()).hex())
 }

@@ -152,7 +152,7 @@ pub fn moves(before: &BTreeMap<String, LockedComponent>, after: &BTreeMap<String
 
 /// The pins of `component`: the definition's digests, and the module sums of the lock where they are for the same
 /// version. With `must_agree` a lock that says otherwise is refused.
-pub(super) fn of(component: &Component, locked: Option<&LockedComponent>, must_agree: bool) -> Result<LockedComponent> {
+pub(crate) fn of(component: &Component, locked: Option<&LockedComponent>, must_agree: bool) -> Result<LockedComponent> {
     let mut pinned = LockedComponent {
         version: component.version.clone(),
         release: BTreeMap::new(),

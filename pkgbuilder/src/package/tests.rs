@@ -92,6 +92,8 @@ fn component(sources: Vec<Source>) -> Component {
     Component {
         name: "tool".to_owned(),
         version: "1.0".to_owned(),
+        range: None,
+        refused: BTreeMap::new(),
         license: "Apache-2.0".to_owned(),
         homepage: "https://example.org/".to_owned(),
         summary: "does things".to_owned(),

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use computatom_spec::arch::Arch;
 use serde::{Deserialize, Serialize};
 
+use crate::definition::{Image, range};
 use crate::fetch::Cache;
 use crate::verify::Sha256;
 use crate::{atomic, bail_input, input_error};
@@ -140,6 +141,23 @@ impl Lock {
             );
         }
         Ok(Some(lock))
+    }
+
+    /// Versions of components that were chosen by `pkgbuilder lock --update`: those that are not the definition's own, but
+    /// inside its ranges and not refused.
+    pub fn chosen(&self, image: &Image) -> BTreeMap<String, String> {
+        let mut chosen = BTreeMap::new();
+        for component in &image.components {
+            let (Some(range), Some(locked)) = (&component.range, self.components.get(&component.name)) else {
+                continue;
+            };
+            let allowed = range::parse(&locked.version).is_some_and(|version| range.holds(&version))
+                && !component.refused.contains_key(&locked.version);
+            if allowed && locked.version != component.version {
+                chosen.insert(component.name.clone(), locked.version.clone());
+            }
+        }
+        chosen
     }
 
     /// Waits until no other process reads, changes and writes the lock at `path`; until the guard is dropped, none does.

@@ -134,6 +134,24 @@ pub fn debian(
     choose(fetcher, settings, target, &question, digest, lock)
 }
 
+/// Why the lock does not answer what the definition asks for `target`, if it does not; `extra` and `local` as for
+/// [`debian`].
+pub fn stale(
+    image: &Image,
+    target: &Target,
+    extra: &[String],
+    local: &[LocalPackage],
+    lock: &Lock,
+) -> Result<Option<String>> {
+    let name = &target.name;
+    if !lock.debian.contains_key(name) {
+        return Ok(Some(format!("it has no packages for {name}")));
+    }
+    let digest = Question::new(image, target, extra, local).digest()?;
+    let changed = lock.request.get(name) != Some(&digest);
+    Ok(changed.then(|| format!("what is asked for {name} has changed since its Debian packages were chosen")))
+}
+
 /// Chooses anew, says what moved, and changes the lock.
 fn choose(
     fetcher: &Fetcher,

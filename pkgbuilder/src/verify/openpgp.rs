@@ -50,8 +50,12 @@ impl Keyring {
                 path.display()
             )
         })?;
-        let keyring = Self::read(&content)
-            .map_err(|error| input_error!("{} holds no OpenPGP public key: {error}", path.display()))?;
+        let keyring = Self::read(&content).map_err(|_| {
+            input_error!(
+                "{} holds no OpenPGP public key: take the publisher's own",
+                path.display()
+            )
+        })?;
         let found = keyring.fingerprints();
         if found != [fingerprint] {
             bail_input!(
@@ -132,7 +136,7 @@ impl Keyring {
     /// [`crate::failure::InputError`]s.
     pub fn verify_detached(&self, what: &str, data: &[u8], mut signature: &[u8]) -> Result<Signer> {
         let signatures = rpgpie::signature::load(&mut signature)
-            .map_err(|error| input_error!("{what} is not an OpenPGP signature ({error})"))?;
+            .map_err(|_| input_error!("{what} is not an OpenPGP signature: the server answered with something else"))?;
         let candidates = self.issuers(&signatures);
         let trusted = self.fingerprints().join(", ");
         if candidates.is_empty() {

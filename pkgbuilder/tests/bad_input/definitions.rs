@@ -54,8 +54,12 @@ fn a_version_that_does_not_exist() {
     let world = World::new();
     world.define(&[("components", "{ consul: { version: '99.1.0' } }")]);
     let mut command = world.command("lock", &[]);
-    // A module proxy that has nothing: our server.
+    // A release host and a module proxy that have nothing: our server.
     command
+        .env(
+            "COMPUTATOM_RELEASE_MIRROR",
+            format!("releases.hashicorp.com={}/releases", world.server.url()),
+        )
         .env("GOPROXY", format!("{}/goproxy", world.server.url()))
         .env("GOMODCACHE", world.folder.path().join("gomodcache"));
     let said = world.refuses(command, 2);

@@ -3,6 +3,18 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test helper: what fails here fails the test")]
 
+/// A forward proxy.
+pub(crate) mod proxy;
+
+/// An https host.
+pub(crate) mod tls;
+
+/// Keys of publishers.
+pub(crate) mod gpg;
+
+/// Release hosts.
+pub(crate) mod releases;
+
 /// A tiny Debian archive, signed with throw-away keys.
 pub(crate) mod archive;
 

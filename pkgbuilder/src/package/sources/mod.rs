@@ -6,6 +6,9 @@ pub mod release;
 /// What the publisher says about its archives.
 mod published;
 
+/// Which versions a publisher has.
+mod index;
+
 /// The publisher's Go module, built here.
 pub mod go_module;
 
@@ -17,6 +20,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use computatom_spec::arch::Arch;
 
+pub use self::index::Listed;
 use super::recipe::Payload;
 use crate::definition::image::{Component, Source};
 use crate::fetch::Fetcher;
@@ -63,7 +67,7 @@ pub fn give(
     pinned: &mut LockedComponent,
 ) -> Result<Attempt> {
     match source {
-        Source::Release { sums, .. } => release::give(bench, component, sums.as_ref(), pinned),
+        Source::Release { .. } => release::give(bench, component, source, pinned),
         Source::GoModule(module) => go_module::give(bench, component, module, pinned),
         // The solver finds, pins and verifies it with all the others.
         Source::Debian { package } => Ok(Attempt::Debian(package.clone())),
@@ -114,6 +118,15 @@ pub fn pin(
     match source {
         Source::GoModule(module) => go_module::pin(bench, component, module, pinned),
         Source::Release { .. } => release::pin(bench, component, source, pinned),
+        Source::Debian { .. } | Source::File { .. } => Ok(None),
+    }
+}
+
+/// The versions that a source's publisher lists, newest first or last as it pleases; `None` where it has no list.
+pub fn versions(bench: &Workbench<'_>, component: &Component, source: &Source) -> Result<Option<index::Listed>> {
+    match source {
+        Source::Release { url, sums, .. } => index::of_release(bench, component, url, sums.as_ref()),
+        Source::GoModule(module) => index::of_module(bench, module).map(Some),
         Source::Debian { .. } | Source::File { .. } => Ok(None),
     }
 }

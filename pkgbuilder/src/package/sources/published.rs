@@ -24,6 +24,8 @@ pub(super) struct Published {
     name: String,
     /// Who signed it; `None` where the publisher does not sign.
     key: Option<String>,
+    /// Where it is to be remembered, and what; `None` where it was.
+    note: Option<(PathBuf, String)>,
 }
 
 impl Published {
@@ -71,19 +73,31 @@ impl Published {
             }
         }
         let sums = Sums::parse(&job.label, &content)?;
-        if !files.known {
-            job.remember(&files)?;
-        }
+        let note = if files.known {
+            None
+        } else {
+            Some((job.note()?, files.note()))
+        };
         Ok(Ok(Self {
             sums,
             name,
             key: list.key.clone(),
+            note,
         }))
     }
 
     /// What it says about `file`, if it lists it.
     pub(super) fn digest(&self, file: &str) -> Option<Sha256> {
         self.sums.get(file)
+    }
+
+    /// Remembers it for other runs: only after it turned out to be about the right version. Well signed are the others,
+    /// too.
+    pub(super) fn remember(&self) -> Result<()> {
+        match &self.note {
+            Some((path, text)) => atomic::write(path, text.as_bytes()),
+            None => Ok(()),
+        }
     }
 
     /// Fails unless it lists `file` with the digest that is pinned.
@@ -94,7 +108,7 @@ impl Published {
             None => self.name.clone(),
         };
         match self.sums.get(file) {
-            Some(listed) if listed == *pinned => Ok(()),
+            Some(listed) if listed == *pinned => self.remember(),
             Some(listed) => bail_input!(
                 "{name} {version}: {who} says that {file} has the SHA-256 {listed}, but {pinned} is pinned: one of them \
                  is wrong; nothing was fetched: ask the publisher before you change what is pinned"
@@ -131,6 +145,14 @@ struct Files {
 }
 
 impl Files {
+    /// What [`Job::remembered`] reads.
+    fn note(&self) -> String {
+        let signature = self
+            .signature_digest
+            .map_or(String::new(), |digest| format!("{digest}\n"));
+        format!("{}\n{signature}", self.digest)
+    }
+
     fn read(&self) -> Result<Vec<u8>> {
         let path = &self.list;
         let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
@@ -177,13 +199,6 @@ impl Job<'_> {
             signature_digest,
             known: true,
         }))
-    }
-
-    fn remember(&self, files: &Files) -> Result<()> {
-        let signature = files
-            .signature_digest
-            .map_or(String::new(), |digest| format!("{digest}\n"));
-        atomic::write(&self.note()?, format!("{}\n{signature}", files.digest).as_bytes())
     }
 
     fn fetch(&self) -> Result<std::result::Result<Files, Attempt>> {

@@ -10,7 +10,7 @@ use computatom_spec::arch::Arch;
 
 use super::published::Published;
 use super::{Attempt, Workbench};
-use crate::definition::image::{Component, Source, Sums as List};
+use crate::definition::image::{Component, Source};
 use crate::fetch::Request;
 use crate::package::date;
 use crate::package::recipe::{self, Payload};
@@ -40,7 +40,7 @@ pub fn ready(bench: &Workbench<'_>, pinned: &LockedComponent) -> Result<bool> {
 pub fn give(
     bench: &Workbench<'_>,
     component: &Component,
-    list: Option<&List>,
+    source: &Source,
     pinned: &LockedComponent,
 ) -> Result<Attempt> {
     let (name, version, arch) = (&component.name, &component.version, bench.arch);
@@ -49,12 +49,10 @@ pub fn give(
     };
     let sha256: Sha256 = release.sha256.parse()?;
     // A list that nobody signed says no more than the archive itself.
-    if let Some(list) = list.filter(|list| list.key.is_some()) {
-        match Published::get(bench, component, list)? {
-            Ok(published) => published.confirm(component, file_name(&release.url), &sha256)?,
-            Err(Attempt::Absent(reason)) => return Ok(Attempt::Unreachable(reason)),
-            Err(attempt) => return Ok(attempt),
-        }
+    match confirm(bench, component, source, pinned)? {
+        Some(Attempt::Absent(reason)) => return Ok(Attempt::Unreachable(reason)),
+        Some(attempt) => return Ok(attempt),
+        None => {}
     }
     let request = Request {
         urls: vec![release.url.clone()],
@@ -107,9 +105,33 @@ pub fn pin(
         if let Some(sha256) = published.digest(file_name(&url)) {
             let sha256 = sha256.hex();
             pinned.release.entry(arch).or_insert(LockedRelease { url, sha256 });
+            published.remember()?;
         }
     }
     Ok(None)
+}
+
+/// Fails if a signed list of digests says otherwise than what is pinned for the architecture: a definition may still pin
+/// another version's archive. What came of it where the list cannot be had now.
+pub fn confirm(
+    bench: &Workbench<'_>,
+    component: &Component,
+    source: &Source,
+    pinned: &LockedComponent,
+) -> Result<Option<Attempt>> {
+    let Source::Release { sums: Some(list), .. } = source else {
+        return Ok(None);
+    };
+    let (Some(release), true) = (pinned.release.get(&bench.arch), list.key.is_some()) else {
+        return Ok(None);
+    };
+    match Published::get(bench, component, list)? {
+        Ok(published) => {
+            published.confirm(component, file_name(&release.url), &release.sha256.parse()?)?;
+            Ok(None)
+        }
+        Err(attempt) => Ok(Some(attempt)),
+    }
 }
 
 /// The address of a source's archive of a version for an architecture.

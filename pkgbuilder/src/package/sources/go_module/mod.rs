@@ -21,10 +21,12 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use computatom_spec::arch::Arch;
+use serde::Deserialize;
 
 use self::prepare::Job;
 use self::toolchain::Toolchain;
 use super::{Attempt, Workbench};
+use crate::command;
 use crate::definition::image::{Component, GoModule, Recipe};
 use crate::input_error;
 use crate::package::Note;
@@ -180,6 +182,34 @@ pub fn pin(
         toolchain: &toolchain,
     };
     Ok(job.prepare(pinned)?.err())
+}
+
+/// The versions that the module proxy lists, without `v` (<https://go.dev/ref/mod#goproxy-protocol>); the inner error says
+/// why it could not be asked.
+pub fn versions(bench: &Workbench<'_>, go: &GoModule) -> Result<std::result::Result<Vec<String>, String>> {
+    let toolchain = match Toolchain::find(bench.arch, false)? {
+        Ok(toolchain) => toolchain,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let folder = tempfile::tempdir().context("creating a folder for go.mod")?;
+    let mut command = toolchain.go(folder.path(), &go.no_sum_db);
+    let output = command::output(command.args(["list", "-m", "-versions", "-json", &go.module]))?;
+    if !output.status.success() {
+        return Ok(match complaint::complaint(&go.module, &output.stderr)? {
+            Attempt::Absent(reason) | Attempt::Unreachable(reason) => Err(reason),
+            _ => Err("Go said something else".to_owned()),
+        });
+    }
+    let listed: Listed = serde_json::from_slice(&output.stdout).context("reading the versions of a module")?;
+    let plain = |version: String| version.strip_prefix('v').map_or(version.clone(), str::to_owned);
+    Ok(Ok(listed.versions.into_iter().map(plain).collect()))
+}
+
+/// What `go list -m -versions -json` says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Listed {
+    versions: Vec<String>,
 }
 
 /// The name under which a file of a build is cached.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -188,7 +189,11 @@ impl Job<'_> {
         for (name, target) in [("go.mod", prepared.go_mod()), ("go.sum", prepared.go_sum())] {
             let source = prepared.folder.join(name);
             // Not copied: files of Go's cache are read-only, and so would be the copy.
-            let content = fs::read(&source).with_context(|| format!("reading {}", source.display()))?;
+            let content = match fs::read(&source) {
+                // A module that needs nothing has no sums.
+                Err(error) if error.kind() == ErrorKind::NotFound && name == "go.sum" => Vec::new(),
+                read => read.with_context(|| format!("reading {}", source.display()))?,
+            };
             fs::write(&target, content).with_context(|| format!("writing {}", target.display()))?;
         }
         let mut command = self.toolchain.go(prepared.beside.path(), &[]);
