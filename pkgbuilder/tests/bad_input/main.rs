@@ -44,4 +44,4 @@ mod outputs;
 /// Bytes that are not what they should be.
 mod tampering;
 
-use self::world::{TARGET, World, assert_says, content_of};
+use self::world::{World, assert_says, content_of};
