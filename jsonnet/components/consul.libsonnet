@@ -1,5 +1,6 @@
 // Consul: discovery, health checks, DNS, locks and configuration.
 local content = import '../content.libsonnet';
+local go = import '../go.libsonnet';
 local hashicorp = import '../hashicorp.libsonnet';
 local pins = import '../pins/consul.libsonnet';
 
@@ -17,12 +18,7 @@ local pins = import '../pins/consul.libsonnet';
     store. One binary is both server and client.
   |||,
 
-  sources: hashicorp.release('consul', self.version, pins) + [{
-    type: 'go-module',
-    module: 'github.com/hashicorp/consul',
-    package: '.',
-    tags: [],
-    cgo: false,
+  sources: hashicorp.release('consul', self.version, pins) + [go.module('github.com/hashicorp/consul', { consul: '.' }, {
     // Parts of its repository that it takes from beside it; without these lines Go takes the tagged versions, which
     // its go.mod requires as well.
     drop_replace: [
@@ -32,11 +28,9 @@ local pins = import '../pins/consul.libsonnet';
       'github.com/hashicorp/consul/sdk',
       'github.com/hashicorp/consul/troubleshoot',
     ],
-    replace: {},
     // The public checksum database does not always know those; the lock pins them.
     no_sum_db: ['github.com/hashicorp/consul/*'],
-    binary: 'consul',
-  }],
+  })],
 
   recipe: {
     maintainer: hashicorp.maintainer,
@@ -55,9 +49,6 @@ local pins = import '../pins/consul.libsonnet';
       content.dir('/etc/consul.d'),
     ],
     services: ['consul.service'],
-    lintian_overrides: [
-      { tag: 'no-manual-page', reason: 'upstream documents the commands at developer.hashicorp.com/consul and in --help' },
-      { tag: 'statically-linked-binary', reason: 'pure Go without cgo, as upstream ships it' },
-    ],
+    lintian_overrides: go.lintian_overrides('developer.hashicorp.com/consul'),
   },
 }

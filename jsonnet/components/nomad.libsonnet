@@ -1,5 +1,6 @@
 // Nomad: the scheduler.
 local content = import '../content.libsonnet';
+local go = import '../go.libsonnet';
 local hashicorp = import '../hashicorp.libsonnet';
 local pins = import '../pins/nomad.libsonnet';
 
@@ -23,19 +24,14 @@ local api = { '1.10.5': 'v0.0.0-20250909143645-a3b86c697f38' };
     One binary is both server and client.
   |||,
 
-  sources: hashicorp.release('nomad', self.version, pins) + [{
-    type: 'go-module',
-    module: 'github.com/hashicorp/nomad',
-    package: '.',
+  sources: hashicorp.release('nomad', self.version, pins) + [go.module('github.com/hashicorp/nomad', { nomad: '.' }, {
     // As HashiCorp's own release builds: the web UI and the generated codec are in the module.
     tags: ['ui', 'codegen_generated', 'hashicorpmetrics', 'release'],
     // The `exec` driver enters name spaces from C before Go's runtime starts.
     cgo: true,
-    drop_replace: [],
     replace: { 'github.com/hashicorp/nomad/api': std.get(api, $.version, 'commit') },
-    no_sum_db: [],
-    binary: 'nomad',
-  }],
+  })],
+  dropped: [{ from: '1.8.1', architectures: ['armhf', 'armel'], instead: 'the source `go-module` builds it' }],
 
   recipe: {
     maintainer: hashicorp.maintainer,

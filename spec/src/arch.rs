@@ -30,7 +30,8 @@ pub struct Names {
     pub goreleaser: &'static str,
     /// `GOARCH`.
     pub go: &'static str,
-    /// `GOARM`, where it applies; 6 for armel: our 32-bit builds must run on the Pi Zero.
+    /// `GOARM`, where it applies. For armel 6, because our builds must run on the Pi Zero, and without the use of a
+    /// floating-point unit, because that is what Debian means by armel.
     pub goarm: Option<&'static str>,
     /// The Rust target of dynamically linked programs.
     pub rust: &'static str,
@@ -82,7 +83,7 @@ impl Arch {
                 hashicorp: "arm",
                 goreleaser: "armv6",
                 go: "arm",
-                goarm: Some("6"),
+                goarm: Some("6,softfloat"),
                 rust: "arm-unknown-linux-gnueabi",
                 gnu: "arm-linux-gnueabi",
                 oci: "arm",

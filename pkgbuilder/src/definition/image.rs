@@ -92,8 +92,23 @@ pub struct Component {
     pub description: String,
     /// Where it may come from, tried in this order.
     pub sources: Vec<Source>,
+    /// Architectures that upstream's own archives are no longer made for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<Dropped>,
     /// How its .deb is made; unused by the sources `debian` and `file`.
     pub recipe: Option<Recipe>,
+}
+
+/// Architectures that upstream stopped shipping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dropped {
+    /// The first version without them (`1.8.1`).
+    pub from: String,
+    /// Which.
+    pub architectures: Vec<Arch>,
+    /// The way out, as a clause: ``the source `go-module` builds it``.
+    pub instead: String,
 }
 
 /// A place a component may come from.
@@ -163,10 +178,13 @@ pub enum SumsKind {
 pub struct GoModule {
     /// Module path.
     pub module: String,
-    /// Package inside the module to build (`.`).
-    pub package: String,
+    /// The programs by name, each with the package inside the module that it is built from (`nomad`: `.`).
+    pub binaries: std::collections::BTreeMap<String, String>,
     /// Build tags.
     pub tags: Vec<String>,
+    /// Flags for the linker beside those that every build has, with `{version}`: `-X main.version={version}`.
+    #[serde(default)]
+    pub ldflags: Vec<String>,
     /// Whether it needs a C compiler.
     pub cgo: bool,
     /// `replace` directives of upstream's go.mod that point into its repository: dropped …
@@ -176,8 +194,13 @@ pub struct GoModule {
     pub replace: BTreeMap<String, String>,
     /// Module path patterns the checksum database need not know; their sums are in the lock.
     pub no_sum_db: Vec<String>,
-    /// Name of the binary.
-    pub binary: String,
+}
+
+impl GoModule {
+    /// What the linker is told for `version`, beside what every build has.
+    pub fn ldflags(&self, version: &str) -> String {
+        self.ldflags.join(" ").replace("{version}", version)
+    }
 }
 
 /// How a .deb is made, in nfpm's vocabulary (nfpm.goreleaser.com/docs/configuration).

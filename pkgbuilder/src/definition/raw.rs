@@ -7,7 +7,7 @@ use computatom_spec::arch::Arch;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::image::{Debian, Partitions, Recipe, Source, Units};
+use super::image::{Debian, Dropped, Partitions, Recipe, Source, Units};
 use super::jsonnet::Evaluated;
 use super::sources::Sources;
 use crate::input_error;
@@ -79,6 +79,9 @@ pub struct RawComponent {
     pub description: String,
     /// Sources in order.
     pub sources: Option<Vec<Source>>,
+    /// See [`super::image::Component::dropped`].
+    #[serde(default)]
+    pub dropped: Vec<Dropped>,
     /// How its .deb is made.
     pub recipe: Option<Recipe>,
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use computatom_spec::site::Site;
 
 use super::exclude;
-use super::image::{Component, Content, Debian, Image, ImageFile, Partitions, Recipe, Source, Target, Units};
+use super::image::{Component, Content, Debian, GoModule, Image, ImageFile, Partitions, Recipe, Source, Target, Units};
 use super::range::{self, VersionRange};
 use super::raw::{RawComponent, RawFile, RawImage, RawTarget};
 use super::sources::Sources;
@@ -255,6 +255,7 @@ impl<'a> Validator<'a> {
             summary: raw.summary.ok_or_else(|| missing("summary"))?,
             description: raw.description,
             sources,
+            dropped: raw.dropped,
             recipe: raw.recipe.filter(|_| packaged),
             name,
         })
@@ -304,13 +305,7 @@ impl<'a> Validator<'a> {
                 }
                 self.digests(&key, sha256.values())
             }
-            Source::GoModule(go) if go.module.contains('@') || go.module.contains("://") => {
-                let text = format!(
-                    "`{}` is not a module path such as github.com/hashicorp/nomad",
-                    go.module
-                );
-                Err(self.wrong(&key, text))
-            }
+            Source::GoModule(go) => go_module(go).map_err(|text| self.wrong(&key, text)),
             Source::Debian { package } => self.packages(&key, std::slice::from_ref(package)),
             Source::File { path, sha256 } => {
                 if path.starts_with('/') || path.split('/').any(|part| part == "..") {
@@ -318,7 +313,6 @@ impl<'a> Validator<'a> {
                 }
                 self.digests(&key, sha256.values())
             }
-            Source::GoModule(_) => Ok(()),
         }
     }
 
@@ -424,6 +418,34 @@ impl<'a> Validator<'a> {
             Some(place) => input_error!("{}: `{key}`: {text}", self.sources.position(place)),
             None => input_error!("{file}: `{key}`: {text}"),
         }
+    }
+}
+
+/// What is wrong with a Go module, if anything.
+fn go_module(go: &GoModule) -> Result<(), String> {
+    if go.module.contains('@') || go.module.contains("://") {
+        let module = &go.module;
+        return Err(format!(
+            "`{module}` is not a module path such as github.com/hashicorp/nomad"
+        ));
+    }
+    if go.binaries.is_empty() {
+        return Err("`binaries` names no program".to_owned());
+    }
+    for (binary, package) in &go.binaries {
+        if binary.is_empty() || binary.contains('/') {
+            return Err(format!("`{binary}` in `binaries` is not the name of a program"));
+        }
+        if package != "." && !package.starts_with("./") {
+            return Err(format!(
+                "`{package}` in `binaries` is not a package of the module: `.`, or a folder as in `./cmd/{binary}`"
+            ));
+        }
+    }
+    // Go takes them apart at spaces and quotes.
+    match go.ldflags.iter().find(|flag| flag.contains(['\'', '"'])) {
+        Some(flag) => Err(format!("`{flag}` in `ldflags` has quotes, which Go takes for its own")),
+        None => Ok(()),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 use computatom_spec::arch::Arch;
-use object::read::elf::{Dyn, FileHeader};
+use object::read::elf::{Dyn, FileHeader, SectionHeader};
 use object::{Endianness, elf};
 
+use super::arm;
 use crate::bail_input;
 
 /// Sonames of Debian's `libc6`; the dynamic linkers are recognised by their prefix.
@@ -65,6 +66,18 @@ fn relation<H: FileHeader<Endian = Endianness>>(
         bail_input!("{name} is not a program for {arch}: the source gave the wrong archive");
     }
     let sections = header.sections(endian, content).with_context(reading)?;
+    if header.e_machine(endian) == elf::EM_ARM {
+        let data = |section: &[u8]| {
+            let (_, section) = sections.section_by_name(endian, section)?;
+            section.data(endian, content).ok()
+        };
+        let traits = arm::Traits {
+            flags: header.e_flags(endian),
+            attributes: data(b".ARM.attributes").unwrap_or_default(),
+            build_info: data(b".go.buildinfo").unwrap_or_default(),
+        };
+        arm::fits(name, &traits, arch)?;
+    }
     let Some((dynamic, strings)) = sections.dynamic(endian, content).with_context(reading)? else {
         return Ok(None);
     };

@@ -21,6 +21,9 @@ pub mod documents;
 /// What a program needs from the C library.
 pub mod elf;
 
+/// Which 32-bit Arm machines a program runs on.
+mod arm;
+
 /// Maintainer scripts.
 pub mod scripts;
 
@@ -46,10 +49,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use computatom_spec::arch::Arch;
 use computatom_spec::manifest::PackageRecord;
+use debversion::Version;
 
 use self::sources::{Attempt, Workbench};
 use crate::definition::Image;
-use crate::definition::image::{Component, Source};
+use crate::definition::image::{Component, Dropped, Source};
 use crate::fetch::Fetcher;
 use crate::resolve::Lock;
 use crate::resolve::lock::LockedComponent;
@@ -223,6 +227,13 @@ fn resolve(
 /// The error for a component that no source gives; `out_of_reach` if one of them may have it.
 fn not_to_be_had(component: &Component, arch: Arch, reasons: &[String], out_of_reach: bool) -> anyhow::Error {
     let (name, version) = (&component.name, &component.version);
+    let mut reasons = reasons.to_vec();
+    if let Some(dropped) = dropped(component, arch) {
+        reasons.push(format!(
+            "upstream has not shipped {name} for {arch} since {}: {}, or take an older version",
+            dropped.from, dropped.instead
+        ));
+    }
     let reasons = reasons.join("\n  ");
     if out_of_reach {
         return anyhow!("{name} {version} for {arch} cannot be had now:\n  {reasons}");
@@ -230,6 +241,15 @@ fn not_to_be_had(component: &Component, arch: Arch, reasons: &[String], out_of_r
     input_error!(
         "{name} {version} for {arch} does not exist in any source; name another version or target:\n  {reasons}"
     )
+}
+
+/// The catalog's word on an architecture that upstream stopped shipping before this version.
+fn dropped(component: &Component, arch: Arch) -> Option<&Dropped> {
+    let version: Version = component.version.parse().ok()?;
+    let dropped = component.dropped.iter();
+    dropped
+        .filter(|dropped| dropped.architectures.contains(&arch))
+        .find(|dropped| dropped.from.parse::<Version>().is_ok_and(|from| version >= from))
 }
 
 /// What the solver is told of a package of ours; of a finished .deb what it says of itself.
@@ -248,6 +268,7 @@ fn key(component: &Component, arch: Arch, source: &Source, identity: &str) -> Re
     // Nor does what it could have been.
     description.range = None;
     description.refused.clear();
+    description.dropped.clear();
     let description = serde_json::to_string(&description).context("describing a component")?;
     Ok(Sha256::of(format!("{FORMAT}\n{arch}\n{identity}\n{description}").as_bytes()).hex())
 }

@@ -99,6 +99,7 @@ fn component(sources: Vec<Source>) -> Component {
         summary: "does things".to_owned(),
         description: "It does things.\n\nSometimes.".to_owned(),
         sources,
+        dropped: Vec::new(),
         recipe: Some(Recipe {
             maintainer: "A Person <a@example.org>".to_owned(),
             copyright: Copyright {

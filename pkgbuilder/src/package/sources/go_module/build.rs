@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 
 use super::prepare::{Job, Prepared};
-use super::{FLAGS, LDFLAGS, file_key};
+use super::{FLAGS, file_key, ldflags};
 use crate::command;
 use crate::definition::image::Recipe;
 use crate::package::Note;
@@ -29,12 +29,15 @@ impl Job<'_> {
              from the cache"
         ));
         let bar = reporter.busy(format!("compiling {name} {version} for {arch}"));
-        let binary = prepared.beside.path().join("binary");
-        let mut command = self.toolchain.go(&prepared.folder, &self.go.no_sum_db);
-        command.arg("build").args(FLAGS).args(["-ldflags", LDFLAGS]);
-        self.build_arguments(&mut command, prepared);
-        command.arg("-o").arg(&binary).arg(&self.go.package);
-        command::run(&mut command).with_context(|| format!("building {name} {version} for {arch}"))?;
+        let binaries = prepared.beside.path().join("binaries");
+        for (binary, package) in &self.go.binaries {
+            let mut command = self.toolchain.go(&prepared.folder, &self.go.no_sum_db);
+            command.arg("build").args(FLAGS);
+            command.args(["-ldflags", &ldflags(self.component, self.go)]);
+            self.build_arguments(&mut command, prepared);
+            command.arg("-o").arg(binaries.join(binary)).arg(package);
+            command::run(&mut command).with_context(|| format!("building {binary} of {name} {version} for {arch}"))?;
+        }
         bar.finish_and_clear();
         if Sha256::of_file(&prepared.go_sum())?.hex() != locked.go_sum_sha256 {
             bail!("building {name} {version}: Go changed go.sum after it had been checked");
@@ -47,8 +50,8 @@ impl Job<'_> {
             self.toolchain.describe()
         );
         for wanted in recipe::wanted(recipe) {
-            let path = if wanted == self.go.binary {
-                binary.clone()
+            let path = if self.go.binaries.contains_key(wanted) {
+                binaries.join(wanted)
             } else {
                 prepared.folder.join(wanted)
             };

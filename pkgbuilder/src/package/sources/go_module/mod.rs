@@ -56,11 +56,16 @@ pub fn identity(
     let toolchain = Toolchain::find(bench.arch, go.cgo)?;
     Ok(toolchain
         .ok()
-        .map(|toolchain| inputs(bench, component, go, locked, &toolchain)))
+        .map(|toolchain| inputs(component, go, locked, &toolchain)))
+}
+
+/// What the linker is told.
+fn ldflags(component: &Component, go: &GoModule) -> String {
+    let own = go.ldflags(&component.version);
+    format!("{LDFLAGS} {own}").trim_end().to_owned()
 }
 
 fn inputs(
-    bench: &Workbench<'_>,
     component: &Component,
     go: &GoModule,
     locked: &LockedModule,
@@ -75,15 +80,17 @@ fn inputs(
         go_sum_sha256,
         replace,
     } = locked;
+    let packages: Vec<&str> = go.binaries.values().map(String::as_str).collect();
     format!(
         "go-module {} {module} {version} {time} {sum} {go_mod_sum} {go_sum_sha256} {replace:?} {:?} {:?} {} {FLAGS:?} \
-         {LDFLAGS} {} {} {}",
+         {} {} {} {}",
         component.name,
         go.drop_replace,
         go.tags,
-        go.package,
+        packages.join(" "),
+        ldflags(component, go),
         go.cgo,
-        bench.arch,
+        toolchain.target(),
         toolchain.describe()
     )
 }
@@ -93,16 +100,18 @@ pub fn toolchain(go: &GoModule, arch: Arch) -> Result<Result<String, String>> {
     Ok(Toolchain::find(arch, go.cgo)?.map(|toolchain| toolchain.describe()))
 }
 
-/// Whether the binary is in the cache.
+/// Whether its binaries are in the cache.
 pub fn ready(bench: &Workbench<'_>, component: &Component, go: &GoModule, pinned: &LockedComponent) -> Result<bool> {
     let Some(identity) = identity(bench, component, go, pinned)? else {
         return Ok(false);
     };
-    let note = bench
-        .fetcher
-        .cache()
-        .derived("built", &file_key(&identity, &go.binary))?;
-    Ok(note.is_file())
+    for binary in go.binaries.keys() {
+        let note = bench.fetcher.cache().derived("built", &file_key(&identity, binary))?;
+        if !note.is_file() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Builds the module, or takes what was built before.
@@ -126,7 +135,7 @@ pub fn give(
         .as_ref()
         .ok_or_else(|| input_error!("{} has no recipe", component.name))?;
     if let Some(locked) = &pinned.go_module {
-        let identity = inputs(bench, component, go, locked, &toolchain);
+        let identity = inputs(component, go, locked, &toolchain);
         if let Some(payload) = built(bench, go, recipe, &identity, locked.time)? {
             return Ok(Attempt::Payload { payload, identity });
         }
@@ -145,7 +154,7 @@ pub fn give(
         .go_module
         .as_ref()
         .context("pinning the module: preparing it did not")?;
-    let identity = inputs(bench, component, go, locked, &toolchain);
+    let identity = inputs(component, go, locked, &toolchain);
     // Another process may be at it with the same inputs: then its result is ours.
     let _lock = bench
         .fetcher
@@ -221,17 +230,20 @@ fn file_key(identity: &str, file: &str) -> String {
 fn built(bench: &Workbench<'_>, go: &GoModule, recipe: &Recipe, identity: &str, epoch: i64) -> Result<Option<Payload>> {
     let mut files = BTreeMap::new();
     let mut origin = None;
+    let mut complete = true;
     for name in recipe::wanted(recipe) {
         if let Some(note) = Note::read(bench, "built", &file_key(identity, name))? {
             let content = fs::read(&note.path).with_context(|| format!("reading {}", note.path.display()))?;
             files.insert(name.to_owned(), content);
-            if name == go.binary {
+            if go.binaries.contains_key(name) {
                 origin = Some(note.origin);
             }
+        } else if go.binaries.contains_key(name) {
+            complete = false;
         }
     }
     let licensed = recipe.copyright.files.iter().any(|file| files.contains_key(file));
     Ok(origin
-        .filter(|_| licensed)
+        .filter(|_| licensed && complete)
         .map(|origin| Payload { files, origin, epoch }))
 }

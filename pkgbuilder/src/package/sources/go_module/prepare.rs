@@ -212,7 +212,7 @@ impl Job<'_> {
         let mut command = self.toolchain.go(&prepared.folder, &self.go.no_sum_db);
         command.args(["list", "-deps", "-f", "{{.ImportPath}}"]);
         self.build_arguments(&mut command, prepared);
-        let output = command::output(command.arg(&self.go.package))?;
+        let output = command::output(command.args(self.go.binaries.values()))?;
         if output.status.success() {
             return Ok(Ok(()));
         }

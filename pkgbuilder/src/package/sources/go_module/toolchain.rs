@@ -53,6 +53,14 @@ impl Toolchain {
         }
     }
 
+    /// What is compiled for: the architecture, and how much of one a 32-bit Arm program may use.
+    pub(super) fn target(&self) -> String {
+        match self.arch.names().goarm {
+            Some(goarm) => format!("{} GOARM={goarm}", self.arch),
+            None => self.arch.to_string(),
+        }
+    }
+
     /// `go` with arguments, in `folder`, for the target; what the person has set for their own work is left out.
     pub(super) fn go(&self, folder: &Path, no_sum_db: &[String]) -> Command {
         let names = self.arch.names();
@@ -146,7 +154,7 @@ mod tests {
                 .find(|(name, _)| *name == wanted)
                 .and_then(|(_, value)| value)
         };
-        assert_eq!(env("GOARM").unwrap(), "6");
+        assert_eq!(env("GOARM").unwrap(), "6,softfloat");
         assert_eq!(env("GOFLAGS").unwrap(), "-mod=mod");
         assert_eq!(env("CC").unwrap(), "arm-linux-gnueabi-gcc");
         assert!(env("CGO_CFLAGS").is_none());
