@@ -15,8 +15,9 @@ computatom.image({
   components+: {
     consul: {},
     nomad: {},
-    prometheus: {},
-    'prometheus-node-exporter': {},
+    // As Debian packages them: with the rest of the system they get its security updates.
+    prometheus: computatom.debian,
+    'prometheus-node-exporter': computatom.debian,
   },
 
   debian+: {

@@ -41,4 +41,7 @@ local component(maintainer) = function(name, given)
   // For definitions that change a part of one: `computatom.targets['raspberrypi-arm64'] { packages+: ['vim-tiny'] }`.
   targets: targets,
   components: components,
+
+  // For components of a definition: Debian's own package, in the version that Debian has.
+  debian:: { version: '*', source: 'debian' },
 }

@@ -2,6 +2,8 @@
 {
   // A file of the upstream archive or build.
   program(src, dst):: { src: src, dst: dst, type: 'file', mode: '0755' },
+  // Any other file of it.
+  file(src, dst, mode='0644'):: { src: src, dst: dst, type: 'file', mode: mode },
   // A file whose text is given here.
   text(dst, text, mode='0644'):: { text: text, dst: dst, type: 'file', mode: mode },
   // A file that its owner may change: dpkg asks before it replaces it.

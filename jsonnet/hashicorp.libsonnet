@@ -1,8 +1,7 @@
 // What HashiCorp's products have in common.
 {
   // Their archive of one version; where its sums are not pinned here, `pkgbuilder lock` takes them from the signed list.
-  // HashiCorp has one 32-bit Arm build, for ARMv5 and up: it
-  // serves both of Debian's 32-bit Arm architectures.
+  // HashiCorp has one 32-bit Arm build, for ARMv5 and up: it serves both of Debian's 32-bit Arm architectures.
   release(product, version, pins):: local known = std.get(pins, version, {}); [{
     type: 'release',
     url: 'https://releases.hashicorp.com/%s/{version}/%s_{version}_linux_{arch}.zip' % [product, product],
@@ -25,4 +24,19 @@
   license: 'BUSL-1.1',
   copyright: { holder: 'HashiCorp, Inc.', files: ['LICENSE.txt', 'LICENSE'] },
   maintainer: import 'maintainer.libsonnet',
+
+  // A product: what its component need not say.
+  product:: {
+    license: $.license,
+    recipe: {
+      maintainer: $.maintainer,
+      copyright: $.copyright,
+      revision: 1,
+      section: 'non-free/admin',
+      // The units reload by kill(1).
+      depends: if std.length(self.services) > 0 then ['procps'] else [],
+      recommends: ['ca-certificates'],
+      services: [],
+    },
+  },
 }

@@ -1,8 +1,21 @@
-// Prometheus, as Debian packages it: its Go module lacks the web interface.
-{
-  version: '*',
-  license: 'Apache-2.0',
-  homepage: 'https://prometheus.io/',
+// Prometheus. Its Go module lacks the web interface; Debian's package has it, in Debian's own version.
+local content = import '../content.libsonnet';
+local prometheus = import '../prometheus.libsonnet';
+
+prometheus.daemon({
+  repository: 'prometheus/prometheus',
+  version: '3.8.1',
+  name: 'prometheus',
+  package: null,
   summary: 'monitoring system and time series database',
-  sources: [{ type: 'debian', package: 'prometheus' }],
-}
+  description: |||
+    Prometheus collects metrics from services and machines, keeps them,
+    answers queries about them and raises alerts. Port 9090.
+  |||,
+  arguments: ['--config.file=/etc/prometheus/prometheus.yml', '--storage.tsdb.path=/var/lib/prometheus/metrics2'],
+  service: { StateDirectory: 'prometheus', LimitNOFILE: '65536', TimeoutStopSec: '60' },
+  contents: [
+    content.program('promtool', '/usr/bin/promtool'),
+    content.config('/etc/prometheus/prometheus.yml', importstr 'prometheus.yml'),
+  ],
+})

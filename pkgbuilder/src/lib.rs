@@ -27,6 +27,9 @@ pub mod compose;
 /// A composed tree to a disk image.
 pub mod assemble;
 
+/// What can be had from where.
+pub mod catalog;
+
 /// The stages in order, for one definition.
 pub mod workshop;
 

@@ -1,5 +1,8 @@
 //! The stages in order, for one definition: what `build`, `image`, `packages` and `lock` have in common.
 
+/// What `packages` makes.
+mod packages;
+
 /// Newer versions, and whether the lock is up to date.
 mod update;
 
@@ -26,6 +29,8 @@ use crate::resolve::{self, LocalPackage, Lock, Policy, Settings};
 use crate::verify::deb::VerifiedDeb;
 use crate::{bail_input, compose, interrupt};
 
+pub use self::packages::Made;
+
 /// A definition, its lock, and where its inputs come from.
 #[derive(Debug)]
 pub struct Workshop {
@@ -38,6 +43,8 @@ pub struct Workshop {
     fetcher: Fetcher,
     reporter: Reporter,
     like: Option<Like>,
+    /// Whether single components were asked for by name.
+    selected: bool,
 }
 
 /// Everything that goes into an image of one target, verified.
@@ -78,6 +85,7 @@ impl Workshop {
             fetcher,
             reporter,
             like: None,
+            selected: false,
         })
     }
 
@@ -163,25 +171,6 @@ impl Workshop {
             ));
         }
         self.save_lock(before)
-    }
-
-    /// Makes the packages of all components for `architectures` (none: those of the targets) in `out`/packages.
-    pub fn packages(&mut self, architectures: &[Arch], out: &Path) -> Result<Vec<PackageRecord>> {
-        let mut architectures = architectures.to_vec();
-        if architectures.is_empty() {
-            architectures = self.image.targets.iter().map(|target| target.arch).collect();
-        }
-        architectures.sort_unstable();
-        architectures.dedup();
-        let before = self.lock.clone();
-        let mut written = Vec::new();
-        for arch in architectures {
-            let components = self.components(arch, Some(out.join("packages")))?;
-            self.lock.components.extend(components.locked);
-            written.extend(components.debs.into_iter().map(|deb| deb.record));
-        }
-        self.save_lock(&before)?;
-        Ok(written)
     }
 
     /// Makes the folder of packages an apt repository of all that lie there, signed by `key`.

@@ -11,7 +11,7 @@ use crate::reporter::Reporter;
 use crate::repository::{self, SigningKey};
 use crate::resolve::{Lock, Policy, Settings};
 use crate::workshop::Workshop;
-use crate::{assemble, input_error};
+use crate::{assemble, catalog, input_error};
 
 /// Which definition, and the site it is for.
 #[derive(Debug, Args)]
@@ -26,6 +26,15 @@ pub(super) struct Definition {
 }
 
 impl Definition {
+    /// The definition called `name`; without a name the whole catalog, as a definition of its own.
+    pub(super) fn or_catalog(name: Option<String>, site: Option<PathBuf>) -> Result<Self> {
+        let name = match name {
+            Some(name) => name,
+            None => catalog::path(Path::new("."))?.display().to_string(),
+        };
+        Ok(Self { name, site })
+    }
+
     /// The path of the definition.
     pub(super) fn path(&self) -> Result<PathBuf> {
         definition::find(&self.name, Path::new("."))

@@ -1,19 +1,21 @@
-//! `pkgbuilder packages`: the .debs of a definition's components.
+//! `pkgbuilder packages`: the .debs of components.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use computatom_spec::arch::Arch;
+use computatom_spec::manifest::PackageRecord;
 
 use super::options::{Definition, Inputs, Signing};
-use crate::atomic;
 use crate::reporter::Reporter;
+use crate::{atomic, bail_input, catalog};
 
-/// Build the packages of a definition's components, for machines with or without our image.
+/// Build packages: of a definition's components, or of any component of the catalog.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Components that come from Debian (Prometheus) are not among them: apt has these.
+Components of a definition that come from Debian (Prometheus) are not among them: apt has these. One that is named by
+`--component` is fetched from Debian, for machines without apt or of another release.
 
 The folder of the packages is an apt repository of all that lie in it, signed by a key of yours. To point a machine
 at it, give it the file computatom.sources (the address and the public key are in it):
@@ -28,10 +30,17 @@ Machines trust whoever has the signing key: keep it, and keep it to yourself.
 Examples:
   pkgbuilder packages home
   pkgbuilder packages home --arch amd64 --out /srv/packages
+  pkgbuilder packages --list
+  pkgbuilder packages --component consul --component nomad --arch armel --arch arm64
   sudo apt install ./out/packages/consul_*_arm64.deb")]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    definition: Definition,
+    /// Name of a definition in images/, or a path to a .jsonnet file [default: the whole catalog]
+    #[arg(value_name = "IMAGE")]
+    image: Option<String>,
+
+    /// Site settings [default: site.jsonnet at the top of the repository, where there is one]
+    #[arg(long, value_name = "FILE", requires = "image")]
+    site: Option<PathBuf>,
 
     #[command(flatten)]
     inputs: Inputs,
@@ -39,7 +48,12 @@ pub(super) struct Arguments {
     #[command(flatten)]
     signing: Signing,
 
-    /// Debian architecture [default: those of the definition's targets]
+    /// Only this component, by its package's name or upstream's; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    component: Vec<String>,
+
+    /// Debian architecture; may be repeated [default: those of the definition's targets; with --component this
+    /// machine's]
     #[arg(long, value_name = "ARCH")]
     arch: Vec<Arch>,
 
@@ -47,26 +61,59 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 
-    /// Print what was made as JSON on standard output.
+    /// Make nothing, print which components there are, for which architectures and from where.
+    #[arg(long, conflicts_with_all = ["arch", "out"])]
+    list: bool,
+
+    /// Print what was made (or is listed) as JSON on standard output.
     #[arg(long)]
     json: bool,
 }
 
 impl Arguments {
     pub(super) fn run(self, reporter: &Reporter) -> Result<()> {
-        let mut workshop = self.inputs.workshop(&self.definition, false, reporter)?;
+        if self.image.is_none() && self.component.is_empty() && !self.list {
+            bail_input!(
+                "name an image, as in `pkgbuilder packages home`, or components, as in `pkgbuilder packages --component \
+                 nomad`; `pkgbuilder packages --list` says which there are"
+            );
+        }
+        let definition = Definition::or_catalog(self.image.clone(), self.site.clone())?;
+        let mut workshop = self.inputs.workshop(&definition, false, reporter)?;
+        if !self.component.is_empty() {
+            workshop.select(&self.component)?;
+        }
+        if self.list {
+            return self.print_list(&catalog::rows(&workshop.definition().components));
+        }
         atomic::check_writable(&self.out)?;
         let folder = self.out.join("packages");
         let key = self.signing.open(&folder, reporter)?;
-        let written = workshop.packages(&self.arch, &self.out)?;
+        let made = workshop.packages(&self.arch, &self.out)?;
         workshop.repository(&folder, &key)?;
+        self.print_made(&made.packages)?;
+        made.into_result().map(|_| ())
+    }
+
+    fn print_list(&self, rows: &[catalog::Row]) -> Result<()> {
         if self.json {
-            super::print(&format!("{}\n", serde_json::to_string_pretty(&written)?));
+            super::print(&format!("{}\n", serde_json::to_string_pretty(rows)?));
         } else {
-            for package in &written {
-                let name = format!("{}_{}_{}.deb", package.name, package.version, package.architecture);
-                super::print(&format!("{}\n", folder.join(name).display()));
-            }
+            super::print(&catalog::table(rows));
+        }
+        Ok(())
+    }
+
+    fn print_made(&self, packages: &[PackageRecord]) -> Result<()> {
+        if self.json {
+            super::print(&format!("{}\n", serde_json::to_string_pretty(packages)?));
+            return Ok(());
+        }
+        for package in packages {
+            let version = &package.version;
+            let version = version.split_once(':').map_or(version.as_str(), |(_, rest)| rest);
+            let name = format!("{}_{version}_{}.deb", package.name, package.architecture);
+            super::print(&format!("{}\n", self.out.join("packages").join(name).display()));
         }
         Ok(())
     }

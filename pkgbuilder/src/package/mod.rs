@@ -114,30 +114,51 @@ pub fn resolve_components(
     check_choices(image, options)?;
     let mut found = Components::default();
     for component in &image.components {
-        let locked = lock.and_then(|lock| lock.components.get(&component.name));
-        let mut pinned = pins::of(component, locked, options.locked)?;
-        let bench = Workbench {
-            fetcher,
-            root: &options.root,
-            arch,
-            locked: options.locked,
-        };
-        match resolve(&bench, component, &mut pinned, options)? {
-            Resolved::Debian(package) => found.debian.push(package),
-            Resolved::Deb(deb) => {
-                found.stanzas.push(stanza_of(component, arch, &deb));
-                found.debs.push(publish(deb, options)?);
-            }
-        }
-        if pins::worth_locking(&pinned) {
-            found.locked.insert(component.name.clone(), pinned);
-        }
+        resolve_component(fetcher, component, arch, lock, options, &mut found)?;
     }
     Ok(found)
 }
 
+/// Gets one component for `arch` into `found`.
+pub fn resolve_component(
+    fetcher: &Fetcher,
+    component: &Component,
+    arch: Arch,
+    lock: Option<&Lock>,
+    options: &Options,
+    found: &mut Components,
+) -> Result<()> {
+    let locked = lock.and_then(|lock| lock.components.get(&component.name));
+    let mut pinned = pins::of(component, locked, options.locked)?;
+    let bench = Workbench {
+        fetcher,
+        root: &options.root,
+        arch,
+        locked: options.locked,
+    };
+    match resolve(&bench, component, &mut pinned, options)? {
+        Resolved::Debian(package) => {
+            if component.version != "*" {
+                let (name, version) = (&component.name, &component.version);
+                fetcher.reporter().warn(format_args!(
+                    "{name}: taking Debian's package for {arch} in the version that it has, instead of {version}"
+                ));
+            }
+            found.debian.push(package);
+        }
+        Resolved::Deb(deb) => {
+            found.stanzas.push(stanza_of(component, arch, &deb));
+            found.debs.push(publish(deb, options)?);
+        }
+    }
+    if pins::worth_locking(&pinned) {
+        found.locked.insert(component.name.clone(), pinned);
+    }
+    Ok(())
+}
+
 /// `--source` must name components that there are, and sources that they have.
-fn check_choices(image: &Image, options: &Options) -> Result<()> {
+pub(crate) fn check_choices(image: &Image, options: &Options) -> Result<()> {
     for (name, choice) in &options.only {
         let Some(component) = image.components.iter().find(|component| component.name == *name) else {
             let names: Vec<String> = image
@@ -244,7 +265,7 @@ fn not_to_be_had(component: &Component, arch: Arch, reasons: &[String], out_of_r
 }
 
 /// The catalog's word on an architecture that upstream stopped shipping before this version.
-fn dropped(component: &Component, arch: Arch) -> Option<&Dropped> {
+pub(crate) fn dropped(component: &Component, arch: Arch) -> Option<&Dropped> {
     let version: Version = component.version.parse().ok()?;
     let dropped = component.dropped.iter();
     dropped

@@ -11,6 +11,7 @@ use std::env;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use computatom_spec::arch::Arch;
 
 pub use lock::Lock;
 
@@ -185,6 +186,32 @@ fn choose(
         Debs::Missing(missing) => bail!(
             "the mirror lists {} but does not have them: it is being updated or out of step; try again in a few \
              minutes, or another mirror by `--mirror URL`",
+            list(&missing)
+        ),
+    }
+}
+
+/// The newest versions of single packages of the archive, without what they depend on, verified and in the cache.
+pub fn newest(
+    fetcher: &Fetcher,
+    settings: &Settings,
+    image: &Image,
+    arch: Arch,
+    names: &[String],
+) -> Result<Vec<VerifiedDeb>> {
+    let mirror = settings.find_mirror()?;
+    let keyring = settings.keyring()?;
+    let archive = Archive {
+        fetcher,
+        mirror: &mirror,
+        keyring: &keyring,
+        allow_expired: settings.allow_expired,
+    };
+    let answer = archive.newest(&image.debian, arch, names)?;
+    match fetch_debs(fetcher, settings, answer.epoch, &answer.debs)? {
+        Debs::Complete(verified) => Ok(verified),
+        Debs::Missing(missing) => bail!(
+            "the mirror lists {} but does not have them: try again in a few minutes, or another mirror by `--mirror URL`",
             list(&missing)
         ),
     }

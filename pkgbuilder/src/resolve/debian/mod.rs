@@ -20,7 +20,7 @@ use self::index::{Compression, Index, LOCAL, LocalPackage, Text};
 use self::solve::Wanted;
 use super::lock::LockedDeb;
 use crate::definition::Image;
-use crate::definition::image::Target;
+use crate::definition::image::{Debian, Target};
 use crate::failure::exit_code;
 use crate::fetch::mirror::Mirror;
 use crate::fetch::{Fetched, Fetcher, Request};
@@ -108,7 +108,7 @@ impl Archive<'_> {
         let releases = self.releases(&question.suites)?;
         let epoch = releases.iter().map(|(_, release)| release.date).max();
         let epoch = epoch.ok_or_else(|| input_error!("the definition names no Debian suite"))?;
-        let mut texts = self.indexes(question, &releases)?;
+        let mut texts = self.indexes(&question.components, question.arch, &releases)?;
         texts.push(Text::of_local(&question.local));
         let index = Index::new(&texts)?;
         let mut relations = question.relations.clone();
@@ -131,6 +131,26 @@ impl Archive<'_> {
             .map(|&at| &index.packages[at])
             .filter(|package| package.suite != LOCAL)
             .map(lock)
+            .collect::<Result<_>>()?;
+        Ok(Answer { debs, epoch })
+    }
+
+    /// The newest version of each package, wherever its dependencies are.
+    pub fn newest(&self, debian: &Debian, arch: Arch, names: &[String]) -> Result<Answer> {
+        let releases = self.releases(&debian.suites)?;
+        let epoch = releases.iter().map(|(_, release)| release.date).max();
+        let epoch = epoch.ok_or_else(|| input_error!("the definition names no Debian suite"))?;
+        let texts = self.indexes(&debian.components, arch, &releases)?;
+        let index = Index::new(&texts)?;
+        let debs = names
+            .iter()
+            .map(|name| {
+                let newest = index.by_name.get(name.as_str()).and_then(|versions| versions.first());
+                let newest = newest.ok_or_else(|| {
+                    input_error!("Debian has no package {name} for {arch} in {}", debian.suites.join(", "))
+                })?;
+                lock(&index.packages[*newest])
+            })
             .collect::<Result<_>>()?;
         Ok(Answer { debs, epoch })
     }
@@ -171,11 +191,11 @@ impl Archive<'_> {
     }
 
     /// Fetches the package indexes that the tables of contents list.
-    fn indexes(&self, question: &Question, releases: &[(String, Release)]) -> Result<Vec<Text>> {
+    fn indexes(&self, components: &[String], arch: Arch, releases: &[(String, Release)]) -> Result<Vec<Text>> {
         let mut listed = Vec::new();
         for (suite, release) in releases {
-            for component in &question.components {
-                listed.push(self.listed(suite, release, component, question.arch)?);
+            for component in components {
+                listed.push(self.listed(suite, release, component, arch)?);
             }
         }
         let mut files = Vec::new();

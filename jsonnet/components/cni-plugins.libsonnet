@@ -1,0 +1,44 @@
+// The CNI plugins, where Nomad looks for them. Debian's containernetworking-plugins are 1.1 and lie elsewhere; Nomad
+// needs 1.2 to restore networks after a reboot.
+local content = import '../content.libsonnet';
+local go = import '../go.libsonnet';
+
+local plugins = {
+  main: ['bridge', 'dummy', 'host-device', 'ipvlan', 'loopback', 'macvlan', 'ptp', 'tap', 'vlan'],
+  ipam: ['dhcp', 'host-local', 'static'],
+  meta: ['bandwidth', 'firewall', 'portmap', 'sbr', 'tuning', 'vrf'],
+};
+local packages = { [name]: './plugins/%s/%s' % [kind, name] for kind in std.objectFields(plugins) for name in plugins[kind] };
+
+{
+  version: '1.9.1',
+  license: 'Apache-2.0',
+  homepage: 'https://www.cni.dev/',
+  summary: 'network interfaces for containers and jobs',
+  description: |||
+    The reference plugins of the Container Network Interface: bridges, virtual
+    networks, addresses, port mappings and firewall rules. Nomad's `bridge`
+    networks are made by them.
+  |||,
+  local archive = 'https://github.com/containernetworking/plugins/releases/download/v{version}/cni-plugins-linux-{arch}-v{version}.tgz',
+  sources: [
+    // One list for each archive, so its digests are to be written here: none is known yet.
+    { type: 'release', url: archive, arch_names: 'go', sha256: {} },
+    go.module('github.com/containernetworking/plugins', packages, {
+      ldflags: ['-X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v{version}'],
+    }),
+  ],
+  recipe: {
+    maintainer: import '../maintainer.libsonnet',
+    copyright: { holder: 'the CNI authors', files: ['LICENSE'] },
+    revision: 1,
+    section: 'net',
+    depends: [],
+    recommends: ['iptables'],
+    contents: [content.program(name, '/opt/cni/bin/' + name) for name in std.objectFields(packages)],
+    services: [],
+    lintian_overrides: go.lintian_overrides('www.cni.dev/plugins') + [
+      { tag: 'dir-or-file-in-opt', reason: 'where Nomad and the CNI specification look for plugins' },
+    ],
+  },
+}
