@@ -4,6 +4,11 @@
 # A cross compiler for the agent and for Nomad, a C compiler for the TLS library, Go for what is built from modules.
 # shellcheck disable=SC2034 # used by the scripts that source this file
 build_packages=(gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross xz-utils zstd)
+# What the 32-bit Arm architectures need beside these: `pkgbuilder packages` for Nomad, scripts/agent-package for the agent.
+# shellcheck disable=SC2034
+armhf_packages=(gcc-arm-linux-gnueabihf libc6-dev-armhf-cross)
+# shellcheck disable=SC2034
+armel_packages=(gcc-arm-linux-gnueabi libc6-dev-armel-cross)
 # Judges and machines of the tests.
 # shellcheck disable=SC2034
 test_packages=(
@@ -23,6 +28,8 @@ cargo_deny_version=0.20.2
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/computatom/tools
 export PATH=$tools/bin:$PATH
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+export CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_LINKER=arm-linux-gnueabihf-gcc
+export CARGO_TARGET_ARM_UNKNOWN_LINUX_GNUEABI_LINKER=arm-linux-gnueabi-gcc
 # The static programs are pure Rust: Rust's own linker needs no C library of the target.
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
@@ -66,6 +73,22 @@ need_targets() {
   [ ${#missing[@]} -eq 0 ] && return
   command -v rustup >/dev/null || die "Rust has no standard library for ${missing[*]}: use a rustup toolchain, or your distribution's packages for them"
   rustup --quiet target add "${missing[@]}"
+}
+
+# has_target TRIPLE: whether Rust's standard library for it is here, or rustup brought it just now. Not every server of
+# Rust's has those of rare targets.
+has_target() {
+  local library
+  library=$(rustc --print sysroot)/lib/rustlib/$1/lib
+  [ -d "$library" ] || rustup --quiet target add "$1" 2>/dev/null || return 1
+  [ -d "$library" ]
+}
+
+# need_rust_source: the standard library's source, for targets that it has to be built for.
+need_rust_source() {
+  [ -f "$(rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ] && return
+  command -v rustup >/dev/null || die "Rust's source is missing: use a rustup toolchain, or your distribution's package of it"
+  rustup --quiet component add rust-src
 }
 
 # need_cargo_tool NAME VERSION: built once into the cache.

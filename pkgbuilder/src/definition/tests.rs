@@ -132,13 +132,13 @@ fn unknown_components_targets_and_versions_name_the_way_out() {
         &["did you mean `release`?"],
     );
     refused(
-        &image("components+: { prometheus: { source: 'release' } },"),
-        &["at this version it has: debian"],
+        &image("components+: { vault: { source: 'debian' } },"),
+        &["at this version it has: release"],
     );
 }
 
 #[test]
-fn a_version_without_pins_keeps_the_sources_that_need_none() {
+fn a_version_without_pins_has_a_release_that_is_yet_to_be_pinned() {
     let image = load_text(&image("components+: { nomad: { version: '99.1.0' } },")).unwrap();
     let nomad = image
         .components
@@ -147,8 +147,12 @@ fn a_version_without_pins_keeps_the_sources_that_need_none() {
         .unwrap();
     assert_eq!(
         nomad.sources.iter().map(image::Source::name).collect::<Vec<_>>(),
-        ["go-module"]
+        ["release", "go-module"]
     );
+    let image::Source::Release { sha256, sums, .. } = &nomad.sources[0] else {
+        unreachable!()
+    };
+    assert!(sha256.is_empty() && sums.is_some());
 }
 
 #[test]

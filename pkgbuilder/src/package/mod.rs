@@ -140,7 +140,7 @@ pub fn resolve_component(
         Resolved::Debian(package) => {
             if component.version != "*" {
                 let (name, version) = (&component.name, &component.version);
-                fetcher.reporter().warn(format_args!(
+                fetcher.reporter().step(format_args!(
                     "{name}: taking Debian's package for {arch} in the version that it has, instead of {version}"
                 ));
             }
