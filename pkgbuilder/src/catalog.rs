@@ -60,9 +60,7 @@ pub fn rows(components: &[Component]) -> Vec<Row> {
 /// it is believed unless upstream dropped the architecture.
 fn has(component: &Component, source: &Source, arch: Arch) -> bool {
     match source {
-        Source::Release { sha256, .. } if sha256.is_empty() => {
-            crate::package::dropped(component, arch).is_none()
-        }
+        Source::Release { sha256, .. } if sha256.is_empty() => crate::package::dropped(component, arch).is_none(),
         Source::Release { sha256, .. } => sha256.contains_key(&arch),
         Source::GoModule(_) | Source::Debian { .. } | Source::File { .. } => true,
     }
@@ -127,14 +125,20 @@ mod tests {
         let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/packages.md");
         let text = std::fs::read_to_string(documented).unwrap();
         let wanted = markdown(&rows(&catalog()));
-        assert!(text.contains(&wanted), "docs/packages.md should hold this table:\n\n{wanted}");
+        assert!(
+            text.contains(&wanted),
+            "docs/packages.md should hold this table:\n\n{wanted}"
+        );
     }
 
     #[test]
     fn every_component_is_described_and_can_be_had_for_both_64_bit_architectures() {
         for row in rows(&catalog()) {
             assert!(!row.license.is_empty() && !row.summary.is_empty(), "{row:?}");
-            assert!(row.homepage.starts_with("https://") || row.name == "computatom-agent", "{row:?}");
+            assert!(
+                row.homepage.starts_with("https://") || row.name == "computatom-agent",
+                "{row:?}"
+            );
             for arch in [Arch::Amd64, Arch::Arm64] {
                 assert!(row.architectures.contains(&arch), "{row:?}");
             }

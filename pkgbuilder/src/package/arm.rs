@@ -96,7 +96,9 @@ fn attributes(section: &[u8]) -> Attributes {
             }
         }
         if text || tag == 32 {
-            let Some(end) = rest.iter().position(|&byte| byte == 0) else { break };
+            let Some(end) = rest.iter().position(|&byte| byte == 0) else {
+                break;
+            };
             rest = &rest[end + 1..];
         }
     }
@@ -158,9 +160,21 @@ mod tests {
         let armhf = section("7-A", 10, Some(1));
         assert_eq!(judged(0x500_0200, &armel, b"", Arch::Armel), Ok(()));
         assert_eq!(judged(0x500_0400, &armhf, b"", Arch::Armhf), Ok(()));
-        assert!(judged(0x500_0400, b"", b"", Arch::Armel).unwrap_err().contains("hard-float"));
-        assert!(judged(0x500_0002, &armhf, b"", Arch::Armel).unwrap_err().contains("hard-float"));
-        assert!(judged(0x500_0200, &armel, b"", Arch::Armhf).unwrap_err().contains("soft-float"));
+        assert!(
+            judged(0x500_0400, b"", b"", Arch::Armel)
+                .unwrap_err()
+                .contains("hard-float")
+        );
+        assert!(
+            judged(0x500_0002, &armhf, b"", Arch::Armel)
+                .unwrap_err()
+                .contains("hard-float")
+        );
+        assert!(
+            judged(0x500_0200, &armel, b"", Arch::Armhf)
+                .unwrap_err()
+                .contains("soft-float")
+        );
     }
 
     #[test]
@@ -176,8 +190,16 @@ mod tests {
         let info = |goarm: &str| format!("\u{ff} Go buildinf:\0go1.26.8\tbuild\tGOARM={goarm}\nbuild\tGOOS=linux\n");
         for (goarm, armel, armhf) in [("5", true, true), ("6,softfloat", true, true), ("7", false, true)] {
             let flags = 0x500_0002;
-            assert_eq!(judged(flags, b"", info(goarm).as_bytes(), Arch::Armel).is_ok(), armel, "{goarm}");
-            assert_eq!(judged(flags, b"", info(goarm).as_bytes(), Arch::Armhf).is_ok(), armhf, "{goarm}");
+            assert_eq!(
+                judged(flags, b"", info(goarm).as_bytes(), Arch::Armel).is_ok(),
+                armel,
+                "{goarm}"
+            );
+            assert_eq!(
+                judged(flags, b"", info(goarm).as_bytes(), Arch::Armhf).is_ok(),
+                armhf,
+                "{goarm}"
+            );
         }
     }
 

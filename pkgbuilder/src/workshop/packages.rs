@@ -173,7 +173,10 @@ mod tests {
             failures,
         };
         let alone = made(vec![wrong()]).into_result().unwrap_err();
-        assert_eq!((exit_code(&alone), alone.to_string().as_str()), (2, "it does not exist"));
+        assert_eq!(
+            (exit_code(&alone), alone.to_string().as_str()),
+            (2, "it does not exist")
+        );
         let both = made(vec![wrong(), wrong()]).into_result().unwrap_err();
         assert_eq!(exit_code(&both), 2);
         let mixed = made(vec![wrong(), down]).into_result().unwrap_err();

@@ -147,7 +147,10 @@ impl Archive<'_> {
             .map(|name| {
                 let newest = index.by_name.get(name.as_str()).and_then(|versions| versions.first());
                 let newest = newest.ok_or_else(|| {
-                    input_error!("Debian has no package {name} for {arch} in {}", debian.suites.join(", "))
+                    input_error!(
+                        "Debian has no package {name} for {arch} in {}",
+                        debian.suites.join(", ")
+                    )
                 })?;
                 lock(&index.packages[*newest])
             })

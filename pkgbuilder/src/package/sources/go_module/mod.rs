@@ -65,12 +65,7 @@ fn ldflags(component: &Component, go: &GoModule) -> String {
     format!("{LDFLAGS} {own}").trim_end().to_owned()
 }
 
-fn inputs(
-    component: &Component,
-    go: &GoModule,
-    locked: &LockedModule,
-    toolchain: &Toolchain,
-) -> String {
+fn inputs(component: &Component, go: &GoModule, locked: &LockedModule, toolchain: &Toolchain) -> String {
     let LockedModule {
         module,
         version,
