@@ -12,6 +12,10 @@ mod server;
 /// What apt makes of it.
 mod apt;
 
+/// What Debian 13 makes of it, in a chroot.
+#[cfg(feature = "oracle")]
+mod debian13;
+
 /// What other readers make of it.
 mod readers;
 
