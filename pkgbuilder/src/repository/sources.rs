@@ -32,7 +32,7 @@ fn quoted(path: &Path) -> String {
     for byte in path.as_os_str().as_bytes() {
         match byte {
             b'/' | b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                quoted.push(char::from(*byte))
+                quoted.push(char::from(*byte));
             }
             byte => write!(quoted, "%{byte:02X}").expect("a string takes all"),
         }

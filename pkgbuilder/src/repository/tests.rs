@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use computatom_compose::deb::stanza::Stanza;
@@ -114,7 +115,6 @@ fn a_run_that_is_cut_after_any_file_is_finished_by_the_next() {
 
 #[test]
 fn a_key_is_made_once_and_for_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("computatom/signing-key.asc");
     assert!(key::make(&path).unwrap());

@@ -64,15 +64,10 @@ fn stanzas(index: &str) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for stanza in index.split("\n\n").filter(|stanza| !stanza.trim().is_empty()) {
         let mut fields: BTreeMap<String, String> = BTreeMap::new();
-        let mut last = String::new();
-        for line in stanza.lines() {
-            if line.starts_with(' ') {
-                fields.get_mut(&last).unwrap().push_str(&format!("\n{line}"));
-            } else {
-                let (name, value) = line.split_once(": ").unwrap();
-                last = name.to_owned();
-                fields.insert(last.clone(), value.to_owned());
-            }
+        // A continuation line belongs to the field before it.
+        for field in stanza.trim().replace("\n ", "\u{1}").lines() {
+            let (name, value) = field.split_once(": ").unwrap();
+            fields.insert(name.to_owned(), value.replace('\u{1}', "\n "));
         }
         let name = format!("{} {} {}", fields["Package"], fields["Version"], fields["Architecture"]);
         assert!(found.insert(name, fields).is_none());
