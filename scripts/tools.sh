@@ -16,7 +16,7 @@ test_packages=(
   bsdextrautils mawk binutils systemd zstd xz-utils
   faketime sqv
   squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpg gpg-agent gpgv
-  qemu-system-arm qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
+  qemu-system-arm qemu-system-x86 qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
 )
 # shellcheck disable=SC2034
 agent_targets=(aarch64-unknown-linux-gnu aarch64-unknown-linux-musl x86_64-unknown-linux-gnu x86_64-unknown-linux-musl)

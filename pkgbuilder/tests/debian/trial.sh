@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs once in a plain Debian, as root, without network: installs, upgrades, removes and purges the packages in /trial.
 # Each step prints its name, its output and its exit code; the test outside knows what is expected.
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 NO_COLOR=1
 cd /trial || exit 1
 
 # step NAME COMMAND: the command is shell text.
@@ -26,26 +26,26 @@ api() { curl --silent --fail --max-time 10 "http://127.0.0.1:$1"; }
 leads() { api "$1/v1/status/leader" | grep -q '"[0-9.]*:'; }
 
 # A Nomad client alone, with neither Consul nor a server.
-step programs-only 'apt-get -q -y install ./nomad_*.deb; systemctl is-enabled nomad; systemctl is-active nomad'
-step client 'apt-get -q -y install ./nomad_*.deb ./nomad-config-client_*.deb'
+step programs-only 'apt-get -qq -y -o Dpkg::Use-Pty=0 install ./nomad_*.deb; systemctl is-enabled nomad; systemctl is-active nomad'
+step client 'apt-get -qq -y -o Dpkg::Use-Pty=0 install ./nomad_*.deb ./nomad-config-client_*.deb'
 step client-runs 'until_ok 120 "api 4646/v1/agent/self >/dev/null"; runs nomad'
 step client-is-client 'api 4646/v1/agent/self | grep -o "\"ACLEnabled\"\|\"client\":{" | sort -u; cat /etc/nomad.d/10-role.hcl | grep -c "^client {"'
 
 # A Consul server with a gossip key.
-step consul 'apt-get -q -y install ./consul_*.deb ./consul-config-server_*.deb ./consul-config-local_*.deb'
+step consul 'apt-get -qq -y -o Dpkg::Use-Pty=0 install ./consul_*.deb ./consul-config-server_*.deb ./consul-config-local_*.deb'
 step consul-leads 'until_ok 180 "leads 8500"; runs consul'
 step consul-is-encrypted 'consul info | grep "encrypted = "'
 step key-files 'stat -c "%U:%G %a %n" /etc/consul.d/*; setpriv --reuid=nobody --regid=nogroup --clear-groups cat /etc/consul.d/20-local.hcl >/dev/null'
 
 # The client becomes a server: another package, another user, a sandbox.
-step server 'apt-get -q -y install ./nomad-config-server_*.deb ./nomad-config-local_*.deb'
+step server 'apt-get -qq -y -o Dpkg::Use-Pty=0 install ./nomad-config-server_*.deb ./nomad-config-local_*.deb'
 step server-leads 'until_ok 240 "leads 4646"; runs nomad'
 step server-is-alone 'dpkg-query -W -f "\${Package} \${Status}\n" "nomad-config-*"; grep -c "^server {" /etc/nomad.d/10-role.hcl; grep -c "^client {" /etc/nomad.d/10-role.hcl'
 step server-data 'stat -c "%U:%G %a" /var/lib/nomad; stat -c "%U:%G %a %n" /etc/nomad.d/*'
-step sandboxes 'systemd-analyze security --no-pager --threshold=20 consul.service nomad.service | tail -n 2'
+step sandboxes 'for unit in consul nomad; do systemd-analyze security --no-pager --threshold=20 $unit.service >/run/judged || exit 1; tail -n 1 /run/judged; done'
 
 # A wireless network, on a machine that has neither of its programs.
-step wifi 'apt-get -q -y install ./wifi-local_*.deb; stat -c "%U:%G %a" /etc/wpa_supplicant/wpa_supplicant-wlan0.conf /etc/NetworkManager/system-connections/wifi-local.nmconnection'
+step wifi 'apt-get -qq -y -o Dpkg::Use-Pty=0 install ./wifi-local_*.deb; stat -c "%U:%G %a" /etc/wpa_supplicant/wpa_supplicant-wlan0.conf /etc/NetworkManager/system-connections/wifi-local.nmconnection'
 
 # An upgrade restarts what runs and keeps its data.
 step write 'consul kv put trial kept; api 4646/v1/regions'
@@ -60,10 +60,10 @@ step new-settings 'dpkg -i ./consul-config-local_*.deb; [ "$(pid consul)" != "$c
 step journal 'journalctl --no-pager | grep -c -F "$(cat key)"'
 
 # Removing keeps settings and data, purging does not.
-step remove 'apt-get -q -y remove consul nomad; systemctl is-active consul nomad; command -v consul nomad'
+step remove 'apt-get -qq -y -o Dpkg::Use-Pty=0 remove consul nomad; systemctl is-active consul nomad; command -v consul nomad'
 step removed 'ls /var/lib/consul | grep -c . ; ls /var/lib/nomad | grep -c . ; ls /etc/consul.d /etc/nomad.d'
-step again 'apt-get -q -y install ./consul_*.deb ./consul-config-server_*.deb ./consul-config-local_*.deb; until_ok 180 "leads 8500"; consul kv get trial'
-step purge 'apt-get -q -y purge "consul*" "nomad*" wifi-local'
+step again 'apt-get -qq -y -o Dpkg::Use-Pty=0 install ./consul_*.deb ./consul-config-server_*.deb ./consul-config-local_*.deb; until_ok 180 "leads 8500"; consul kv get trial'
+step purge 'apt-get -qq -y -o Dpkg::Use-Pty=0 purge "consul*" "nomad*" wifi-local'
 step purged 'find /etc/consul.d /etc/nomad.d /etc/wpa_supplicant /etc/NetworkManager /var/lib/consul /var/lib/nomad -type f -o -type l; systemctl is-enabled consul nomad; ls /etc/systemd/system/multi-user.target.wants | grep -c "consul\|nomad"'
 step secrets-gone 'grep -r -l -F "$(cat key)" /etc /var/lib /var/cache /var/log /usr/share/doc'
 echo "== end"

@@ -87,7 +87,7 @@ pub(super) fn local(settings: &Settings) -> Parts {
     let mut file = File::config("/etc/consul.d/20-local.hcl", text);
     file.audience = audience;
     Parts {
-        summary: "the cluster that this machine's Consul joins".to_owned(),
+        summary: "settings of the cluster that Consul joins".to_owned(),
         description: "Addresses of the servers, this machine's network, and the key that the\nmembers' gossip is \
                       encrypted with.\n"
             .to_owned(),
@@ -108,7 +108,7 @@ pub(super) fn static_hostid(_: &Settings) -> Parts {
         )
     );
     Parts {
-        summary: "a Consul node id that outlives its data folder".to_owned(),
+        summary: "Consul node id that outlives its data folder".to_owned(),
         description: "Derives the node id from the machine id, so that a machine whose\n/var/lib/consul was lost \
                       keeps its name in the cluster.\n"
             .to_owned(),

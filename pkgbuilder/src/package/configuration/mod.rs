@@ -186,7 +186,7 @@ pub fn named(names: &[String]) -> Result<Vec<&'static Member>> {
 fn copyright(name: &str) -> String {
     format!(
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: {name}\n\n\
-         Files: *\nCopyright: the authors of Computatom\nLicense: {LICENCE}\n \
+         Files: *\nCopyright: 2026 the authors of Computatom\nLicense: {LICENCE}\n \
          On Debian systems, the text of the Apache License is in\n /usr/share/common-licenses/Apache-2.0.\n"
     )
 }

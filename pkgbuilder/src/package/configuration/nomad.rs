@@ -97,7 +97,7 @@ pub(super) fn local(settings: &Settings) -> Parts {
          advertise {{\n  http = {own}\n  rpc = {own}\n  serf = {own}\n}}\n"
     ));
     let mut parts = Parts {
-        summary: "the cluster that this machine's Nomad joins".to_owned(),
+        summary: "settings of the cluster that Nomad joins".to_owned(),
         description: "Addresses of the servers, this machine's network, and the key that the\nservers' gossip is \
                       encrypted with.\n"
             .to_owned(),

@@ -21,7 +21,7 @@ pub(super) fn local(settings: &Settings) -> Parts {
         ),
     ];
     Parts {
-        summary: "the wireless network that this machine joins".to_owned(),
+        summary: "wireless network that this machine joins".to_owned(),
         description: "Name and key of the wireless network, for NetworkManager and for\nwpa_supplicant@wlan0.service, \
                       whichever the machine uses.\n"
             .to_owned(),
