@@ -1,5 +1,7 @@
 //! `pkgbuilder doctor`: what this machine lacks.
 
+use std::fmt::Write as _;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -39,7 +41,7 @@ impl Arguments {
         if self.json {
             super::print(&format!("{}\n", serde_json::to_string_pretty(&findings)?));
         } else {
-            super::print(&findings.iter().map(line).collect::<String>());
+            super::print(&findings.iter().map(line).collect::<Vec<_>>().concat());
             super::print(&mends(&findings));
         }
         let bad = findings
@@ -78,12 +80,15 @@ fn mends(findings: &[Finding]) -> String {
     }
     let mut text = String::new();
     if !packages.is_empty() {
-        text.push_str(&format!(
-            "  sudo apt-get install --no-install-recommends {}\n",
+        let _ = writeln!(
+            text,
+            "  sudo apt-get install --no-install-recommends {}",
             packages.join(" ")
-        ));
+        );
     }
-    text.extend(others.iter().map(|mend| format!("  {mend}\n")));
+    for mend in others {
+        let _ = writeln!(text, "  {mend}");
+    }
     if text.is_empty() {
         text
     } else {

@@ -315,9 +315,10 @@ fn ask(hosts: &[Host]) -> Result<Vec<Finding>> {
 
 async fn answer(client: &reqwest::Client, host: &Host) -> Finding {
     if let Some(path) = host.url.strip_prefix("file://") {
-        return match Path::new(path).exists() {
-            true => Finding::good(&host.name, host.url.clone()),
-            false => Finding::not(&host.name, host.verdict, format!("{path} does not exist"), host.mend),
+        return if Path::new(path).exists() {
+            Finding::good(&host.name, host.url.clone())
+        } else {
+            Finding::not(&host.name, host.verdict, format!("{path} does not exist"), host.mend)
         };
     }
     let began = Instant::now();
@@ -421,8 +422,8 @@ mod tests {
         .unwrap();
         server.join().unwrap();
         let verdicts: Vec<Verdict> = found.iter().map(|finding| finding.verdict).collect();
-        use Verdict::{Bad, Good};
-        assert_eq!(verdicts, [Good, Bad, Bad, Good, Bad], "{found:?}");
+        let (good, bad) = (Verdict::Good, Verdict::Bad);
+        assert_eq!(verdicts, [good, bad, bad, good, bad], "{found:?}");
         assert!(found[1].found.contains("404") && found[2].found.contains("out of reach"));
     }
 

@@ -137,8 +137,8 @@ fn a_key_is_in_root_only_files_of_the_packages_and_nowhere_else() {
             continue;
         }
         // What is inside is compressed: looked at on its own.
-        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600, "{}", path.display());
+        let permissions = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(permissions, 0o600, "{}", path.display());
         let control = run(Command::new("dpkg-deb").arg("--ctrl-tarfile").arg(&path));
         let data = run(Command::new("dpkg-deb").arg("--fsys-tarfile").arg(&path));
         for secret in [KEY, PSK] {

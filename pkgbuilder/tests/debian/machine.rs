@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use pkgbuilder::fetch::mirror::Mirror;
 
 /// The longest that a trial may take: emulation without KVM on a busy machine.
-const LIMIT: Duration = Duration::from_mins(60);
+const LIMIT: Duration = Duration::from_hours(1);
 
 /// Packages beside the essential ones: what a server installation of Debian has.
 const INCLUDE: &str = "systemd-sysv,udev,dbus,linux-image-cloud-amd64,initramfs-tools,kmod,procps,iproute2,curl";

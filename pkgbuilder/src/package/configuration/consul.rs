@@ -1,5 +1,7 @@
 //! `consul-config-*`: Consul's agent on an ordinary Debian machine.
 
+use std::fmt::Write as _;
+
 use super::hcl::{address, comment, list, quoted};
 use super::parts::{Audience, File, Parts, Start};
 use super::settings::Settings;
@@ -69,19 +71,20 @@ pub(super) fn local(settings: &Settings) -> Parts {
         "consul-config-local",
     );
     if let Some(datacenter) = &settings.datacenter {
-        text.push_str(&format!("datacenter = {}\n", quoted(datacenter)));
+        let _ = writeln!(text, "datacenter = {}", quoted(datacenter));
     }
     let own = address(settings);
-    text.push_str(&format!(
+    let _ = writeln!(
+        text,
         "# The address on the cluster's network; the API answers there and on this machine only.\n\
-         bind_addr = {}\nclient_addr = {}\nretry_join = {}\nretry_interval = \"15s\"\n",
+         bind_addr = {}\nclient_addr = {}\nretry_join = {}\nretry_interval = \"15s\"",
         quoted(&own),
         quoted(&format!("127.0.0.1 {own}")),
         list(&settings.servers)
-    ));
+    );
     let mut audience = Audience::Everyone;
     if let Some(key) = &settings.consul_gossip {
-        text.push_str(&format!("encrypt = {}\n", quoted(key.expose())));
+        let _ = writeln!(text, "encrypt = {}", quoted(key.expose()));
         audience = Audience::Group("consul");
     }
     let mut file = File::config("/etc/consul.d/20-local.hcl", text);

@@ -5,6 +5,8 @@
 //! a folder that only their maker can read ([`FOLDER`]), apart from the packages that are served to others. A key lies
 //! in a file of the package that only root (and the program's own group) can read, and nowhere else.
 
+use std::fmt::Write as _;
+
 /// Values that nobody but their reader may see.
 pub mod secret;
 
@@ -196,9 +198,10 @@ fn lintian_overrides(name: &str, parts: &Parts) -> String {
     for file in &parts.files {
         if file.audience != parts::Audience::Everyone {
             let path = file.path.trim_start_matches('/');
-            text.push_str(&format!(
-                "# it holds a key\n{name}: non-standard-file-perm 0600 != 0644 [{path}]\n"
-            ));
+            let _ = writeln!(
+                text,
+                "# it holds a key\n{name}: non-standard-file-perm 0600 != 0644 [{path}]"
+            );
         }
     }
     text

@@ -1,5 +1,7 @@
 //! `nomad-config-*`: Nomad's agent on an ordinary Debian machine.
 
+use std::fmt::Write as _;
+
 use super::hcl::{address, comment, list, quoted};
 use super::parts::{Audience, File, Parts, Start};
 use super::settings::Settings;
@@ -58,7 +60,6 @@ pub(super) fn server(settings: &Settings) -> Parts {
             ),
         ],
         start: Start::Always(UNIT),
-        ..Parts::default()
     }
 }
 
@@ -78,7 +79,6 @@ pub(super) fn client(_: &Settings) -> Parts {
         family: Some("nomad-config"),
         files: vec![File::config(ROLE, text)],
         start: Start::Always(UNIT),
-        ..Parts::default()
     }
 }
 
@@ -87,15 +87,16 @@ pub(super) fn local(settings: &Settings) -> Parts {
     let mut text = comment("The cluster that this machine's Nomad belongs to", "nomad-config-local");
     for (name, value) in [("datacenter", &settings.datacenter), ("region", &settings.region)] {
         if let Some(value) = value {
-            text.push_str(&format!("{name} = {}\n", quoted(value)));
+            let _ = writeln!(text, "{name} = {}", quoted(value));
         }
     }
     let own = quoted(&address(settings));
     let http = quoted(&format!("127.0.0.1 {}", address(settings)));
-    text.push_str(&format!(
+    let _ = writeln!(
+        text,
         "bind_addr = {own}\naddresses {{\n  http = {http}\n}}\n\
-         advertise {{\n  http = {own}\n  rpc = {own}\n  serf = {own}\n}}\n"
-    ));
+         advertise {{\n  http = {own}\n  rpc = {own}\n  serf = {own}\n}}"
+    );
     let mut parts = Parts {
         summary: "settings of the cluster that Nomad joins".to_owned(),
         description: "Addresses of the servers, this machine's network, and the key that the\nservers' gossip is \
@@ -116,7 +117,7 @@ pub(super) fn local(settings: &Settings) -> Parts {
     let mut audience = Audience::Everyone;
     let mut server = join.clone();
     if let Some(key) = &settings.nomad_gossip {
-        server.push_str(&format!("  encrypt = {}\n", quoted(key.expose())));
+        let _ = writeln!(server, "  encrypt = {}", quoted(key.expose()));
         audience = Audience::Group("nomad");
         // The group of a server's user; a client reads everything.
         parts.files.push(File::fixed(
@@ -126,7 +127,7 @@ pub(super) fn local(settings: &Settings) -> Parts {
     }
     for (block, members) in [("server", server), ("client", join)] {
         if !members.is_empty() {
-            text.push_str(&format!("{block} {{\n{members}}}\n"));
+            let _ = writeln!(text, "{block} {{\n{members}}}");
         }
     }
     let mut file = File::config("/etc/nomad.d/20-local.hcl", text);

@@ -1,5 +1,7 @@
 //! `prometheus-config-local`: Prometheus, watching the cluster's servers.
 
+use std::fmt::Write as _;
+
 use super::hcl::host_port;
 use super::parts::{File, Parts, Start};
 use super::settings::Settings;
@@ -22,11 +24,12 @@ pub(super) fn local(settings: &Settings) -> Parts {
                     ['127.0.0.1:9090']\n"
         .to_owned();
     for (job, port, path) in JOBS {
-        text.push_str(&format!("  - job_name: {job}\n"));
+        let _ = writeln!(text, "  - job_name: {job}");
         if let Some(path) = path {
-            text.push_str(&format!(
-                "    metrics_path: {path}\n    params:\n      format: [prometheus]\n"
-            ));
+            let _ = writeln!(
+                text,
+                "    metrics_path: {path}\n    params:\n      format: [prometheus]"
+            );
         }
         let mut targets: Vec<String> = settings.servers.iter().map(|server| host_port(server, port)).collect();
         if job == "node" {
@@ -34,7 +37,7 @@ pub(super) fn local(settings: &Settings) -> Parts {
         }
         text.push_str("    static_configs:\n      - targets:\n");
         for target in targets {
-            text.push_str(&format!("          - '{target}'\n"));
+            let _ = writeln!(text, "          - '{target}'");
         }
     }
     // Debian's Prometheus is built without discovery by Consul and Nomad.

@@ -40,7 +40,7 @@ pub(super) fn local(settings: &Settings) -> Parts {
 
 /// `nm-settings-keyfile(5)`: a network's name as its bytes, for any character may be in it.
 fn network_manager(ssid: &str, psk: &Secret) -> String {
-    let ssid: String = ssid.bytes().map(|byte| format!("{byte};")).collect();
+    let ssid = ssid.bytes().map(|byte| format!("{byte};")).collect::<Vec<_>>().concat();
     // GKeyFile: a backslash begins an escape, and leading blanks would be dropped.
     let psk = psk.expose().replace('\\', "\\\\");
     let psk = match psk.strip_prefix(' ') {
