@@ -147,7 +147,6 @@ mod tests {
     use super::*;
     use crate::package::control::Control;
     use crate::package::deb::Package as Ours;
-    use crate::package::scripts::Scripts;
 
     fn package(name: &str, version: &str, depends: &str) -> Package {
         let control = Control {
@@ -157,20 +156,14 @@ mod tests {
             maintainer: "A Person <a@example.org>".to_owned(),
             installed_size: 1,
             depends: vec![depends.to_owned()],
-            recommends: Vec::new(),
-            provides: Vec::new(),
-            conflicts: Vec::new(),
-            replaces: Vec::new(),
             section: "misc".to_owned(),
-            homepage: String::new(),
             summary: "is a test".to_owned(),
-            description: String::new(),
+            ..Control::default()
         };
         let ours = Ours {
             control,
-            entries: Vec::new(),
-            scripts: Scripts::default(),
             epoch: 1,
+            ..Ours::default()
         };
         let mut bytes = Vec::new();
         ours.write(&mut bytes).unwrap();

@@ -7,6 +7,7 @@ use computatom_spec::site::Site;
 use serde::{Deserialize, Serialize};
 
 use super::range::VersionRange;
+pub use super::recipe::{Content, ContentType, Copyright, FileInfo, LintianOverride, Mode, Recipe};
 
 /// A validated image definition. Only the definition stage makes one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -201,67 +202,6 @@ impl GoModule {
     pub fn ldflags(&self, version: &str) -> String {
         self.ldflags.join(" ").replace("{version}", version)
     }
-}
-
-/// How a .deb is made, in nfpm's vocabulary (nfpm.goreleaser.com/docs/configuration).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recipe {
-    /// `Maintainer`: name and address.
-    pub maintainer: String,
-    /// Whose work it is, for `/usr/share/doc/<package>/copyright`.
-    pub copyright: Copyright,
-    /// Debian revision: counts the recipe's own changes for one upstream version.
-    pub revision: u32,
-    /// Debian section.
-    pub section: String,
-    /// `Depends`.
-    pub depends: Vec<String>,
-    /// `Recommends`.
-    pub recommends: Vec<String>,
-    /// Files of the package.
-    pub contents: Vec<Content>,
-    /// systemd units the package enables and starts where it is installed by dpkg.
-    pub services: Vec<String>,
-    /// Lintian tags overridden, each with its reason.
-    pub lintian_overrides: Vec<LintianOverride>,
-}
-
-/// Where a package's licence text comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Copyright {
-    /// Copyright holder.
-    pub holder: String,
-    /// Names the licence file may have in the upstream archive or module; the first that is there is taken.
-    pub files: Vec<String>,
-}
-
-/// One file of a package.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Content {
-    /// File in the upstream archive or build (`nomad`); exclusive with `text`.
-    pub src: Option<String>,
-    /// Literal content; exclusive with `src`.
-    pub text: Option<String>,
-    /// Absolute path on the target.
-    pub dst: String,
-    /// `file` (default), `config`, `dir`, `symlink` (then `src` is the target).
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Octal mode (`0644`).
-    pub mode: String,
-}
-
-/// A lintian tag that is not a mistake here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LintianOverride {
-    /// Tag.
-    pub tag: String,
-    /// Why it does not apply.
-    pub reason: String,
 }
 
 /// A file written into the root.

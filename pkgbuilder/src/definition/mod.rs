@@ -26,6 +26,9 @@ mod validate;
 /// The site settings.
 mod site;
 
+/// How packages are made.
+pub mod recipe;
+
 /// Which paths stay out of the root.
 pub mod exclude;
 

@@ -48,6 +48,13 @@ pub(super) fn unit(name: &str) -> bool {
     })
 }
 
+/// A user or group, as useradd(8) of Debian takes it; systemd's rules are narrower.
+pub(super) fn account(name: &str) -> bool {
+    name.len() <= 31
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+}
+
 fn label(name: &str, allowed: impl Fn(char) -> bool) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) && name.chars().all(allowed)
 }
@@ -62,6 +69,7 @@ mod tests {
         assert!(package("libc6") && package("g++-12") && !package("a") && !package("Docker") && !package("-x"));
         assert!(suite("trixie-updates") && !suite("../trixie") && !suite(""));
         assert!(version("1.10.5") && version("2.0.0~rc1") && !version("v1") && !version("1.0-1") && !version(""));
+        assert!(account("root") && account("systemd-network") && !account("a:b") && !account("") && !account("1a"));
         assert!(unit("ssh.service") && unit("getty@tty1.service") && !unit("ssh") && !unit("a/b.service"));
     }
 }

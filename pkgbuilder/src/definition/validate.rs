@@ -6,11 +6,11 @@ use anyhow::Result;
 use computatom_spec::site::Site;
 
 use super::exclude;
-use super::image::{Component, Content, Debian, GoModule, Image, ImageFile, Partitions, Recipe, Source, Target, Units};
+use super::image::{Component, Debian, GoModule, Image, ImageFile, Partitions, Recipe, Source, Target, Units};
 use super::range::{self, VersionRange};
 use super::raw::{RawComponent, RawFile, RawImage, RawTarget};
 use super::sources::Sources;
-use super::{names, nearest};
+use super::{names, nearest, recipe};
 use crate::input_error;
 
 /// The largest card we reckon with: 2 TiB, where an MBR ends.
@@ -244,7 +244,8 @@ impl<'a> Validator<'a> {
         }
         if packaged {
             let recipe = raw.recipe.as_ref().ok_or_else(|| missing("recipe"))?;
-            self.recipe(&format!("{key}.recipe"), recipe)?;
+            let recipe = recipe.clone().for_deb();
+            self.recipe(&format!("{key}.recipe"), &recipe)?;
         }
         Ok(Component {
             version,
@@ -256,7 +257,7 @@ impl<'a> Validator<'a> {
             description: raw.description,
             sources,
             dropped: raw.dropped,
-            recipe: raw.recipe.filter(|_| packaged),
+            recipe: raw.recipe.filter(|_| packaged).map(Recipe::for_deb),
             name,
         })
     }
@@ -325,58 +326,56 @@ impl<'a> Validator<'a> {
         Ok(())
     }
 
+    /// A component's recipe: what it is of, the component says; the rest is stricter than nfpm, for our packages keep
+    /// Debian's policy.
     fn recipe(&self, key: &str, recipe: &Recipe) -> Result<()> {
+        for (field, value) in [
+            ("name", &recipe.name),
+            ("version", &recipe.version),
+            ("license", &recipe.license),
+            ("homepage", &recipe.homepage),
+            ("description", &recipe.description),
+        ] {
+            if !value.is_empty() {
+                return Err(self.wrong(key, format!("`{field}` is the component's own field: write it there")));
+            }
+        }
+        if !["", "all"].contains(&recipe.arch.as_str()) {
+            return Err(self.wrong(key, "`arch` is that of the target, or `all`"));
+        }
         if !recipe.maintainer.contains('<') || !recipe.maintainer.ends_with('>') {
             return Err(self.wrong(key, "`maintainer` is `Name <address>`"));
         }
-        if recipe.revision == 0 {
-            return Err(self.wrong(key, "`revision` counts from 1"));
+        let scripts = &recipe.scripts;
+        for script in [
+            &scripts.preinstall,
+            &scripts.postinstall,
+            &scripts.preremove,
+            &scripts.postremove,
+        ] {
+            if !script.is_empty() && !script.starts_with("#!") {
+                let text = format!("the script `{script}` is to be the text itself, as `importstr` gives it");
+                return Err(self.wrong(&format!("{key}.scripts"), text));
+            }
         }
-        if recipe.copyright.files.is_empty() {
-            return Err(self.wrong(key, "`copyright.files` names where the licence text is"));
+        if recipe.copyright.is_none() {
+            return Err(self.wrong(
+                key,
+                "`copyright` is missing: whose work it is, and where the licence text is",
+            ));
         }
-        let mut seen = BTreeSet::new();
+        recipe::check(recipe).map_err(|misfit| self.wrong(&format!("{key}.{}", misfit.key), misfit.text))?;
         for content in &recipe.contents {
-            self.content(key, content)?;
-            if !seen.insert(content.dst.trim_end_matches('/')) {
-                return Err(self.wrong(key, format!("`{}` is there twice", content.dst)));
+            let dst = &content.dst;
+            let wrong = |text: &str| Err(self.wrong(key, format!("`{dst}`: {text}")));
+            // Policy 10.7.2: what an owner may change lies in /etc.
+            if content.kind.is_config() && !dst.starts_with("/etc/") {
+                return wrong("a `config` file belongs below /etc");
             }
-        }
-        for unit in &recipe.services {
-            let path = format!("/usr/lib/systemd/system/{unit}");
-            if !names::unit(unit) || !seen.contains(path.as_str()) {
-                return Err(self.wrong(key, format!("`services` has `{unit}`, but `contents` has no `{path}`")));
+            // Since trixie dpkg's root is merged: files there would collide with the links.
+            if ["/bin/", "/sbin/", "/lib/"].iter().any(|old| dst.starts_with(old)) {
+                return wrong("write the path below /usr");
             }
-        }
-        for entry in &recipe.lintian_overrides {
-            if entry.reason.trim().is_empty() {
-                return Err(self.wrong(key, format!("the override of `{}` has no reason", entry.tag)));
-            }
-        }
-        Ok(())
-    }
-
-    fn content(&self, key: &str, content: &Content) -> Result<()> {
-        let dst = &content.dst;
-        self.path(key, dst.trim_end_matches('/'))?;
-        self.mode(key, &content.mode)?;
-        let wrong = |text: &str| Err(self.wrong(key, format!("`{dst}`: {text}")));
-        match (content.kind.as_str(), &content.src, &content.text) {
-            ("file" | "config" | "symlink", Some(_), None)
-            | ("file" | "config", None, Some(_))
-            | ("dir", None, None) => {}
-            ("file" | "config", ..) => return wrong("either `src` or `text`"),
-            ("dir", ..) => return wrong("a folder has neither `src` nor `text`"),
-            ("symlink", ..) => return wrong("a link has its target in `src`"),
-            (kind, ..) => return wrong(&format!("`{kind}` is not one of file, config, dir, symlink")),
-        }
-        // Policy 10.7.2: what an owner may change lies in /etc.
-        if content.kind == "config" && !dst.starts_with("/etc/") {
-            return wrong("a `config` file belongs below /etc");
-        }
-        // Since trixie dpkg's root is merged: files there would collide with the links.
-        if ["/bin/", "/sbin/", "/lib/"].iter().any(|old| dst.starts_with(old)) {
-            return wrong("write the path below /usr");
         }
         Ok(())
     }

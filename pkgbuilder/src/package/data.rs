@@ -1,13 +1,67 @@
 //! The files of a package: `data.tar`.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use md5::{Digest, Md5};
 use tar::{EntryType, Header};
 
+use super::accounts;
 use crate::interrupt;
+
+/// Bytes moved at once.
+const CHUNK: usize = 256 << 10;
+
+/// The content of a file, in memory or where it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// In memory; clones share it.
+    Bytes(Bytes),
+    /// A file of this machine, read when the package is written.
+    File {
+        /// Where.
+        path: PathBuf,
+        /// Its length; another length when it is read is an error.
+        size: u64,
+    },
+}
+
+impl Body {
+    /// A file of this machine.
+    pub fn of_file(path: PathBuf) -> Result<Self> {
+        let metadata = std::fs::metadata(&path).with_context(|| format!("reading {}", path.display()))?;
+        let size = metadata.len();
+        Ok(Self::File { path, size })
+    }
+
+    /// Length in bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+
+    /// The whole content; for small files only.
+    pub fn read(&self) -> Result<Bytes> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes.clone()),
+            Self::File { path, .. } => std::fs::read(path)
+                .map(Bytes::from)
+                .with_context(|| format!("reading {}", path.display())),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
 
 /// What an entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +69,7 @@ pub enum Kind {
     /// A folder.
     Dir,
     /// A regular file.
-    File(Vec<u8>),
+    File(Body),
     /// A symbolic link and its target.
     Symlink(String),
 }
@@ -29,18 +83,20 @@ pub struct Entry {
     pub kind: Kind,
     /// Permissions, setuid and the like.
     pub mode: u32,
-    /// Owner by name, and numeric id where the name is not in every system's table.
+    /// Owner by name, and its number where every Debian system has the same one.
     pub owner: (String, u64),
-    /// Group by name and id.
+    /// Group by name and number.
     pub group: (String, u64),
+    /// Seconds since 1970; the package's own where nothing is said.
+    pub mtime: Option<i64>,
     /// Whether dpkg keeps its owner's changes.
     pub conffile: bool,
 }
 
 impl Entry {
     /// A file of root's.
-    pub fn file(path: &str, mode: u32, content: Vec<u8>) -> Self {
-        Self::of(path, mode, Kind::File(content))
+    pub fn file(path: &str, mode: u32, content: impl Into<Body>) -> Self {
+        Self::of(path, mode, Kind::File(content.into()))
     }
 
     /// A folder of root's.
@@ -53,6 +109,18 @@ impl Entry {
         Self::of(path, 0o777, Kind::Symlink(target.to_owned()))
     }
 
+    /// The entry with another owner; an empty name is root.
+    #[must_use]
+    pub fn owned_by(mut self, owner: &str, group: &str) -> Self {
+        let named = |name: &str, number: Option<u64>| match name {
+            "" => ("root".to_owned(), 0),
+            name => (name.to_owned(), number.unwrap_or(0)),
+        };
+        self.owner = named(owner, accounts::user(owner));
+        self.group = named(group, accounts::group(group));
+        self
+    }
+
     fn of(path: &str, mode: u32, kind: Kind) -> Self {
         let root = || ("root".to_owned(), 0);
         Self {
@@ -61,6 +129,7 @@ impl Entry {
             mode,
             owner: root(),
             group: root(),
+            mtime: None,
             conffile: false,
         }
     }
@@ -83,9 +152,15 @@ pub fn arrange(entries: &mut Vec<Entry>) {
     entries.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
 }
 
-/// Writes arranged entries as a tar archive in GNU format, every time stamp `epoch`.
-pub fn write_tar(entries: &[Entry], epoch: u64, out: impl Write) -> Result<()> {
-    let mut writer = Tar { out, epoch };
+/// Writes arranged entries as a tar archive in GNU format, time stamps `epoch` where an entry has none of its own.
+/// Returns the control file `md5sums`: every regular file that is not a conffile, as debhelper has it.
+pub fn write_tar(entries: &[Entry], epoch: i64, out: impl Write) -> Result<String> {
+    let mut writer = Tar {
+        out,
+        epoch,
+        buffer: vec![0; CHUNK],
+        md5sums: String::new(),
+    };
     writer.entry(&Entry::dir("/", 0o755))?;
     for entry in entries {
         interrupt::check()?;
@@ -94,13 +169,15 @@ pub fn write_tar(entries: &[Entry], epoch: u64, out: impl Write) -> Result<()> {
     // An archive ends with two empty blocks.
     writer.out.write_all(&[0; 1024])?;
     writer.out.flush()?;
-    Ok(())
+    Ok(writer.md5sums)
 }
 
 /// Headers are filled in by hand: the `tar` crate would drop the `./` that dpkg and its users expect.
 struct Tar<W> {
     out: W,
-    epoch: u64,
+    epoch: i64,
+    buffer: Vec<u8>,
+    md5sums: String,
 }
 
 impl<W: Write> Tar<W> {
@@ -116,31 +193,79 @@ impl<W: Write> Tar<W> {
         };
         let mut header = Header::new_gnu();
         header.set_mode(entry.mode);
-        header.set_mtime(self.epoch);
+        let mtime = entry.mtime.unwrap_or(self.epoch);
+        header.set_mtime(u64::try_from(mtime).context("the time stamp is before 1970")?);
         header.set_uid(entry.owner.1);
         header.set_gid(entry.group.1);
         header.set_username(&entry.owner.0)?;
         header.set_groupname(&entry.group.0)?;
-        let content: &[u8] = match &entry.kind {
-            Kind::Dir => {
-                header.set_entry_type(EntryType::Directory);
-                &[]
-            }
-            Kind::File(content) => {
+        match &entry.kind {
+            Kind::Dir => header.set_entry_type(EntryType::Directory),
+            Kind::File(body) => {
                 header.set_entry_type(EntryType::Regular);
-                content
+                header.set_size(body.size());
             }
             Kind::Symlink(target) => {
                 header.set_entry_type(EntryType::Symlink);
                 self.long(EntryType::GNULongLink, target)?;
                 let field = &mut header.as_gnu_mut().context("making a header")?.linkname;
                 fill(field, target);
-                &[]
             }
-        };
+        }
         self.long(EntryType::GNULongName, &name)?;
         fill(&mut header.as_gnu_mut().context("making a header")?.name, &name);
-        self.block(header, content)
+        header.set_cksum();
+        self.out.write_all(header.as_bytes())?;
+        if let Kind::File(body) = &entry.kind {
+            let digest = self.body(body)?;
+            if !entry.conffile {
+                let path = entry.path.trim_start_matches('/');
+                self.md5sums.push_str(&format!("{digest}  {path}\n"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a content and what fills its last block; returns its MD5.
+    fn body(&mut self, body: &Body) -> Result<String> {
+        let mut md5 = Md5::new();
+        match body {
+            Body::Bytes(bytes) => {
+                for chunk in bytes.chunks(CHUNK) {
+                    interrupt::check()?;
+                    md5.update(chunk);
+                    self.out.write_all(chunk)?;
+                }
+            }
+            Body::File { path, size } => {
+                let reading = || format!("reading {}", path.display());
+                let mut file = File::open(path).with_context(reading)?;
+                let mut left = *size;
+                loop {
+                    interrupt::check()?;
+                    let read = file.read(&mut self.buffer).with_context(reading)?;
+                    if read as u64 > left || (read == 0 && left > 0) {
+                        bail!("{} changed while it was packed: run it again", path.display());
+                    }
+                    if read == 0 {
+                        break;
+                    }
+                    left -= read as u64;
+                    md5.update(&self.buffer[..read]);
+                    self.out.write_all(&self.buffer[..read])?;
+                }
+            }
+        }
+        self.fill_block(body.size())?;
+        Ok(hex::encode(md5.finalize()))
+    }
+
+    fn fill_block(&mut self, size: u64) -> Result<()> {
+        let rest = usize::try_from(size % 512).expect("less than 512");
+        if rest > 0 {
+            self.out.write_all(&[0; 512][..512 - rest])?;
+        }
+        Ok(())
     }
 
     /// GNU tar's way to hold a name longer than its field: an entry of its own before the real one.
@@ -160,19 +285,11 @@ impl<W: Write> Tar<W> {
         );
         let mut content = name.as_bytes().to_vec();
         content.push(0);
-        self.block(header, &content)
-    }
-
-    fn block(&mut self, mut header: Header, content: &[u8]) -> Result<()> {
         header.set_size(content.len() as u64);
         header.set_cksum();
         self.out.write_all(header.as_bytes())?;
-        self.out.write_all(content)?;
-        let rest = content.len() % 512;
-        if rest > 0 {
-            self.out.write_all(&[0; 512][..512 - rest])?;
-        }
-        Ok(())
+        self.out.write_all(&content)?;
+        self.fill_block(content.len() as u64)
     }
 }
 
@@ -181,27 +298,12 @@ fn fill(field: &mut [u8; 100], text: &str) {
     field[..bytes.len()].copy_from_slice(bytes);
 }
 
-/// The control file `md5sums` of arranged entries: every regular file that is not a conffile, as debhelper has it.
-pub fn md5sums(entries: &[Entry]) -> String {
-    let lines: Vec<String> = entries
-        .iter()
-        .filter_map(|entry| match (&entry.kind, entry.conffile) {
-            (Kind::File(content), false) => {
-                let digest = hex::encode(Md5::digest(content));
-                Some(format!("{digest}  {}\n", entry.path.trim_start_matches('/')))
-            }
-            _ => None,
-        })
-        .collect();
-    lines.concat()
-}
-
 /// `Installed-Size` in KiB: files rounded up, one for everything else (`dpkg-gencontrol(1)`).
 pub fn installed_size(entries: &[Entry]) -> u64 {
     entries
         .iter()
         .map(|entry| match &entry.kind {
-            Kind::File(content) => (content.len() as u64).div_ceil(1024),
+            Kind::File(body) => body.size().div_ceil(1024),
             _ => 1,
         })
         .sum()
@@ -227,30 +329,29 @@ mod tests {
     fn the_tar_crate_reads_what_is_written() {
         let long = format!("/usr/share/{}/file", "x".repeat(120));
         let mut entries = vec![
-            Entry::file(&long, 0o644, b"hello".to_vec()),
+            Entry::file(&long, 0o644, b"hello".to_vec()).owned_by("_apt", "consul"),
             Entry::symlink("/usr/link", &"y/".repeat(80)),
         ];
+        entries[0].mtime = Some(9);
         arrange(&mut entries);
         let mut archive = Vec::new();
         write_tar(&entries, 7, &mut archive).unwrap();
         let mut archive = tar::Archive::new(archive.as_slice());
-        let found: Vec<(String, u64, Option<String>)> = archive
-            .entries()
-            .unwrap()
-            .map(|entry| {
-                let entry = entry.unwrap();
-                let link = entry
-                    .link_name_bytes()
-                    .map(|name| String::from_utf8(name.to_vec()).unwrap());
-                let path = String::from_utf8(entry.path_bytes().to_vec()).unwrap();
-                assert_eq!(entry.header().mtime().unwrap(), 7);
-                assert_eq!(entry.header().username().unwrap(), Some("root"));
-                (path, entry.size(), link)
-            })
-            .collect();
+        let mut found = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let entry = entry.unwrap();
+            let link = entry
+                .link_name_bytes()
+                .map(|name| String::from_utf8(name.to_vec()).unwrap());
+            let path = String::from_utf8(entry.path_bytes().to_vec()).unwrap();
+            let header = entry.header();
+            let owner = header.username().unwrap().unwrap().to_owned() + ":" + header.groupname().unwrap().unwrap();
+            found.push((path, entry.size(), link, owner, header.mtime().unwrap()));
+        }
+        let root = "root:root".to_owned();
         assert_eq!(found[0].0, "./");
-        assert!(found.contains(&(format!(".{long}"), 5, None)));
-        assert!(found.contains(&("./usr/link".to_owned(), 0, Some("y/".repeat(80)))));
+        assert!(found.contains(&(format!(".{long}"), 5, None, "_apt:consul".to_owned(), 9)));
+        assert!(found.contains(&("./usr/link".to_owned(), 0, Some("y/".repeat(80)), root, 7)));
     }
 
     #[test]
@@ -258,6 +359,29 @@ mod tests {
         let mut conffile = Entry::file("/etc/x", 0o644, b"x".to_vec());
         conffile.conffile = true;
         let entries = [conffile, Entry::file("/usr/x", 0o644, b"abc".to_vec())];
-        assert_eq!(md5sums(&entries), "900150983cd24fb0d6963f7d28e17f72  usr/x\n");
+        let sums = write_tar(&entries, 0, std::io::sink()).unwrap();
+        assert_eq!(sums, "900150983cd24fb0d6963f7d28e17f72  usr/x\n");
+    }
+
+    #[test]
+    fn a_file_is_read_where_it_lies_and_must_not_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let content: Vec<u8> = (0..CHUNK * 2 + 5).map(|i| u8::try_from(i % 251).unwrap()).collect();
+        std::fs::write(&path, &content).unwrap();
+        let on_disk = |size: usize| {
+            let size = size as u64;
+            let path = path.clone();
+            let mut archive = Vec::new();
+            let entries = [Entry::file("/x", 0o644, Body::File { path, size })];
+            write_tar(&entries, 0, &mut archive).map(|sums| (archive, sums))
+        };
+        let mut in_memory = Vec::new();
+        let sums = write_tar(&[Entry::file("/x", 0o644, content.clone())], 0, &mut in_memory).unwrap();
+        assert!(on_disk(content.len()).unwrap() == (in_memory, sums));
+        for wrong in [content.len() - 1, content.len() + 1] {
+            let error = format!("{:#}", on_disk(wrong).unwrap_err());
+            assert!(error.contains("changed while it was packed"), "{error}");
+        }
     }
 }

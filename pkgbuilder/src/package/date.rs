@@ -70,6 +70,18 @@ pub fn rfc3339(text: &str) -> Option<i64> {
     )
 }
 
+/// The moment as [`rfc3339`] reads it.
+pub fn to_rfc3339(epoch: i64) -> String {
+    let (year, month, day) = civil(epoch.div_euclid(DAY));
+    let seconds = epoch.rem_euclid(DAY);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
 /// The moment as Go's pseudo-versions have it: `20250909143645`.
 pub fn compact(epoch: i64) -> String {
     let (year, month, day) = civil(epoch.div_euclid(DAY));

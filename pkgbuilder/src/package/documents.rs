@@ -7,7 +7,7 @@ use flate2::{Compression, GzBuilder};
 
 use super::data::Entry;
 use super::date::ChangelogDate;
-use crate::definition::image::Component;
+use crate::definition::recipe::LintianOverride;
 
 /// Columns of a changelog's line.
 const LINE: usize = 78;
@@ -23,29 +23,59 @@ fn field(text: &str) -> String {
         .collect()
 }
 
+/// What `copyright` says.
+#[derive(Clone, Copy, Debug)]
+pub struct Copyright<'a> {
+    /// Upstream's name of it.
+    pub name: &'a str,
+    /// Upstream's page; may be empty.
+    pub homepage: &'a str,
+    /// What it was packaged from; may be empty.
+    pub origin: &'a str,
+    /// Copyright holder.
+    pub holder: &'a str,
+    /// SPDX expression.
+    pub license: &'a str,
+    /// The licence itself.
+    pub text: &'a str,
+}
+
 /// `copyright` in DEP-5's machine-readable form, with upstream's own licence text.
-pub fn copyright(component: &Component, holder: &str, origin: &str, licence: &str) -> String {
+pub fn copyright(copyright: &Copyright<'_>) -> String {
+    let Copyright {
+        name,
+        homepage,
+        origin,
+        holder,
+        license,
+        text,
+    } = copyright;
+    let line = |field: &str, value: &str| match value {
+        "" => String::new(),
+        value => format!("{field}: {value}\n"),
+    };
+    let comment = match *origin {
+        "" => String::new(),
+        origin => format!("packaged from {origin}"),
+    };
     format!(
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\
-         Upstream-Name: {}\n\
-         Source: {}\n\
-         Comment: packaged from {origin}\n\n\
+         Upstream-Name: {name}\n\
+         {}{}\n\
          Files: *\n\
          Copyright: {holder}\n\
-         License: {}\n\
+         License: {license}\n\
          {}",
-        component.name,
-        component.homepage,
-        component.license,
-        field(licence)
+        line("Source", homepage),
+        line("Comment", &comment),
+        field(text)
     )
 }
 
 /// The Debian changelog with its one entry.
-pub fn changelog(component: &Component, version: &str, maintainer: &str, origin: &str, epoch: i64) -> String {
+pub fn changelog(name: &str, version: &str, maintainer: &str, origin: &str, epoch: i64) -> String {
     format!(
-        "{} ({version}) trixie; urgency=medium\n\n{}\n -- {maintainer}  {}\n",
-        component.name,
+        "{name} ({version}) trixie; urgency=medium\n\n{}\n -- {maintainer}  {}\n",
         item(&format!("Packaged from {origin}.")),
         ChangelogDate(epoch)
     )
@@ -67,16 +97,9 @@ fn item(text: &str) -> String {
 }
 
 /// Lintian overrides, each below its reason.
-pub fn lintian_overrides(component: &Component) -> String {
-    let overrides = component.recipe.iter().flat_map(|recipe| &recipe.lintian_overrides);
-    let own = overrides.map(|entry| (entry.tag.as_str(), entry.reason.as_str()));
-    let always = (
-        "initial-upload-closes-no-bugs",
-        "made for our images, not uploaded to Debian",
-    );
-    let lines: Vec<String> = std::iter::once(always)
-        .chain(own)
-        .map(|(tag, reason)| format!("# {reason}\n{}: {tag}\n", component.name))
+pub fn lintian_overrides<'a>(name: &str, overrides: impl Iterator<Item = &'a LintianOverride>) -> String {
+    let lines: Vec<String> = overrides
+        .map(|LintianOverride { tag, reason }| format!("# {reason}\n{name}: {tag}\n"))
         .collect();
     lines.concat()
 }

@@ -1,11 +1,14 @@
 //! What a program needs from the C library: the `Depends` that `dpkg-shlibdeps` would find.
 
+use std::fs::File;
+
 use anyhow::{Context, Result};
 use computatom_spec::arch::Arch;
 use object::read::elf::{Dyn, FileHeader, SectionHeader};
-use object::{Endianness, elf};
+use object::{Endianness, ReadCache, ReadRef, elf};
 
 use super::arm;
+use super::data::Body;
 use crate::bail_input;
 
 /// Sonames of Debian's `libc6`; the dynamic linkers are recognised by their prefix.
@@ -20,15 +23,27 @@ const LIBC6: [&str; 8] = [
     "libnsl.so.1",
 ];
 
-/// The relation on the C library of the program `content` (`libc6 (>= 2.34)`), `None` where it is static. Refuses what
-/// is not a program for `arch`, and one that needs libraries whose packages we do not know.
-pub fn depends(name: &str, content: &[u8], arch: Arch) -> Result<Option<String>> {
-    if !content.starts_with(&elf::ELFMAG) {
+/// The relation on the C library of the program `body` (`libc6 (>= 2.34)`), `None` where it is static. Refuses what
+/// is not a program for `arch`, and one that needs libraries whose packages we do not know. Of a program on disk only
+/// the tables are read.
+pub fn depends(name: &str, body: &Body, arch: Arch) -> Result<Option<String>> {
+    match body {
+        Body::Bytes(bytes) => of(name, bytes.as_ref(), arch),
+        Body::File { path, .. } => {
+            let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+            of(name, &ReadCache::new(file), arch)
+        }
+    }
+}
+
+fn of<'data, R: ReadRef<'data>>(name: &str, content: R, arch: Arch) -> Result<Option<String>> {
+    let begin = content.read_bytes_at(0, 5).unwrap_or_default();
+    if !begin.starts_with(&elf::ELFMAG) {
         // A script or data: nothing to link.
         return Ok(None);
     }
     let reading = || format!("reading the program {name}");
-    match content.get(4) {
+    match begin.get(4) {
         Some(&elf::ELFCLASS64) => relation(
             name,
             elf::FileHeader64::<Endianness>::parse(content).with_context(reading)?,
@@ -54,10 +69,10 @@ fn machine(arch: Arch) -> (u16, bool) {
     }
 }
 
-fn relation<H: FileHeader<Endian = Endianness>>(
+fn relation<'data, H: FileHeader<Endian = Endianness>, R: ReadRef<'data>>(
     name: &str,
     header: &H,
-    content: &[u8],
+    content: R,
     arch: Arch,
 ) -> Result<Option<String>> {
     let reading = || format!("reading the program {name}");
@@ -86,8 +101,8 @@ fn relation<H: FileHeader<Endian = Endianness>>(
         if entry.tag32(endian) != Some(elf::DT_NEEDED) {
             continue;
         }
-        let soname = entry.string(endian, strings).with_context(reading)?;
-        let soname = String::from_utf8_lossy(soname);
+        let soname = entry.val32(endian).and_then(|offset| strings.get(offset).ok());
+        let soname = String::from_utf8_lossy(soname.with_context(reading)?);
         if !LIBC6.contains(&soname.as_ref()) && !soname.starts_with("ld-linux") {
             bail_input!("{name} needs {soname}: name the Debian package that has it in the recipe's `depends`");
         }
@@ -122,13 +137,17 @@ mod tests {
 
     #[test]
     fn a_program_of_this_machine_needs_its_c_library() {
-        let program = std::fs::read("/bin/ls").unwrap();
+        let ls = std::fs::read("/bin/ls").unwrap();
         let host = Arch::host().unwrap();
         // ls links libselinux as well, whose package we do not know: the sentence names it.
-        let error = depends("ls", &program, host).unwrap_err().to_string();
+        let error = depends("ls", &ls.into(), host).unwrap_err().to_string();
         assert!(error.contains("libselinux.so.1"), "{error}");
-        let program = std::fs::read("/bin/true").unwrap();
+        let program = Body::from(std::fs::read("/bin/true").unwrap());
         let needs = depends("true", &program, host).unwrap().unwrap();
+        let size = program.size();
+        let path = "/bin/true".into();
+        let on_disk = depends("true", &Body::File { path, size }, host).unwrap();
+        assert_eq!(on_disk.as_ref(), Some(&needs), "read where it lies");
         assert!(needs.starts_with("libc6 (>= 2."), "{needs}");
         let other = if host == Arch::Arm64 { Arch::Amd64 } else { Arch::Arm64 };
         assert!(
@@ -141,7 +160,10 @@ mod tests {
 
     #[test]
     fn scripts_need_nothing() {
-        assert_eq!(depends("x", b"#!/bin/sh\n", Arch::Amd64).unwrap(), None);
+        assert_eq!(
+            depends("x", &b"#!/bin/sh\n".to_vec().into(), Arch::Amd64).unwrap(),
+            None
+        );
     }
 
     #[test]
@@ -157,7 +179,7 @@ mod tests {
             let mut program = std::fs::read("/bin/true").unwrap();
             program[at] = with;
             program.truncate(cut.max(64));
-            let _ = depends("x", &program, Arch::Amd64);
+            let _ = depends("x", &program.into(), Arch::Amd64);
         }
     }
 }

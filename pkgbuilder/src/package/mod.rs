@@ -9,8 +9,14 @@ pub mod control;
 /// The files of a package.
 pub mod data;
 
+/// Users and groups that every system has.
+pub mod accounts;
+
 /// Dates in package files.
 pub mod date;
+
+/// How members of a .deb are compressed.
+pub mod compression;
 
 /// The .deb container.
 pub mod deb;
@@ -27,7 +33,19 @@ mod arm;
 /// Maintainer scripts.
 pub mod scripts;
 
-/// From a component's payload to its package.
+/// Patterns of file names.
+pub mod glob;
+
+/// From the contents of a recipe to the files of a package.
+pub mod contents;
+
+/// Changelogs in chglog's form.
+pub mod chglog;
+
+/// From a recipe's version to Debian's.
+pub mod version;
+
+/// From a recipe to its package.
 pub mod recipe;
 
 /// Where components come from.
@@ -61,7 +79,7 @@ use crate::verify::Sha256;
 use crate::{bail_input, input_error};
 
 /// Changes whenever this program packages the same input differently, so that older packages in the cache are not used.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// How components are to be had.
 #[derive(Clone, Debug)]

@@ -5,11 +5,14 @@
 
 use std::path::Path;
 
-use super::data::Entry;
+use super::accounts;
+use super::data::{Entry, Kind};
 
 /// The maintainer scripts of a package; an empty one is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scripts {
+    /// Runs before unpacking.
+    pub preinst: String,
     /// Runs after unpacking.
     pub postinst: String,
     /// Runs before removal.
@@ -21,9 +24,60 @@ pub struct Scripts {
 const CONFIGURING: &str = "if [ \"$1\" = \"configure\" ] || [ \"$1\" = \"abort-upgrade\" ] || \
                            [ \"$1\" = \"abort-deconfigure\" ] || [ \"$1\" = \"abort-remove\" ] ; then";
 
+/// Where a script of a recipe has our fragments: debhelper's own token.
+const TOKEN: &str = "#DEBHELPER#";
+
 impl Scripts {
-    /// The scripts for what is in a package: users and folders first, then its services.
+    /// The scripts for what is in a package: users and folders first, then owners that need them, then its services.
     pub fn of(entries: &[Entry], services: &[String]) -> Self {
+        let mut scripts = Self::fragments(entries, services);
+        for script in [&mut scripts.postinst, &mut scripts.prerm, &mut scripts.postrm] {
+            if !script.is_empty() {
+                *script = format!("#!/bin/sh\nset -e\n{script}\nexit 0\n");
+            }
+        }
+        scripts
+    }
+
+    /// The recipe's own scripts, with our fragments where they have `#DEBHELPER#`. A script without it stays as it is:
+    /// then its author sees to users and folders; but services would never start, which is an error. What the recipe
+    /// has no script for gets ours.
+    pub fn merged(own: Self, entries: &[Entry], services: &[String]) -> Result<Self, String> {
+        let fragments = Self::fragments(entries, services);
+        let mut merged = Self::of(entries, services);
+        merged.preinst = own.preinst;
+        for (name, own, fragment, merged) in [
+            ("postinstall", own.postinst, fragments.postinst, &mut merged.postinst),
+            ("preremove", own.prerm, fragments.prerm, &mut merged.prerm),
+            ("postremove", own.postrm, fragments.postrm, &mut merged.postrm),
+        ] {
+            if own.is_empty() {
+                continue;
+            }
+            if own.lines().any(|line| line.trim() == TOKEN) {
+                let lines: Vec<&str> = own
+                    .lines()
+                    .map(|line| {
+                        if line.trim() == TOKEN {
+                            fragment.trim_end()
+                        } else {
+                            line
+                        }
+                    })
+                    .collect();
+                *merged = lines.join("\n") + "\n";
+            } else if services.is_empty() || fragment.is_empty() {
+                *merged = own;
+            } else {
+                return Err(format!(
+                    "the script `{name}` has no line `{TOKEN}`: write it where the services are to be seen to"
+                ));
+            }
+        }
+        Ok(merged)
+    }
+
+    fn fragments(entries: &[Entry], services: &[String]) -> Self {
         let named = |folder: &str| -> Vec<String> {
             entries
                 .iter()
@@ -41,6 +95,9 @@ impl Scripts {
         if !tmpfiles.is_empty() {
             scripts.postinst.push_str(&tmpfiles_fragment(&tmpfiles));
         }
+        for entry in entries {
+            scripts.postinst.push_str(&owner_fragment(entry));
+        }
         for unit in services {
             scripts.postinst.push_str(&enable_fragment(unit));
         }
@@ -51,17 +108,13 @@ impl Scripts {
             scripts.prerm.push_str(&stop_fragment(&units));
             scripts.postrm.push_str(&purge_fragment(&units));
         }
-        for script in [&mut scripts.postinst, &mut scripts.prerm, &mut scripts.postrm] {
-            if !script.is_empty() {
-                *script = format!("#!/bin/sh\nset -e\n{script}\nexit 0\n");
-            }
-        }
         scripts
     }
 
     /// Name and text of each script there is.
     pub fn members(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
+            ("preinst", self.preinst.as_str()),
             ("postinst", self.postinst.as_str()),
             ("postrm", self.postrm.as_str()),
             ("prerm", self.prerm.as_str()),
@@ -71,9 +124,33 @@ impl Scripts {
     }
 }
 
-/// Unit names may hold `\x2d` and the like.
-fn quoted(unit: &str) -> String {
-    format!("'{unit}'")
+/// A word of the shell: unit names may hold `\x2d` and the like, paths anything.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// dpkg unpacks before the users and groups of sysusers.d exist, and then falls back to numbers: the owner is set when
+/// they do, unless the administrator has another (dpkg-statoverride(1)). Accounts that every system has need nothing.
+fn owner_fragment(entry: &Entry) -> String {
+    let (owner, group) = (&entry.owner.0, &entry.group.0);
+    let known = accounts::user(owner).is_some() && accounts::group(group).is_some();
+    if known || matches!(entry.kind, Kind::Symlink(_)) {
+        return String::new();
+    }
+    let (path, account) = (quoted(&entry.path), quoted(&format!("{owner}:{group}")));
+    // chown takes setuid and setgid away.
+    let again = if entry.mode & 0o6000 == 0 {
+        String::new()
+    } else {
+        format!("\t\tchmod {:04o} {path}\n", entry.mode)
+    };
+    format!(
+        "{CONFIGURING}\n\
+         \tif ! dpkg-statoverride --list {path} >/dev/null; then\n\
+         \t\tchown {account} {path}\n\
+         {again}\
+         \tfi\nfi\n"
+    )
 }
 
 fn sysusers_fragment(files: &[String]) -> String {
@@ -175,10 +252,60 @@ mod tests {
         assert!(scripts.postrm.contains("deb-systemd-helper purge 'consul.service'"));
     }
 
+    #[test]
+    fn owners_that_the_package_brings_are_set_once_they_exist() {
+        let entries = [
+            Entry::file("/usr/lib/sysusers.d/consul.conf", 0o644, Vec::new()),
+            Entry::file("/etc/consul.d/it's.hcl", 0o640, Vec::new()).owned_by("root", "consul"),
+            Entry::file("/usr/bin/x", 0o2755, Vec::new()).owned_by("root", "consul"),
+            Entry::file("/etc/mail", 0o640, Vec::new()).owned_by("root", "mail"),
+        ];
+        let script = Scripts::of(&entries, &[]).postinst;
+        let at = |text: &str| {
+            script
+                .find(text)
+                .unwrap_or_else(|| panic!("{text} is not in\n{script}"))
+        };
+        assert!(at("systemd-sysusers ") < at(r"chown 'root:consul' '/etc/consul.d/it'\''s.hcl'"));
+        assert!(at("chown 'root:consul' '/usr/bin/x'") < at("chmod 2755 '/usr/bin/x'"));
+        assert!(!script.contains("/etc/mail"));
+    }
+
+    #[test]
+    fn scripts_of_a_recipe_take_ours_in_or_stay_as_they_are() {
+        let entries = [Entry::file("/usr/lib/sysusers.d/x.conf", 0o644, Vec::new())];
+        let services = ["x.service".to_owned()];
+        let own = |postinst: &str| Scripts {
+            postinst: postinst.to_owned(),
+            preinst: "#!/bin/sh\ntrue\n".to_owned(),
+            ..Scripts::default()
+        };
+        let plain = "#!/bin/sh\necho hello\n";
+        assert_eq!(Scripts::merged(own(plain), &entries, &[]).unwrap().postinst, plain);
+        let error = Scripts::merged(own(plain), &entries, &services).unwrap_err();
+        assert!(
+            error.contains("the script `postinstall` has no line `#DEBHELPER#`"),
+            "{error}"
+        );
+        let merged = Scripts::merged(own("#!/bin/sh\nset -e\n#DEBHELPER#\necho end\n"), &entries, &services).unwrap();
+        assert!(
+            merged.postinst.contains("deb-systemd-helper enable 'x.service'"),
+            "{}",
+            merged.postinst
+        );
+        assert!(merged.postinst.ends_with("fi\necho end\n") && !merged.postinst.contains(TOKEN));
+        assert!(
+            merged.prerm.contains("deb-systemd-invoke stop"),
+            "what it has no script for gets ours"
+        );
+        assert_eq!(merged.preinst, "#!/bin/sh\ntrue\n");
+    }
+
     /// dash reads them without complaint.
     #[test]
     fn scripts_are_shell() {
         let entries = [
+            Entry::file("/etc/it's", 0o6755, Vec::new()).owned_by("consul", "consul"),
             Entry::file("/usr/lib/sysusers.d/consul.conf", 0o644, Vec::new()),
             Entry::file("/usr/lib/tmpfiles.d/consul.conf", 0o644, Vec::new()),
         ];

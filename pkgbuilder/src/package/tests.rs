@@ -4,7 +4,8 @@ use computatom_spec::site::Site;
 
 use super::pins::pin_components;
 use super::*;
-use crate::definition::image::{Content, Copyright, Debian, Partitions, Recipe, Target, Units};
+use crate::definition::image::{Content, ContentType, Copyright, Debian, Partitions, Recipe, Target, Units};
+use crate::definition::recipe::{FileInfo, Mode};
 use crate::fetch::{Cache, Limits};
 use crate::reporter::Reporter;
 
@@ -72,13 +73,12 @@ fn source(url: &str, digest: &str) -> Source {
     }
 }
 
-fn text(dst: &str, text: &str, kind: &str) -> Content {
+fn text(dst: &str, text: &str, kind: ContentType) -> Content {
     Content {
-        src: None,
         text: Some(text.to_owned()),
         dst: dst.to_owned(),
-        kind: kind.to_owned(),
-        mode: "0644".to_owned(),
+        kind,
+        ..Content::default()
     }
 }
 
@@ -86,8 +86,11 @@ fn component(sources: Vec<Source>) -> Component {
     let binary = Content {
         src: Some("tool".to_owned()),
         text: None,
-        mode: "0755".to_owned(),
-        ..text("/usr/bin/tool", "", "file")
+        file_info: FileInfo {
+            mode: Some(Mode(0o755)),
+            ..FileInfo::default()
+        },
+        ..text("/usr/bin/tool", "", ContentType::File)
     };
     Component {
         name: "tool".to_owned(),
@@ -102,31 +105,33 @@ fn component(sources: Vec<Source>) -> Component {
         dropped: Vec::new(),
         recipe: Some(Recipe {
             maintainer: "A Person <a@example.org>".to_owned(),
-            copyright: Copyright {
+            copyright: Some(Copyright {
                 holder: "2025 A Person".to_owned(),
                 files: vec!["LICENSE.txt".to_owned(), "LICENSE".to_owned()],
-            },
-            revision: 1,
+            }),
+            revision: Some(1),
             section: "admin".to_owned(),
-            depends: vec![],
-            recommends: vec![],
             contents: vec![
                 binary,
-                text("/etc/tool.conf", "x = 1\n", "config"),
-                text("/usr/lib/sysusers.d/tool.conf", "u tool - \"Tool\"\n", "file"),
+                text("/etc/tool.conf", "x = 1\n", ContentType::Config),
+                text(
+                    "/usr/lib/sysusers.d/tool.conf",
+                    "u tool - \"Tool\"\n",
+                    ContentType::File,
+                ),
                 text(
                     "/usr/lib/systemd/system/tool.service",
                     "[Service]\nExecStart=/usr/bin/tool\n",
-                    "file",
+                    ContentType::File,
                 ),
                 Content {
                     src: Some("tool".to_owned()),
                     text: None,
-                    ..text("/usr/bin/tool-link", "", "symlink")
+                    ..text("/usr/bin/tool-link", "", ContentType::Symlink)
                 },
             ],
             services: vec!["tool.service".to_owned()],
-            lintian_overrides: vec![],
+            ..Recipe::default()
         }),
     }
 }
@@ -409,8 +414,8 @@ fn what_a_program_needs_from_the_c_library_is_not_asked_of_the_solver() {
     let recipe = component.recipe.as_ref().unwrap();
     let host = Arch::host().unwrap();
     let files = [
-        ("tool".to_owned(), fs::read("/bin/true").unwrap()),
-        ("LICENSE".to_owned(), b"free".to_vec()),
+        ("tool".to_owned(), fs::read("/bin/true").unwrap().into()),
+        ("LICENSE".to_owned(), b"free".to_vec().into()),
     ];
     let payload = recipe::Payload {
         files: files.into(),

@@ -6,7 +6,6 @@ use computatom_compose::deb::stanza::Stanza;
 use super::*;
 use crate::package::control::Control;
 use crate::package::deb::Package;
-use crate::package::scripts::Scripts;
 
 fn package(folder: &Path, version: &str) {
     let control = Control {
@@ -15,21 +14,15 @@ fn package(folder: &Path, version: &str) {
         arch: Arch::Arm64.to_string(),
         maintainer: "Test <test@example.invalid>".to_owned(),
         installed_size: 1,
-        depends: Vec::new(),
-        recommends: Vec::new(),
-        provides: Vec::new(),
-        conflicts: Vec::new(),
-        replaces: Vec::new(),
         section: "misc".to_owned(),
-        homepage: String::new(),
         summary: "says hello".to_owned(),
         description: "Says it.\n".to_owned(),
+        ..Control::default()
     };
     let package = Package {
         control,
-        entries: Vec::new(),
-        scripts: Scripts::default(),
         epoch: 1_700_000_000,
+        ..Package::default()
     };
     fs::create_dir_all(folder).unwrap();
     package

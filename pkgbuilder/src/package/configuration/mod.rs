@@ -153,17 +153,19 @@ impl Member {
                 // Its sibling's conffile becomes this package's, so that no other role is left behind.
                 replaces: siblings.map(|member| member.name.to_owned()).collect(),
                 section: "admin".to_owned(),
-                homepage: String::new(),
                 summary: parts.summary,
                 description: parts.description,
+                ..Control::default()
             },
             entries,
             scripts: Scripts {
                 postinst: texts.postinst,
                 prerm: texts.prerm,
                 postrm: texts.postrm,
+                ..Scripts::default()
             },
             epoch: EPOCH,
+            ..Package::default()
         })
     }
 }

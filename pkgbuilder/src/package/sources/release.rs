@@ -72,7 +72,10 @@ pub fn give(
     let label = file_name(&release.url);
     let (files, epoch) = unpack(&fetched.path, label, &wanted).with_context(|| format!("unpacking {label}"))?;
     let payload = Payload {
-        files,
+        files: files
+            .into_iter()
+            .map(|(name, content)| (name, content.into()))
+            .collect(),
         origin: format!("{} sha256:{sha256}", release.url),
         epoch,
     };

@@ -17,7 +17,6 @@ mod build;
 mod complaint;
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use anyhow::{Context, Result};
 use computatom_spec::arch::Arch;
@@ -30,6 +29,7 @@ use crate::command;
 use crate::definition::image::{Component, GoModule, Recipe};
 use crate::input_error;
 use crate::package::Note;
+use crate::package::data::Body;
 use crate::package::recipe::{self, Payload};
 use crate::resolve::lock::{LockedComponent, LockedModule};
 use crate::verify::Sha256;
@@ -228,8 +228,7 @@ fn built(bench: &Workbench<'_>, go: &GoModule, recipe: &Recipe, identity: &str, 
     let mut complete = true;
     for name in recipe::wanted(recipe) {
         if let Some(note) = Note::read(bench, "built", &file_key(identity, name))? {
-            let content = fs::read(&note.path).with_context(|| format!("reading {}", note.path.display()))?;
-            files.insert(name.to_owned(), content);
+            files.insert(name.to_owned(), Body::of_file(note.path)?);
             if go.binaries.contains_key(name) {
                 origin = Some(note.origin);
             }
@@ -237,7 +236,8 @@ fn built(bench: &Workbench<'_>, go: &GoModule, recipe: &Recipe, identity: &str, 
             complete = false;
         }
     }
-    let licensed = recipe.copyright.files.iter().any(|file| files.contains_key(file));
+    let mut licences = recipe.copyright.iter().flat_map(|copyright| &copyright.files);
+    let licensed = licences.any(|file| files.contains_key(file));
     Ok(origin
         .filter(|_| licensed && complete)
         .map(|origin| Payload { files, origin, epoch }))
