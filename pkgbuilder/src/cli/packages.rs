@@ -1,17 +1,19 @@
-//! `pkgbuilder packages`: the .debs of components.
+//! `pkgbuilder packages`: the .debs of components, and of recipes.
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use computatom_spec::arch::Arch;
 use computatom_spec::manifest::PackageRecord;
 
 use super::options::{Definition, Inputs, Signing};
+use crate::fetch::cache::Cache;
+use crate::package::standalone;
 use crate::reporter::Reporter;
-use crate::{atomic, bail_input, catalog};
+use crate::{atomic, bail_input, catalog, repository};
 
-/// Build packages: of a definition's components, or of any component of the catalog.
+/// Build packages: of a definition's components, of any component of the catalog, or of a recipe of your own.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Components of a definition that come from Debian (Prometheus) are not among them: apt has these. One that is named by
@@ -27,11 +29,15 @@ serve the folder over HTTP, by any server, and put its address into their copy o
   sed -i 's|^URIs:.*|URIs: http://HOST:8000/|' computatom.sources
 Machines trust whoever has the signing key: keep it, and keep it to yourself.
 
+A recipe (YAML, or Jsonnet where its name ends so) needs no definition and no checkout. It is written in nfpm's words
+(nfpm.goreleaser.com/docs/configuration); its files are named relative to the folder the command runs in.
+
 Examples:
   pkgbuilder packages home
   pkgbuilder packages home --arch amd64 --out /srv/packages
   pkgbuilder packages --list
   pkgbuilder packages --component consul --component nomad --arch armel --arch arm64
+  pkgbuilder packages --recipe tool.yaml --arch arm64
   sudo apt install ./out/packages/consul_*_arm64.deb")]
 pub(super) struct Arguments {
     /// Name of a definition in images/, or a path to a .jsonnet file [default: the whole catalog]
@@ -41,6 +47,10 @@ pub(super) struct Arguments {
     /// Site settings [default: site.jsonnet at the top of the repository, where there is one]
     #[arg(long, value_name = "FILE", requires = "image")]
     site: Option<PathBuf>,
+
+    /// Make the package of this recipe; may be repeated.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "component", "list", "locked", "source"])]
+    recipe: Vec<PathBuf>,
 
     #[command(flatten)]
     inputs: Inputs,
@@ -53,7 +63,7 @@ pub(super) struct Arguments {
     component: Vec<String>,
 
     /// Debian architecture; may be repeated [default: those of the definition's targets; with --component this
-    /// machine's]
+    /// machine's, with --recipe the recipe's]
     #[arg(long, value_name = "ARCH")]
     arch: Vec<Arch>,
 
@@ -72,6 +82,9 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self, reporter: &Reporter) -> Result<()> {
+        if !self.recipe.is_empty() {
+            return self.of_recipes(reporter);
+        }
         if self.image.is_none() && self.component.is_empty() && !self.list {
             bail_input!(
                 "name an image, as in `pkgbuilder packages home`, or components, as in `pkgbuilder packages --component \
@@ -93,6 +106,29 @@ impl Arguments {
         workshop.repository(&folder, &key)?;
         self.print_made(&made.packages)?;
         made.into_result().map(|_| ())
+    }
+
+    fn of_recipes(&self, reporter: &Reporter) -> Result<()> {
+        atomic::check_writable(&self.out)?;
+        let here = std::env::current_dir().context("finding the folder the command runs in")?;
+        let architectures: Vec<String> = self.arch.iter().map(Arch::to_string).collect();
+        let environment = |name: &str| std::env::var(name).ok();
+        let mut packages = Vec::new();
+        for path in &self.recipe {
+            packages.extend(standalone::packages(
+                path,
+                &architectures,
+                &here,
+                &environment,
+                reporter,
+            )?);
+        }
+        let folder = self.out.join("packages");
+        let key = self.signing.open(&folder, reporter)?;
+        let written = standalone::write(&packages, &folder, reporter)?;
+        repository::update(&folder, &key, &Cache::open()?, reporter)?;
+        let records: Vec<PackageRecord> = written.into_iter().map(|(_, record)| record).collect();
+        self.print_made(&records)
     }
 
     fn print_list(&self, rows: &[catalog::Row]) -> Result<()> {

@@ -205,22 +205,36 @@ fn values_are_checked() {
 #[test]
 fn recipes_are_checked() {
     let recipe = |fields: &str| image(&format!("components+: {{ nomad: {{ recipe+: {{ {fields} }} }} }},"));
+    refused(&recipe("contents+: [{ dst: '/usr/bin/nomad', src: 'x' }]"), &["twice"]);
+    refused(&recipe("contents+: [{ dst: '/lib/x', src: 'x' }]"), &["below /usr"]);
     refused(
-        &recipe("contents+: [{ dst: '/usr/bin/nomad', src: 'x', type: 'file', mode: '0755' }]"),
-        &["twice"],
-    );
-    refused(
-        &recipe("contents+: [{ dst: '/lib/x', src: 'x', type: 'file', mode: '0755' }]"),
-        &["below /usr"],
-    );
-    refused(
-        &recipe("contents+: [{ dst: '/usr/x', text: 'x', type: 'config', mode: '0644' }]"),
+        &recipe("contents+: [{ dst: '/usr/x', text: 'x', type: 'config' }]"),
         &["below /etc"],
     );
     refused(
-        &recipe("contents+: [{ dst: '/usr/x', type: 'link', mode: '0644' }]"),
-        &["file, config, dir, symlink"],
+        &recipe("contents+: [{ dst: '/usr/x', type: 'smylink' }]"),
+        &[
+            "unknown value",
+            "(did you mean `symlink`?)",
+            "file, config, config|noreplace",
+        ],
     );
+    refused(
+        &recipe("contents+: [{ dst: '/usr/x', text: 'x', file_info: { mode: 644 } }]"),
+        &[
+            "images/x.jsonnet:5:",
+            "an octal mode such as `0644` (in Jsonnet in quotes)",
+        ],
+    );
+    refused(
+        &recipe("contents+: [{ dst: 'usr/x', text: 'x' }]"),
+        &["`components.nomad.recipe.contents[", "not an absolute path"],
+    );
+    refused(
+        &recipe("scripts: { postinstall: 'x.sh' }"),
+        &["the text itself, as `importstr` gives it"],
+    );
+    refused(&recipe("version: '1'"), &["`version` is the component's own field"]);
     refused(
         &recipe("services+: ['other.service']"),
         &["`contents` has no `/usr/lib/systemd/system/other.service`"],

@@ -346,6 +346,12 @@ impl<'a> Validator<'a> {
         if !recipe.maintainer.contains('<') || !recipe.maintainer.ends_with('>') {
             return Err(self.wrong(key, "`maintainer` is `Name <address>`"));
         }
+        if recipe.section.is_empty() {
+            return Err(self.wrong(
+                key,
+                "the recipe has no `section`: write one of Debian's, such as `admin`",
+            ));
+        }
         let scripts = &recipe.scripts;
         for script in [
             &scripts.preinstall,

@@ -216,8 +216,8 @@ fn check_relations(package: &str, field: &str, relations: &[String]) -> Result<(
             return Err(wrong("it is not one line".to_owned()));
         }
         let parsed = relation::parse_list(relation).map_err(|error| wrong(format!("{error:#}")))?;
-        if parsed.is_empty() {
-            return Err(wrong("it is empty".to_owned()));
+        if relation.split(',').any(|clause| clause.trim().is_empty()) {
+            return Err(wrong("there is an empty one among them".to_owned()));
         }
         let alternatives = parsed.iter().any(|clause| clause.len() > 1);
         if alternatives && ["Conflicts", "Breaks", "Replaces", "Provides"].contains(&field) {
@@ -318,12 +318,12 @@ mod tests {
     #[test]
     fn what_dpkg_would_refuse_is_refused_before() {
         type Change = fn(&mut Control);
-        let dpkg_refuses: [(Change, &str); 12] = [
+        let dpkg_refuses: [(Change, &str); 11] = [
             (
                 |c| c.package = "contents foo".to_owned(),
                 "`contents foo` is not a package name",
             ),
-            (|c| c.package = "Tool".to_owned(), "`Tool` is not a package name"),
+            (|c| c.version = "v1.0".to_owned(), "it begins with a digit"),
             (|c| c.version = String::new(), "it begins with a digit"),
             (|c| c.version = "1.0 beta".to_owned(), "letters, digits"),
             (|c| c.version = "x:1".to_owned(), "its epoch"),
@@ -332,13 +332,9 @@ mod tests {
                 |c| c.maintainer = "A\nB: c d\ne".to_owned(),
                 "`maintainer` must be one line",
             ),
-            (|c| c.depends = vec!["a (1)".to_owned()], "`a (1)` in `Depends`"),
+            (|c| c.depends = vec!["a,, b".to_owned()], "there is an empty one"),
             (|c| c.depends = vec!["a b".to_owned()], "`a b` in `Depends`"),
             (|c| c.conflicts = vec!["a | b".to_owned()], "no alternatives"),
-            (
-                |c| c.provides = vec!["a (>= 1)".to_owned()],
-                "a version that is provided",
-            ),
             (
                 |c| c.fields = [("depends".to_owned(), "x".to_owned())].into(),
                 "a key of its own",
@@ -353,8 +349,13 @@ mod tests {
             assert!(!dpkg_takes(&control), "dpkg-deb takes\n{control}");
         }
         // dpkg-deb lets these pass, and reads them otherwise than they were meant.
-        let misread: [(Change, &str); 5] = [
-            (|c| c.version = "v1.0".to_owned(), "it begins with a digit"),
+        let misread: [(Change, &str); 7] = [
+            (|c| c.package = "Tool".to_owned(), "`Tool` is not a package name"),
+            (|c| c.depends = vec!["a (1)".to_owned()], "`a (1)` in `Depends`"),
+            (
+                |c| c.provides = vec!["a (>= 1)".to_owned()],
+                "a version that is provided",
+            ),
             (|c| c.maintainer = " ".to_owned(), "there is no `maintainer`"),
             (
                 |c| c.section = "net\nEssential: yes".to_owned(),

@@ -192,6 +192,7 @@ impl<W: Write> Tar<W> {
             path => format!(".{path}{slash}"),
         };
         let mut header = Header::new_gnu();
+        header.set_size(0);
         header.set_mode(entry.mode);
         let mtime = entry.mtime.unwrap_or(self.epoch);
         header.set_mtime(u64::try_from(mtime).context("the time stamp is before 1970")?);

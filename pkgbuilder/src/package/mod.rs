@@ -48,6 +48,9 @@ pub mod version;
 /// From a recipe to its package.
 pub mod recipe;
 
+/// Packages of recipes outside any definition.
+pub mod standalone;
+
 /// Where components come from.
 pub mod sources;
 

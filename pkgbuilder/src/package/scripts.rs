@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::accounts;
-use super::data::{Entry, Kind};
+use super::data::{Body, Entry, Kind};
 
 /// The maintainer scripts of a package; an empty one is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,6 +107,10 @@ impl Scripts {
             scripts.postinst.push_str(&restart_fragment(&units));
             scripts.prerm.push_str(&stop_fragment(&units));
             scripts.postrm.push_str(&purge_fragment(&units));
+        }
+        let data = data_folders(entries);
+        if !data.is_empty() {
+            scripts.postrm.push_str(&data_fragment(&data));
         }
         scripts
     }
@@ -212,6 +216,36 @@ fn stop_fragment(units: &str) -> String {
     )
 }
 
+/// The folders below /var that the tmpfiles.d of the package makes: the data of its program.
+fn data_folders(entries: &[Entry]) -> Vec<String> {
+    let mut folders = Vec::new();
+    for entry in entries
+        .iter()
+        .filter(|entry| entry.path.starts_with("/usr/lib/tmpfiles.d/"))
+    {
+        let Kind::File(Body::Bytes(text)) = &entry.kind else {
+            continue;
+        };
+        for line in String::from_utf8_lossy(text).lines() {
+            let mut words = line.split_whitespace();
+            let (Some(kind), Some(path)) = (words.next(), words.next()) else {
+                continue;
+            };
+            // tmpfiles.d(5): `%` begins a specifier, `\\` an escape.
+            let plain = path.starts_with("/var/") && !path.contains(['%', '\\', '"', '\'']) && !path.contains("..");
+            if kind.starts_with(['d', 'D', 'q', 'Q', 'v']) && plain && path.matches('/').count() > 2 {
+                folders.push(quoted(path.trim_end_matches('/')));
+            }
+        }
+    }
+    folders
+}
+
+/// Removing keeps data, purging does not (Policy 6.8).
+fn data_fragment(folders: &[String]) -> String {
+    format!("if [ \"$1\" = \"purge\" ]; then\n\trm -rf {}\nfi\n", folders.join(" "))
+}
+
 fn purge_fragment(units: &str) -> String {
     format!(
         "if [ \"$1\" = remove ] && [ -d /run/systemd/system ] ; then\n\
@@ -250,6 +284,21 @@ mod tests {
         assert!(at("deb-systemd-helper enable") < at("deb-systemd-invoke $_dh_action 'consul.service'"));
         assert!(scripts.prerm.contains("deb-systemd-invoke stop 'consul.service'"));
         assert!(scripts.postrm.contains("deb-systemd-helper purge 'consul.service'"));
+    }
+
+    #[test]
+    fn data_goes_when_the_package_is_purged() {
+        let folders = "# a\nd /var/lib/tool 0700 tool tool -\nd /run/tool - - - -\nD /var/%x/y\nd /var/lib -\n";
+        let entries = [Entry::file(
+            "/usr/lib/tmpfiles.d/tool.conf",
+            0o644,
+            folders.as_bytes().to_vec(),
+        )];
+        let postrm = Scripts::of(&entries, &[]).postrm;
+        assert!(
+            postrm.contains("= \"purge\" ]; then\n\trm -rf '/var/lib/tool'\nfi\n"),
+            "{postrm}"
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) fn component(world: &World, sha256: &str) -> String {
             recipe: {{
               maintainer: 'Test <test@example.invalid>', revision: 1, section: 'misc',
               copyright: {{ holder: 'Test', files: ['LICENSE'] }},
-              contents: [{{ src: 'hello', dst: '/usr/bin/hello', type: 'file', mode: '0755' }}],
+              contents: [{{ src: 'hello', dst: '/usr/bin/hello', file_info: {{ mode: '0755' }} }}],
               depends: [], recommends: [], services: [], lintian_overrides: [],
             }},
         }} }}",

@@ -112,7 +112,7 @@ mod tests {
             ("mtime: now\n", &["x.yaml:1:", "`now` is not a time"]),
             ("depends: bash\n", &["x.yaml:1:"]),
             ("name: [\n", &["x.yaml:"]),
-            ("name: a\nname: b\n", &["x.yaml:2:"]),
+            ("name: a\nname: b\n", &["x.yaml:", "duplicate field `name`"]),
         ] {
             let error = recipe(text).unwrap_err();
             assert_eq!(crate::failure::exit_code(&error), 2);
