@@ -77,20 +77,17 @@ impl Control {
                  letter or digit first (Debian Policy 5.6.1)"
             );
         }
-        check_version(package, &self.version)?;
+        check_version(&self.version)?;
         if self.arch.is_empty()
             || !self
                 .arch
                 .chars()
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         {
-            bail_input!(
-                "{package}: `{}` is not an architecture such as `arm64` or `all`",
-                self.arch
-            );
+            bail_input!("`{}` is not an architecture such as `arm64` or `all`", self.arch);
         }
         if self.maintainer.trim().is_empty() {
-            bail_input!("{package}: there is no `maintainer`: write `Name <address>`");
+            bail_input!("there is no `maintainer`: write `Name <address>`");
         }
         for (field, value) in [
             ("maintainer", &self.maintainer),
@@ -100,12 +97,12 @@ impl Control {
             ("deb.arch_variant", &self.arch_variant),
         ] {
             if value.chars().any(char::is_control) {
-                bail_input!("{package}: `{field}` must be one line without control characters, not {value:?}");
+                bail_input!("`{field}` must be one line without control characters, not {value:?}");
             }
         }
         for (field, value) in [("section", &self.section), ("priority", &self.priority)] {
             if value.contains(char::is_whitespace) {
-                bail_input!("{package}: `{field}` is one word, not `{value}`");
+                bail_input!("`{field}` is one word, not `{value}`");
             }
         }
         if self
@@ -113,10 +110,10 @@ impl Control {
             .chars()
             .any(|c| c.is_control() && c != '\n' && c != '\t')
         {
-            bail_input!("{package}: the description holds control characters: remove them");
+            bail_input!("the description holds control characters: remove them");
         }
         for (field, relations) in self.relations() {
-            check_relations(package, field, relations)?;
+            check_relations(field, relations)?;
         }
         for (name, value) in &self.fields {
             self.check_field(name, value)?;
@@ -125,14 +122,13 @@ impl Control {
     }
 
     fn check_field(&self, name: &str, value: &str) -> Result<()> {
-        let package = &self.package;
         let plain = |c: char| c.is_ascii_graphic() && c != ':';
         if name.is_empty() || name.starts_with(['#', '-']) || !name.chars().all(plain) {
-            bail_input!("{package}: `{name}` in `deb.fields` is not the name of a control field (Debian Policy 5.1)");
+            bail_input!("`{name}` in `deb.fields` is not the name of a control field (Debian Policy 5.1)");
         }
         if OWN_FIELDS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             bail_input!(
-                "{package}: `deb.fields` has `{name}`, which has a key of its own in a recipe: dpkg refuses a field \
+                "`deb.fields` has `{name}`, which has a key of its own in a recipe: dpkg refuses a field \
                  that is there twice"
             );
         }
@@ -142,7 +138,7 @@ impl Control {
             .all(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
         if value.contains('\r') || !continued {
             bail_input!(
-                "{package}: the lines of `deb.fields` `{name}` after the first begin with a space and are not empty \
+                "the lines of `deb.fields` `{name}` after the first begin with a space and are not empty \
                  (Debian Policy 5.1)"
             );
         }
@@ -178,9 +174,8 @@ fn is_package_name(name: &str) -> bool {
 }
 
 /// Debian Policy 5.6.12, and dpkg's bound on epochs.
-fn check_version(package: &str, version: &str) -> Result<()> {
-    let wrong =
-        |why: &str| input_error!("{package}: `{version}` is not a Debian version: {why} (Debian Policy 5.6.12)");
+fn check_version(version: &str) -> Result<()> {
+    let wrong = |why: &str| input_error!("`{version}` is not a Debian version: {why} (Debian Policy 5.6.12)");
     let (epoch, rest) = match version.split_once(':') {
         Some((epoch, rest)) => (Some(epoch), rest),
         None => (None, version),
@@ -207,10 +202,10 @@ fn check_version(package: &str, version: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_relations(package: &str, field: &str, relations: &[String]) -> Result<()> {
+fn check_relations(field: &str, relations: &[String]) -> Result<()> {
     for relation in relations {
         let wrong = |why: String| {
-            input_error!("{package}: `{relation}` in `{field}` is not a relationship as in `libc6 (>= 2.36)`: {why}")
+            input_error!("`{relation}` in `{field}` is not a relationship as in `libc6 (>= 2.36)`: {why}")
         };
         if relation.chars().any(char::is_control) {
             return Err(wrong("it is not one line".to_owned()));

@@ -8,10 +8,10 @@ use md5::{Digest, Md5};
 /// What a .deb is: `field Depends`, `file /usr/bin/x`, `member postinst`, `conffile /etc/x`, `md5sum usr/bin/x`, each
 /// with its value. Read by dpkg-deb, so that a .deb that dpkg cannot read is no package.
 #[derive(Debug, Default)]
-pub struct Facts(pub BTreeMap<String, String>);
+pub(crate) struct Facts(pub(crate) BTreeMap<String, String>);
 
 impl Facts {
-    pub fn of(deb: &Path) -> Self {
+    pub(crate) fn of(deb: &Path) -> Self {
         let mut facts = Self::default();
         let fields = text(&["-f"], deb);
         let mut name = String::new();
