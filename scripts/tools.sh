@@ -1,22 +1,48 @@
 # What the scripts need from the machine, and how they get it. Sourced, not run.
 # shellcheck shell=bash
 
-# A cross compiler for the agent and for Nomad, a C compiler for the TLS library, Go for what is built from modules.
+# What this machine is, and the cross compiler for the other of the two architectures that everything is built for: for
+# the agent and for Nomad.
+case $(uname -m) in
+  x86_64) foreign_packages=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross) ;;
+  aarch64) foreign_packages=(gcc-x86-64-linux-gnu libc6-dev-amd64-cross) ;;
+  *)
+    printf 'cannot build on a %s machine: amd64 (x86_64) and arm64 (aarch64) can\n' "$(uname -m)" >&2
+    exit 1
+    ;;
+esac
+
+# Beside it a C compiler for the TLS library and for build scripts.
 # shellcheck disable=SC2034 # used by the scripts that source this file
-build_packages=(gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross xz-utils zstd)
+build_packages=(gcc libc6-dev "${foreign_packages[@]}" xz-utils zstd)
 # What the 32-bit Arm architectures need beside these: `pkgbuilder packages` for Nomad, scripts/agent-package for the agent.
 # shellcheck disable=SC2034
 armhf_packages=(gcc-arm-linux-gnueabihf libc6-dev-armhf-cross)
 # shellcheck disable=SC2034
 armel_packages=(gcc-arm-linux-gnueabi libc6-dev-armel-cross)
-# Judges and machines of the tests.
+# Judges of the unit and scenario tests.
+# shellcheck disable=SC2034
+quick_packages=(
+  shellcheck dpkg-dev apt-utils dash busybox-static util-linux bsdextrautils mawk binutils systemd zstd xz-utils
+  sqv squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpg gpg-agent gpgv
+)
+# Judges and machines of the others.
 # shellcheck disable=SC2034
 test_packages=(
-  shellcheck g++ lintian dpkg-dev apt-utils mmdebstrap dash busybox-static util-linux
-  bsdextrautils mawk binutils systemd zstd xz-utils
-  faketime sqv
-  squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpg gpg-agent gpgv
+  g++ lintian mmdebstrap faketime
   qemu-system-arm qemu-system-x86 qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
+)
+# The program by which a package is known to be there where dpkg does not say; `-` if it has none, no line if it has the
+# package's name.
+declare -A program_of=(
+  [apt-utils]=apt-ftparchive [bind9-dnsutils]=dig [binutils]=objdump [bmap-tools]=bmaptool [bsdextrautils]=hexdump
+  [busybox-static]=busybox [dnsmasq-base]=dnsmasq [dosfstools]=fsck.vfat [dpkg-dev]=dpkg-buildflags [e2fsprogs]=mke2fs
+  [fdisk]=sfdisk [g++]=g++ [gcc-aarch64-linux-gnu]=aarch64-linux-gnu-gcc [gcc-x86-64-linux-gnu]=x86_64-linux-gnu-gcc
+  [gcc-arm-linux-gnueabi]=arm-linux-gnueabi-gcc [gcc-arm-linux-gnueabihf]=arm-linux-gnueabihf-gcc [iproute2]=ip
+  [ipxe-qemu]=- [kmod]=modprobe [libc6-dev]=- [libc6-dev-amd64-cross]=- [libc6-dev-arm64-cross]=-
+  [libc6-dev-armel-cross]=- [libc6-dev-armhf-cross]=- [mtools]=mcopy [gpg-agent]=gpg-agent [qemu-system-arm]=qemu-system-aarch64
+  [qemu-system-x86]=qemu-system-x86_64 [qemu-user-static]=qemu-aarch64-static [qemu-utils]=qemu-img
+  [squashfs-tools]=unsquashfs [systemd]=systemctl [util-linux]=unshare [xz-utils]=xz
 )
 # shellcheck disable=SC2034
 agent_targets=(aarch64-unknown-linux-gnu aarch64-unknown-linux-musl x86_64-unknown-linux-gnu x86_64-unknown-linux-musl)
@@ -27,12 +53,20 @@ cargo_deny_version=0.20.2
 
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/computatom/tools
 export PATH=$tools/bin:$PATH
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+case $(uname -m) in
+  x86_64) export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc ;;
+  aarch64) export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=x86_64-linux-gnu-gcc ;;
+esac
 export CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_LINKER=arm-linux-gnueabihf-gcc
 export CARGO_TARGET_ARM_UNKNOWN_LINUX_GNUEABI_LINKER=arm-linux-gnueabi-gcc
 # The static programs are pure Rust: Rust's own linker needs no C library of the target.
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
+
+# Cargo and the tests say little to a person and everything to a log.
+# shellcheck disable=SC2034
+quiet=(--quiet)
+[ -z "${CI:-}" ] || quiet=()
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -41,10 +75,30 @@ die() {
   exit 1
 }
 
+# at_work: waits until no other script changes out/ of this checkout; the next ones that this one starts need not.
+at_work() {
+  [ -z "${COMPUTATOM_AT_WORK:-}" ] || return 0
+  mkdir -p out
+  exec 9>out/.build.lock
+  if ! flock --nonblock 9; then
+    say "another script is at work in out/ of this checkout; waiting for it"
+    flock 9
+  fi
+  export COMPUTATOM_AT_WORK=1
+}
+
 # need_apt PACKAGE...: installs what is missing, or says the command that would.
 need_apt() {
-  local package missing=()
-  command -v dpkg-query >/dev/null || die "this is not a Debian machine; install by hand what these packages hold: $*"
+  local package program missing=()
+  if ! command -v dpkg-query >/dev/null; then
+    for package in "$@"; do
+      program=${program_of[$package]:-$package}
+      [ "$program" = - ] || command -v "$program" >/dev/null || missing+=("$program (Debian's package $package)")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    die "missing programs; this is not a Debian machine, so install them by hand and run this again:
+$(printf '  %s\n' "${missing[@]}")"
+  fi
   for package in "$@"; do
     [ "$(dpkg-query -Wf '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
   done
@@ -54,13 +108,22 @@ need_apt() {
   sudo apt-get update && sudo apt-get install --no-install-recommends ${missing[*]}"
   fi
   say "installing ${missing[*]}"
-  apt-get -qq update
-  DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${missing[@]}" >/dev/null
+  apt-get -qq update || die "apt cannot update its lists: is the network there? Nothing was built"
+  DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${missing[@]}" >/dev/null ||
+    die "apt cannot install ${missing[*]}: see what it says above"
 }
 
+# at_least WANTED FOUND: compares versions.
+at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
 need_toolchains() {
-  command -v cargo >/dev/null || die "Rust is missing: install it from https://rustup.rs (1.95 or newer) and run this again"
-  command -v go >/dev/null || die "Go is missing: install it from https://go.dev/dl (1.24 or newer) and run this again"
+  local rust=1.95 go=1.24 found
+  command -v cargo >/dev/null || die "Rust is missing: install it from https://rustup.rs ($rust or newer) and run this again"
+  found=$(rustc --version | cut -d' ' -f2)
+  at_least "$rust" "$found" || die "Rust is $found, and must be $rust or newer: \`rustup update stable\`, then run this again"
+  command -v go >/dev/null || die "Go is missing: install it from https://go.dev/dl ($go or newer) and run this again"
+  found=$(go env GOVERSION | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1)
+  at_least "$go" "$found" || die "Go is $found, and must be $go or newer: install it from https://go.dev/dl and run this again"
 }
 
 # need_targets TRIPLE...: Rust's standard library for each.
@@ -72,7 +135,8 @@ need_targets() {
   done
   [ ${#missing[@]} -eq 0 ] && return
   command -v rustup >/dev/null || die "Rust has no standard library for ${missing[*]}: use a rustup toolchain, or your distribution's packages for them"
-  rustup --quiet target add "${missing[@]}"
+  rustup --quiet target add "${missing[@]}" ||
+    die "rustup cannot bring Rust's standard library for ${missing[*]}: is the network there? It is needed once"
 }
 
 # has_target TRIPLE: whether Rust's standard library for it is here, or rustup brought it just now. Not every server of
@@ -88,21 +152,22 @@ has_target() {
 need_rust_source() {
   [ -f "$(rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ] && return
   command -v rustup >/dev/null || die "Rust's source is missing: use a rustup toolchain, or your distribution's package of it"
-  rustup --quiet component add rust-src
+  rustup --quiet component add rust-src || die "rustup cannot bring Rust's source: is the network there? It is needed once"
 }
 
 # need_cargo_tool NAME VERSION: built once into the cache.
 need_cargo_tool() {
   [ -x "$tools/bin/$1" ] && [ "$("$tools/bin/$1" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)" = "$2" ] && return
   say "building $1 $2 (once)"
-  cargo install --quiet --locked --root "$tools" --version "$2" "$1"
+  cargo install "${quiet[@]}" --locked --root "$tools" --version "$2" "$1" ||
+    die "cannot build $1 $2: see what cargo says above; the network is needed once"
 }
 
 # Release binaries must not tell where they were made: the checkout, Cargo's crates and Rust's own sources get the same
 # names everywhere, in Rust (panic messages) and in C (__FILE__).
 anonymous_paths() {
   local sysroot source flags=() cflags=()
-  cargo fetch --quiet --locked
+  cargo fetch --quiet --locked || die "cargo cannot fetch the crates of Cargo.lock: is the network there? It is needed once"
   sysroot=$(rustc --print sysroot)
   # Only a toolchain with the component rust-src knows another name for Rust's sources than /rustc/COMMIT.
   source=$(rustc --version --verbose | sed -n 's/^commit-hash: //p')

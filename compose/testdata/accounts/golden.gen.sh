@@ -4,6 +4,7 @@
 # usage: golden.gen.sh CHROOT  (a Debian trixie root with adduser and passwd; needs root and unshare)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck disable=SC2016 # expanded by the inner shell
 unshare -m sh -eu -c '
     here=$1 work=$(mktemp -d) files="passwd group shadow gshadow subuid subgid"
     mount -t tmpfs none "$work"

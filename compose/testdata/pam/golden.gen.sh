@@ -11,6 +11,7 @@ export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
 for scenario in "$here"/*/; do
     rm -rf "$scenario/expected"
     mkdir -p "$scenario/expected"
+    # shellcheck disable=SC2016 # expanded by the inner shell
     unshare -m sh -eu -c '
         scenario=$1 chroot=$2 work=$(mktemp -d)
         mount -t tmpfs none "$work"

@@ -4,6 +4,7 @@
 # usage: golden.gen.sh CHROOT  (a Debian trixie root with systemd; needs root and unshare)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck disable=SC2016 # expanded by the inner shell
 unshare -m sh -eu -c '
     here=$1 work=$(mktemp -d)
     mount -t tmpfs none "$work"

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Runs once in a plain Debian, as root, without network: installs, upgrades, removes and purges the packages in /trial.
 # Each step prints its name, its output and its exit code; the test outside knows what is expected.
+# Commands are text that `step` evaluates, which shellcheck cannot see.
+# shellcheck disable=SC2016,SC2034
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 NO_COLOR=1
 cd /trial || exit 1
 

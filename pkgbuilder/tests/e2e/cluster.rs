@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 /// One node's APIs.
@@ -70,15 +70,30 @@ impl Node {
     }
 
     /// Nomad has a leader, and this node is a ready client that can run `exec` tasks.
+    ///
+    /// What the servers say of a node outlives a boot; what counts is that the client of this boot is registered: it
+    /// has been given a time to live for its heartbeats only then (`registerNode` in Nomad's `client/client.go`).
     pub(crate) fn nomad_ready(&self) -> Result<()> {
         let leader = self.get(4646, "/v1/status/leader")?;
         ensure!(
             leader.as_str().is_some_and(|leader| !leader.is_empty()),
             "Nomad has no leader"
         );
+        let client = self.nomad_client()?;
+        let lives = client["heartbeat_ttl"].as_str().unwrap_or("0s");
+        ensure!(
+            lives != "0s",
+            "Nomad's client has not registered since it started: {client}"
+        );
         let nodes = self.get(4646, "/v1/nodes")?;
-        let node = array(&nodes).iter().find(|node| node["Name"] == self.name);
-        let node = node.with_context(|| format!("Nomad has no node `{}`: {nodes}", self.name))?;
+        let [node] = array(&nodes) else {
+            bail!("Nomad has not exactly one node: {nodes}");
+        };
+        ensure!(
+            node["Name"] == self.name && node["ID"] == client["node_id"],
+            "Nomad's node is not the client of `{}`, {client}: {node}",
+            self.name
+        );
         ensure!(node["Status"] == "ready", "the Nomad node is {}", node["Status"]);
         ensure!(
             node["Drivers"]["exec"]["Healthy"] == true,
@@ -160,13 +175,18 @@ impl Node {
             .as_str()
             .context("no node id")?
             .to_owned();
-        let nodes = self.get(4646, "/v1/nodes")?;
-        let ready = array(&nodes)
-            .iter()
-            .find(|node| node["Status"] == "ready")
-            .context("no ready node")?
-            .clone();
-        Ok((consul, ready["ID"].as_str().context("no node id")?.to_owned()))
+        let nomad = self.nomad_client()?["node_id"]
+            .as_str()
+            .context("no node id")?
+            .to_owned();
+        Ok((consul, nomad))
+    }
+
+    /// What the running client says about itself.
+    fn nomad_client(&self) -> Result<Value> {
+        let client = self.get(4646, "/v1/agent/self")?["stats"]["client"].clone();
+        ensure!(client.is_object(), "Nomad runs no client");
+        Ok(client)
     }
 }
 

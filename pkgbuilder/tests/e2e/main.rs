@@ -1,7 +1,8 @@
 //! The end-to-end test: the image that a person would burn, booted and looked at from outside.
 //!
-//! Runs as root, in network and mount namespaces of its own that vanish with it; needs QEMU, dnsmasq, iproute2 and dig
-//! (`scripts/test` installs them). What a failed run saw is kept in `out/e2e/`.
+//! Runs in network and mount namespaces of its own that vanish with it, and, for who is not root, in a user namespace
+//! where they are; needs QEMU, dnsmasq, iproute2 and dig (`scripts/test` installs them) and `/dev/net/tun`. What a failed
+//! run saw is kept in `out/e2e/`.
 
 mod cluster;
 mod machine;
@@ -18,14 +19,16 @@ const INSIDE: &str = "COMPUTATOM_E2E_INSIDE";
 fn main() -> ExitCode {
     if std::env::var_os(INSIDE).is_none() {
         // A namespace made for the whole process from outside: no thread can escape it.
-        let error = Command::new("unshare")
+        let mut command = Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        let error = command
             .args(["--net", "--mount", "--"])
             .args(std::env::args_os())
             .env(INSIDE, "1")
             .exec();
-        scenario::say(&format!(
-            "cannot start `unshare --net --mount` (package util-linux; needs root): {error}"
-        ));
+        scenario::say(&format!("cannot start `unshare` (package util-linux): {error}"));
         return ExitCode::FAILURE;
     }
     let mut arguments = libtest_mimic::Arguments::from_args();

@@ -39,7 +39,8 @@ impl Lan {
         command
             .args(["--pdeathsig", "KILL", "--", "dnsmasq"])
             .args([
-                "--keep-in-foreground",
+                // Nor does it change its groups then, which a user namespace forbids.
+                "--no-daemon",
                 "--conf-file=/dev/null",
                 "--user=root",
                 "--no-resolv",
@@ -61,7 +62,8 @@ impl Lan {
                     .iter()
                     .map(|host| format!("--dhcp-host={},{},{}", host.mac, host.name, host.address)),
             )
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
         let dnsmasq = command
             .spawn()
             .context("starting dnsmasq (packages dnsmasq-base and util-linux)")?;

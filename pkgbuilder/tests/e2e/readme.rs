@@ -7,17 +7,23 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use pkgbuilder::inspect;
 
 /// The fence of the blocks meant for a running cluster.
 const FENCE: &str = "```sh cluster";
 
-/// Runs every command of the README's cluster blocks from `repository`, the LAN's names resolved by `resolver`.
-pub(crate) fn commands(repository: &Path, resolver: Ipv4Addr, folder: &Path) -> Result<()> {
+/// Runs every command of the README's cluster blocks from `repository`, the LAN's names resolved by `resolver`, with the
+/// `nomad` that `image` holds.
+pub(crate) fn commands(repository: &Path, image: &Path, resolver: Ipv4Addr, folder: &Path) -> Result<()> {
     let readme = fs::read_to_string(repository.join("README.md")).context("reading README.md")?;
     let commands = of(&readme);
     ensure!(!commands.is_empty(), "README.md has no `{FENCE}` block");
     resolve_by(resolver, folder)?;
-    let path = format!("{}:{}", nomad(repository, folder)?.display(), std::env::var("PATH")?);
+    let path = format!(
+        "{}:{}",
+        nomad(repository, image, folder)?.display(),
+        std::env::var("PATH")?
+    );
     for command in commands {
         super::scenario::say(&format!("$ {command}"));
         let output = Command::new("bash")
@@ -71,16 +77,18 @@ fn resolve_by(resolver: Ipv4Addr, folder: &Path) -> Result<()> {
 }
 
 /// A folder with the `nomad` of the image's own package, run in emulation where this machine is another one.
-fn nomad(repository: &Path, folder: &Path) -> Result<PathBuf> {
-    let mut packages = fs::read_dir(repository.join("out/packages"))?
-        .flatten()
-        .map(|entry| entry.path());
-    let package = packages
-        .find(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            name.starts_with("nomad_") && name.ends_with("_arm64.deb")
-        })
-        .context("out/packages has no nomad_*_arm64.deb: run scripts/build first")?;
+fn nomad(repository: &Path, image: &Path, folder: &Path) -> Result<PathBuf> {
+    let manifest = inspect::manifest_of(image)?.context("the image has no manifest")?;
+    let record = manifest.packages.iter().find(|package| package.name == "nomad");
+    let version = &record.context("the image has no package nomad")?.version;
+    // File names are without the epoch.
+    let version = version.split_once(':').map_or(version.as_str(), |(_, rest)| rest);
+    let package = repository.join(format!("out/packages/nomad_{version}_arm64.deb"));
+    ensure!(
+        package.is_file(),
+        "{} is not there: run scripts/build first",
+        package.display()
+    );
     let unpacked = folder.join("nomad");
     let status = Command::new("dpkg-deb")
         .arg("--extract")

@@ -111,7 +111,7 @@ fn boots(site: &Site) -> Result<()> {
         ready(machine, &node)?;
         node.submit(&job)?;
         wait(machine, "the job", READY, || node.job_answers(JOB).map(drop))?;
-        readme::commands(repository, ROUTER, folder)?;
+        readme::commands(repository, image, ROUTER, folder)?;
         healthy(machine)?;
         node.ids()
     })?;
@@ -175,10 +175,12 @@ fn same(machine: &mut Machine, node: &Node, ids: &(String, String)) -> Result<()
 /// The root is read-only, and no unit has failed.
 fn healthy(machine: &mut Machine) -> Result<()> {
     let limit = Duration::from_mins(1);
-    let options = machine.run("findmnt -no FSTYPE,OPTIONS /", limit)?;
+    let mounted = machine.run("findmnt -no FSTYPE,OPTIONS /", limit)?;
+    let mut words = mounted.split_whitespace();
+    let (kind, options) = (words.next(), words.next().unwrap_or_default());
     ensure!(
-        options.contains("squashfs") && options.contains("ro"),
-        "/ is mounted as {options}"
+        kind == Some("squashfs") && options.split(',').any(|option| option == "ro"),
+        "/ is mounted as {mounted}"
     );
     let write = machine.run("touch /usr/written && echo written || echo refused", limit)?;
     ensure!(
