@@ -20,4 +20,24 @@ local owned(mode, owner='root', group='root') = { mode: mode } +
   dir(dst, mode='0755', owner='root', group='root'):: { dst: dst, type: 'dir', file_info: owned(mode, owner, group) },
   // A symbolic link.
   link(dst, target):: { src: target, dst: dst, type: 'symlink' },
+
+  // Completions of a program that completes itself as posener/complete has it (HashiCorp's): what its
+  // `-autocomplete-install` would write into people's own files.
+  completions(command, program='/usr/bin/' + command):: [
+    self.text('/usr/share/bash-completion/completions/' + command, 'complete -C %s %s\n' % [program, command]),
+    self.text('/usr/share/zsh/vendor-completions/_' + command, |||
+      #compdef %(command)s
+      autoload -U +X bashcompinit && bashcompinit
+      complete -o nospace -C %(program)s %(command)s
+    ||| % { command: command, program: program }),
+    self.text('/usr/share/fish/vendor_completions.d/%s.fish' % command, |||
+      function __complete_%(word)s
+          set -lx COMP_LINE (commandline -cp)
+          test -z (commandline -ct)
+          and set COMP_LINE "$COMP_LINE "
+          %(program)s
+      end
+      complete -f -c %(command)s -a "(__complete_%(word)s)"
+    ||| % { command: command, word: std.strReplace(command, '-', '_'), program: program }),
+  ],
 }

@@ -50,6 +50,9 @@ agent_targets=(aarch64-unknown-linux-gnu aarch64-unknown-linux-musl x86_64-unkno
 cargo_deb_version=3.8.0
 # shellcheck disable=SC2034
 cargo_deny_version=0.20.2
+# Judges our recipes. 2.46 and newer need modules (for Windows packages) that not every module proxy has.
+# shellcheck disable=SC2034
+nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm nfpm_version=v2.45.2
 
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/computatom/tools
 export PATH=$tools/bin:$PATH
@@ -161,6 +164,14 @@ need_cargo_tool() {
   say "building $1 $2 (once)"
   cargo install "${quiet[@]}" --locked --root "$tools" --version "$2" "$1" ||
     die "cannot build $1 $2: see what cargo says above; the network is needed once"
+}
+
+# need_go_tool PACKAGE VERSION: built once into the cache.
+need_go_tool() {
+  local name=${1##*/}
+  [ -x "$tools/bin/$name" ] && go version -m "$tools/bin/$name" | grep -qF "	$2	" && return
+  say "building $name $2 (once)"
+  GOBIN=$tools/bin go install "$1@$2"
 }
 
 # Release binaries must not tell where they were made: the checkout, Cargo's crates and Rust's own sources get the same

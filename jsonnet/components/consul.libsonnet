@@ -47,7 +47,7 @@ local pins = import '../pins/consul.libsonnet';
       content.text('/usr/lib/sysusers.d/consul.conf', 'u consul 521 "Consul" /var/lib/consul\n'),
       content.text('/usr/lib/tmpfiles.d/consul.conf', 'd /var/lib/consul 0700 consul consul -\n'),
       content.dir('/etc/consul.d'),
-    ],
+    ] + content.completions('consul'),
     services: ['consul.service'],
     lintian_overrides: go.lintian_overrides('developer.hashicorp.com/consul'),
   },

@@ -47,7 +47,7 @@ local api = { '1.10.5': 'v0.0.0-20250909143645-a3b86c697f38' };
       // Only when it is made: of a server that runs as its own user it is that user's (nomad-config-server).
       content.text('/usr/lib/tmpfiles.d/nomad.conf', 'd /var/lib/nomad :0700 :root :root -\n'),
       content.dir('/etc/nomad.d'),
-    ],
+    ] + content.completions('nomad'),
     services: ['nomad.service'],
     lintian_overrides: [
       { tag: 'no-manual-page', reason: 'upstream documents the commands at developer.hashicorp.com/nomad and in --help' },

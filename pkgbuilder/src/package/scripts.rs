@@ -241,9 +241,19 @@ fn data_folders(entries: &[Entry]) -> Vec<String> {
     folders
 }
 
-/// Removing keeps data, purging does not (Policy 6.8).
+/// Removing keeps data, purging does not (Policy 6.8). What is mounted there (Nomad's tasks outlive it) is somebody else's.
 fn data_fragment(folders: &[String]) -> String {
-    format!("if [ \"$1\" = \"purge\" ]; then\n\trm -rf {}\nfi\n", folders.join(" "))
+    format!(
+        "if [ \"$1\" = \"purge\" ]; then\n\
+         \tfor folder in {}; do\n\
+         \t\tif grep -qs \" $folder/\" /proc/self/mounts; then\n\
+         \t\t\techo \"$folder stays: something is mounted in it\" >&2\n\
+         \t\telse\n\
+         \t\t\trm -rf --one-file-system \"$folder\"\n\
+         \t\tfi\n\
+         \tdone\nfi\n",
+        folders.join(" ")
+    )
 }
 
 fn purge_fragment(units: &str) -> String {
@@ -296,7 +306,7 @@ mod tests {
         )];
         let postrm = Scripts::of(&entries, &[]).postrm;
         assert!(
-            postrm.contains("= \"purge\" ]; then\n\trm -rf '/var/lib/tool'\nfi\n"),
+            postrm.contains("= \"purge\" ]; then\n\tfor folder in '/var/lib/tool'; do\n"),
             "{postrm}"
         );
     }

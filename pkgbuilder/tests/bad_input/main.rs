@@ -41,6 +41,9 @@ mod hello;
 /// Folders that cannot be written to, are full, or shared.
 mod outputs;
 
+/// Recipes of one's own that are wrong.
+mod recipes;
+
 /// Bytes that are not what they should be.
 mod tampering;
 

@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+/// The life of a package with a service.
+mod upgrade;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Content, ContentType, Recipe};
 use crate::definition::names;
+use crate::package::glob::is_pattern;
 
 /// What is wrong, and with which key of the recipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,17 +48,18 @@ pub fn check(recipe: &Recipe) -> Result<(), Misfit> {
     let mut seen = BTreeSet::new();
     for (index, content) in recipe.contents.iter().enumerate() {
         check_content(content).map_err(|(key, text)| misfit(format!("contents[{index}].{key}"), text))?;
-        let single = content.kind != ContentType::Tree && !content.dst.ends_with('/');
-        if single && !seen.insert(content.dst.as_str()) {
+        if let Some(place) = place(content)
+            && !seen.insert(place.clone())
+        {
             return Err(misfit(
                 format!("contents[{index}].dst"),
-                format!("`{}` is there twice", content.dst),
+                format!("`{place}` is there twice"),
             ));
         }
     }
     for unit in &recipe.services {
         let places = ["/usr/lib/systemd/system", "/lib/systemd/system"].map(|folder| format!("{folder}/{unit}"));
-        if !names::unit(unit) || !places.iter().any(|place| seen.contains(place.as_str())) {
+        if !names::unit(unit) || !places.iter().any(|place| seen.contains(place)) {
             let text = format!("there is `{unit}`, but `contents` has no `{}`", places[0]);
             return Err(misfit("services", text));
         }
@@ -71,6 +73,16 @@ pub fn check(recipe: &Recipe) -> Result<(), Misfit> {
         }
     }
     Ok(())
+}
+
+/// Where a content goes; `None` for several, which are known only when their sources are looked at.
+fn place(content: &Content) -> Option<String> {
+    let dst = &content.dst;
+    match content.src.as_deref().and_then(|src| src.rsplit('/').next()) {
+        _ if content.kind == ContentType::Tree => None,
+        Some(name) if dst.ends_with('/') => (!is_pattern(name)).then(|| format!("{dst}{name}")),
+        _ => Some(dst.trim_end_matches('/').to_owned()),
+    }
 }
 
 fn check_content(content: &Content) -> Result<(), (&'static str, String)> {
