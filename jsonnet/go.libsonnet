@@ -17,8 +17,14 @@
   } + given,
 
   // What lintian finds odd about static Go programs.
-  lintian_overrides(documentation):: [
+  lintian_overrides(documentation, license=''):: [
     { tag: 'no-manual-page', reason: 'upstream documents it at %s and in --help' % documentation },
     { tag: 'statically-linked-binary', reason: 'pure Go without cgo, as upstream ships it' },
+  ] + (if license == 'Apache-2.0' then $.apache_overrides else []),
+
+  // The licence wants its text beside the program, and machines that leave out documents may lack Debian's copy.
+  apache_overrides:: [
+    { tag: tag, reason: 'the text is here for systems without /usr/share/common-licenses' }
+    for tag in ['copyright-file-contains-full-apache-2-license', 'copyright-not-using-common-license-for-apache2']
   ],
 }

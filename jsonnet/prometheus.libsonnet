@@ -22,29 +22,32 @@ local unit = import 'unit.libsonnet';
   //   package    of the module that is built; null where the module is not enough
   //   debian     whether Debian has it under that name
   //   arguments  on its command line, which /etc/default/<name> sets
+  //   variable   that holds its version
   //   service    [Service] of its unit beyond the sandbox
   //   contents   more files
   daemon(given):: {
     local daemon = { arguments: [], contents: [], debian: true, notice: true, package: '.', service: {} } + given,
+    local variable = std.get(given, 'variable', 'github.com/prometheus/common/version.Version'),
+    local license = std.get(given, 'license', 'Apache-2.0'),
     local program = std.split(given.repository, '/')[1],
     local name = std.get(given, 'name', 'prometheus-' + std.strReplace(program, '_', '-')),
     local doc = '/usr/share/doc/' + name,
 
     version: daemon.version,
-    license: std.get(given, 'license', 'Apache-2.0'),
+    license: license,
     homepage: 'https://github.com/' + daemon.repository,
     summary: daemon.summary,
     description: daemon.description,
     sources: [$.release(daemon.repository, self.version, std.get(given, 'sums', {}))]
              + (if daemon.package == null then [] else [
                   go.module('github.com/' + daemon.repository, { [program]: daemon.package }, {
-                    ldflags: ['-X github.com/prometheus/common/version.Version={version}'],
+                    ldflags: ['-X %s={version}' % variable],
                   }),
                 ])
              + (if daemon.debian then [{ type: 'debian', package: name }] else []),
     recipe: {
       maintainer: import 'maintainer.libsonnet',
-      copyright: { holder: std.get(given, 'holder', 'The Prometheus Authors'), files: ['LICENSE'] },
+      copyright: { holder: std.get(given, 'holder', '2012-2026 The Prometheus Authors'), files: ['LICENSE'] },
       revision: 1,
       section: 'net',
       depends: [],
@@ -76,7 +79,7 @@ local unit = import 'unit.libsonnet';
         })),
       ] + (if daemon.notice then [content.file('NOTICE', doc + '/NOTICE')] else []) + daemon.contents,
       services: [name + '.service'],
-      lintian_overrides: go.lintian_overrides('github.com/' + daemon.repository),
+      lintian_overrides: go.lintian_overrides('github.com/' + daemon.repository, license),
     },
   },
 }

@@ -20,6 +20,7 @@ local lines(section) = std.flattenArrays([
     MemoryDenyWriteExecute: 'yes',
     NoNewPrivileges: 'yes',
     PrivateDevices: 'yes',
+    PrivateMounts: 'yes',
     PrivateTmp: 'yes',
     ProtectClock: 'yes',
     ProtectControlGroups: 'yes',

@@ -20,7 +20,7 @@ local unit = import '../unit.libsonnet';
   ],
   recipe: {
     maintainer: import '../maintainer.libsonnet',
-    copyright: { holder: 'Matthew Holt and The Caddy Authors', files: ['LICENSE'] },
+    copyright: { holder: '2015 Matthew Holt and The Caddy Authors', files: ['LICENSE'] },
     revision: 1,
     section: 'web',
     depends: [],
@@ -57,6 +57,6 @@ local unit = import '../unit.libsonnet';
       })),
     ],
     services: ['caddy.service'],
-    lintian_overrides: go.lintian_overrides('caddyserver.com/docs'),
+    lintian_overrides: go.lintian_overrides('caddyserver.com/docs', 'Apache-2.0'),
   },
 }

@@ -30,14 +30,15 @@ local packages = { [name]: './plugins/%s/%s' % [kind, name] for kind in std.obje
   ],
   recipe: {
     maintainer: import '../maintainer.libsonnet',
-    copyright: { holder: 'the CNI authors', files: ['LICENSE'] },
+    copyright: { holder: '2014-2026 CNI authors', files: ['LICENSE'] },
     revision: 1,
     section: 'net',
     depends: [],
     recommends: ['iptables'],
     contents: [content.program(name, '/opt/cni/bin/' + name) for name in std.objectFields(packages)],
     services: [],
-    lintian_overrides: go.lintian_overrides('www.cni.dev/plugins') + [
+    lintian_overrides: go.apache_overrides + [
+      { tag: 'statically-linked-binary', reason: 'pure Go without cgo, as upstream ships it' },
       { tag: 'dir-or-file-in-opt', reason: 'where Nomad and the CNI specification look for plugins' },
     ],
   },

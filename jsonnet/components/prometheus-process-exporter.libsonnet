@@ -9,6 +9,7 @@ prometheus.daemon({
   license: 'MIT',
   holder: '2016 ncabatoff',
   notice: false,
+  variable: 'main.version',
   package: './cmd/process-exporter',
   sums: { type: 'sha256sum', url: 'https://github.com/ncabatoff/process-exporter/releases/download/v{version}/checksums.txt' },
   summary: 'Prometheus exporter for groups of processes',

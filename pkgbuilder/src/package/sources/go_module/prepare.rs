@@ -196,6 +196,9 @@ impl Job<'_> {
             };
             fs::write(&target, content).with_context(|| format!("writing {}", target.display()))?;
         }
+        if self.go.drop_replace.is_empty() && replace.is_empty() {
+            return Ok(());
+        }
         let mut command = self.toolchain.go(prepared.beside.path(), &[]);
         command.args(["mod", "edit"]);
         for module in &self.go.drop_replace {
