@@ -29,7 +29,7 @@ quick_packages=(
 # Judges and machines of the others.
 # shellcheck disable=SC2034
 test_packages=(
-  g++ lintian mmdebstrap faketime
+  g++ lintian mmdebstrap
   qemu-system-arm qemu-system-x86 qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
 )
 # The program by which a package is known to be there where dpkg does not say; `-` if it has none, no line if it has the
