@@ -103,7 +103,9 @@ impl Arguments {
         let folder = self.out.join("packages");
         let key = self.signing.open(&folder, reporter)?;
         let made = workshop.packages(&self.arch, &self.out)?;
-        workshop.repository(&folder, &key)?;
+        if !made.packages.is_empty() {
+            workshop.repository(&folder, &key)?;
+        }
         self.print_made(&made.packages)?;
         made.into_result().map(|_| ())
     }

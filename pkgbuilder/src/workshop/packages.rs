@@ -15,6 +15,9 @@ use crate::package::{self, Options};
 use crate::resolve::{self, Policy};
 use crate::{atomic, bail_input, interrupt};
 
+/// What Debian puts before the names of Prometheus' exporters.
+const PREFIX: &str = "prometheus-";
+
 /// What came of making packages.
 #[derive(Debug, Default)]
 pub struct Made {
@@ -61,7 +64,9 @@ impl Workshop {
         let known: Vec<String> = self.image.components.iter().map(|known| known.name.clone()).collect();
         for name in names {
             if !known.iter().any(|known| is_called(known, name)) {
-                let nearest = crate::definition::nearest(name, &known);
+                let upstreams = known.iter().filter_map(|known| known.strip_prefix(PREFIX));
+                let spellings: Vec<String> = known.iter().cloned().chain(upstreams.map(str::to_owned)).collect();
+                let nearest = crate::definition::nearest(&name.replace('_', "-"), &spellings);
                 bail_input!(
                     "there is no component `{name}`{nearest}; there are {}",
                     known.join(", ")
@@ -147,7 +152,7 @@ impl Workshop {
 /// Whether a person who writes `given` means the package `name`: `node_exporter` is `prometheus-node-exporter`.
 fn is_called(name: &str, given: &str) -> bool {
     let given = given.replace('_', "-");
-    name == given || name.strip_prefix("prometheus-").is_some_and(|rest| rest == given)
+    name == given || name.strip_prefix(PREFIX).is_some_and(|rest| rest == given)
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ mod board;
 /// Maintainer scripts that cannot be interpreted.
 mod composing;
 
+/// Components of the catalog.
+mod components;
+
 /// Definitions that are wrong.
 mod definitions;
 
