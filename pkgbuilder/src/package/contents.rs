@@ -97,7 +97,7 @@ impl Finder<'_> {
     fn entry(&mut self, path: &Path, dst: &str, info: &FileInfo) -> Result<Entry> {
         let metadata = fs::symlink_metadata(path).with_context(|| format!("reading {}", path.display()))?;
         if metadata.is_symlink() {
-            return self.link(path, dst);
+            return Self::link(path, dst);
         }
         if !metadata.is_file() {
             bail_input!(
@@ -112,7 +112,7 @@ impl Finder<'_> {
         Ok(Entry::file(dst, mode, Body::of_file(path.to_owned())?))
     }
 
-    fn link(&mut self, path: &Path, dst: &str) -> Result<Entry> {
+    fn link(path: &Path, dst: &str) -> Result<Entry> {
         let target = fs::read_link(path).with_context(|| format!("reading {}", path.display()))?;
         let target = target
             .to_str()
@@ -258,8 +258,8 @@ impl Finder<'_> {
                 folder.display()
             );
         }
-        let names: Vec<&str> = files.iter().map(|(_, name)| name.as_str()).collect();
-        let common = common_folder(&names).to_owned();
+        let matched: Vec<&str> = files.iter().map(|(_, name)| name.as_str()).collect();
+        let common = common_folder(&matched).to_owned();
         place(&folder.join(&common), &common, dst, files)
     }
 }

@@ -116,34 +116,34 @@ impl Control {
             check_relations(field, relations)?;
         }
         for (name, value) in &self.fields {
-            self.check_field(name, value)?;
+            check_field(name, value)?;
         }
         Ok(())
     }
+}
 
-    fn check_field(&self, name: &str, value: &str) -> Result<()> {
-        let plain = |c: char| c.is_ascii_graphic() && c != ':';
-        if name.is_empty() || name.starts_with(['#', '-']) || !name.chars().all(plain) {
-            bail_input!("`{name}` in `deb.fields` is not the name of a control field (Debian Policy 5.1)");
-        }
-        if OWN_FIELDS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            bail_input!(
-                "`deb.fields` has `{name}`, which has a key of its own in a recipe: dpkg refuses a field \
-                 that is there twice"
-            );
-        }
-        let continued = value
-            .lines()
-            .skip(1)
-            .all(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
-        if value.contains('\r') || !continued {
-            bail_input!(
-                "the lines of `deb.fields` `{name}` after the first begin with a space and are not empty \
-                 (Debian Policy 5.1)"
-            );
-        }
-        Ok(())
+fn check_field(name: &str, value: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_graphic() && c != ':';
+    if name.is_empty() || name.starts_with(['#', '-']) || !name.chars().all(plain) {
+        bail_input!("`{name}` in `deb.fields` is not the name of a control field (Debian Policy 5.1)");
     }
+    if OWN_FIELDS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+        bail_input!(
+            "`deb.fields` has `{name}`, which has a key of its own in a recipe: dpkg refuses a field \
+             that is there twice"
+        );
+    }
+    let continued = value
+        .lines()
+        .skip(1)
+        .all(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
+    if value.contains('\r') || !continued {
+        bail_input!(
+            "the lines of `deb.fields` `{name}` after the first begin with a space and are not empty \
+             (Debian Policy 5.1)"
+        );
+    }
+    Ok(())
 }
 
 /// Fields that come from other keys.

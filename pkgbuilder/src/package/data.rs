@@ -221,7 +221,7 @@ impl<W: Write> Tar<W> {
             let digest = self.body(body)?;
             if !entry.conffile {
                 let path = entry.path.trim_start_matches('/');
-                self.md5sums.push_str(&format!("{digest}  {path}\n"));
+                self.md5sums.extend([&digest, "  ", path, "\n"]);
             }
         }
         Ok(())

@@ -240,10 +240,10 @@ impl Job<'_> {
         }
         let mut paths: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
         paths.sort_unstable();
-        if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
+        if let Some([twice, _]) = paths.array_windows().find(|[one, next]| one == next) {
             bail_input!(
                 "`{}` is written from other fields of the recipe: remove it from `contents`",
-                twice[0]
+                twice
             );
         }
         Ok(())
@@ -365,7 +365,7 @@ fn triggers(triggers: &Triggers) -> Result<String> {
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_graphic()) {
                 bail_input!("`{name}` in `deb.triggers` is not the name of a trigger: ASCII without spaces");
             }
-            text.push_str(&format!("{directive} {name}\n"));
+            text.extend([directive, " ", name, "\n"]);
         }
     }
     Ok(text)
@@ -380,7 +380,7 @@ fn description(text: &str) -> (String, String) {
     };
     let mut lines = text.lines().map(str::trim);
     let summary = lines.next().unwrap_or_default().to_owned();
-    (summary, lines.map(|line| format!("{line}\n")).collect())
+    (summary, lines.flat_map(|line| [line, "\n"]).collect())
 }
 
 /// Debian's name of a recipe's architecture, which may be Go's.

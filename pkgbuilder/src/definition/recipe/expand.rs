@@ -64,16 +64,16 @@ fn overridables(over: &mut Overridables, variable: &mut dyn FnMut(&str) -> Optio
 
 fn list(items: &mut Vec<String>, variable: &mut dyn FnMut(&str) -> Option<String>) {
     for item in items.iter_mut() {
-        *item = expand(item, variable).trim().to_owned();
+        expand(item, variable).trim().clone_into(item);
     }
     items.retain(|item| !item.is_empty());
 }
 
 fn contents(contents: &mut [Content], variable: &mut dyn FnMut(&str) -> Option<String>) {
     for content in contents.iter_mut().filter(|content| content.expand) {
-        content.dst = expand(&content.dst, variable).trim().to_owned();
+        expand(&content.dst, variable).trim().clone_into(&mut content.dst);
         if let Some(src) = &mut content.src {
-            *src = expand(src, variable).trim().to_owned();
+            expand(src, variable).trim().clone_into(src);
         }
     }
 }
