@@ -228,6 +228,9 @@ fn resolve(
     options: &Options,
 ) -> Result<Resolved> {
     let mut allowed = allowed(component, options);
+    for source in &allowed {
+        sources::recall(bench, component, source, pinned)?;
+    }
     let mut ready = BTreeMap::new();
     for source in &allowed {
         ready.insert(source.name(), sources::ready(bench, component, source, pinned)?);

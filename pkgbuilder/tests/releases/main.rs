@@ -15,6 +15,9 @@ mod signatures;
 /// Archives that come as they should.
 mod archives;
 
+/// Components of the real catalog.
+mod catalog;
+
 /// Servers that lie.
 mod lies;
 

@@ -69,6 +69,7 @@ fn changed_data_and_strangers_do_not_count() {
     // Several signatures in one file: one good one is enough, wherever it stands.
     let both = [foreign, signature].concat();
     assert_eq!(verify(&gpg, &key, DATA, &both), Ok(key.clone()));
+    assert_eq!(judged(&gpg, &key, &both), None);
 }
 
 #[test]
@@ -132,6 +133,9 @@ fn a_key_that_was_superseded_had_signed() {
     gpg.revoke(&key, "20250101", 2);
     assert_eq!(verify(&gpg, &key, DATA, &before), Ok(key.clone()));
     refused(&gpg, &key, &after, "the key had expired or was revoked");
+    for signature in [before, after] {
+        assert_eq!(judged(&gpg, &key, &signature).as_deref(), Some("REVKEYSIG"));
+    }
 }
 
 #[test]
@@ -140,6 +144,7 @@ fn a_signature_from_the_future_does_not_count() {
     let key = gpg.key("publisher", "20200101");
     let signature = gpg.sign(&key, "20900101", DATA);
     refused(&gpg, &key, &signature, "is not good");
+    assert_eq!(judged(&gpg, &key, &signature).as_deref(), Some("GOODSIG"));
 }
 
 #[test]
@@ -148,6 +153,7 @@ fn a_digest_that_can_be_forged_does_not_count() {
     let key = gpg.key("publisher", "20200101");
     let weak = gpg.sign_with(&key, AT, DATA, &["--digest-algo", "SHA1"]);
     refused(&gpg, &key, &weak, "is not good");
+    assert_eq!(judged(&gpg, &key, &weak).as_deref(), Some("GOODSIG"));
 }
 
 #[test]

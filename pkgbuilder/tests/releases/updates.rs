@@ -93,8 +93,7 @@ fn the_newest_version_in_the_range_is_taken_and_the_others_explained() {
     release.lock(&["--check", "--update"]);
 
     // From here on that version is what the definition means.
-    let said = release.world.succeeds(release.packages(&["--locked"]));
-    assert_says(&said, &["hello_1.2.3_SHA256SUMS"]);
+    release.world.succeeds(release.packages(&["--locked"]));
     assert!(
         release
             .world

@@ -131,6 +131,19 @@ pub fn pin(
     }
 }
 
+/// Pins what a source needs pinned and an earlier run has found out, without asking anybody.
+pub fn recall(
+    bench: &Workbench<'_>,
+    component: &Component,
+    source: &Source,
+    pinned: &mut LockedComponent,
+) -> Result<()> {
+    match source {
+        Source::Release { .. } => release::recall(bench, component, source, pinned),
+        Source::GoModule(_) | Source::Debian { .. } | Source::File { .. } => Ok(()),
+    }
+}
+
 /// The versions that a source's publisher lists, newest first or last as it pleases; `None` where it has no list.
 pub fn versions(bench: &Workbench<'_>, component: &Component, source: &Source) -> Result<Option<index::Listed>> {
     match source {

@@ -36,6 +36,20 @@ impl Published {
         component: &Component,
         list: &List,
     ) -> Result<std::result::Result<Self, Attempt>> {
+        Self::find(bench, component, list, true)
+    }
+
+    /// The list of an earlier run, if it is still in the cache.
+    pub(super) fn remembered(bench: &Workbench<'_>, component: &Component, list: &List) -> Result<Option<Self>> {
+        Ok(Self::find(bench, component, list, false)?.ok())
+    }
+
+    fn find(
+        bench: &Workbench<'_>,
+        component: &Component,
+        list: &List,
+        ask: bool,
+    ) -> Result<std::result::Result<Self, Attempt>> {
         let url = list.url.replace("{version}", &component.version);
         let name = url.rsplit('/').next().unwrap_or(&url).to_owned();
         let label = format!("{name} of {} {}", component.name, component.version);
@@ -51,6 +65,7 @@ impl Published {
         };
         let files = match job.remembered()? {
             Some(files) => files,
+            None if !ask => return Ok(Err(Attempt::Absent(format!("{} is not in the cache", job.label)))),
             None => match job.fetch()? {
                 Ok(files) => files,
                 Err(attempt) => return Ok(Err(attempt)),

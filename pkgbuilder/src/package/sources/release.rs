@@ -10,7 +10,7 @@ use computatom_spec::arch::Arch;
 
 use super::published::Published;
 use super::{Attempt, Workbench};
-use crate::definition::image::{Component, Source};
+use crate::definition::image::{Component, Source, Sums as List};
 use crate::fetch::Request;
 use crate::package::date;
 use crate::package::recipe::{self, Payload};
@@ -41,9 +41,15 @@ pub fn give(
     bench: &Workbench<'_>,
     component: &Component,
     source: &Source,
-    pinned: &LockedComponent,
+    pinned: &mut LockedComponent,
 ) -> Result<Attempt> {
     let (name, version, arch) = (&component.name, &component.version, bench.arch);
+    // A list that its publisher signed may pin by itself; any other only when somebody says `lock`.
+    if is_signed(source)
+        && let Some(attempt) = pin(bench, component, source, pinned)?
+    {
+        return Ok(attempt);
+    }
     let Some(release) = pinned.release.get(&arch) else {
         return Ok(Attempt::Absent(format!("no archive of {version} for {arch} is pinned")));
     };
@@ -91,16 +97,49 @@ pub fn pin(
     source: &Source,
     pinned: &mut LockedComponent,
 ) -> Result<Option<Attempt>> {
-    let Source::Release { sums: Some(list), .. } = source else {
+    let Some(list) = unpinned(bench, source, pinned) else {
         return Ok(None);
     };
-    if pinned.release.contains_key(&bench.arch) || bench.locked {
-        return Ok(None);
+    match Published::get(bench, component, list)? {
+        Ok(published) => {
+            pin_from(&published, component, source, pinned)?;
+            Ok(None)
+        }
+        Err(attempt) => Ok(Some(attempt)),
     }
-    let published = match Published::get(bench, component, list)? {
-        Ok(published) => published,
-        Err(attempt) => return Ok(Some(attempt)),
+}
+
+/// The list that pins are to be taken from, if they are. A definition that pins some architectures of a version pins all
+/// that there are.
+fn unpinned<'a>(bench: &Workbench<'_>, source: &'a Source, pinned: &LockedComponent) -> Option<&'a List> {
+    match source {
+        Source::Release { sha256, sums, .. }
+            if sha256.is_empty() && !pinned.release.contains_key(&bench.arch) && !bench.locked =>
+        {
+            sums.as_ref()
+        }
+        _ => None,
+    }
+}
+
+/// Pins what a signed list in the cache says, so that what was fetched and packaged before is found again.
+pub fn recall(
+    bench: &Workbench<'_>,
+    component: &Component,
+    source: &Source,
+    pinned: &mut LockedComponent,
+) -> Result<()> {
+    let Some(list) = unpinned(bench, source, pinned).filter(|list| list.key.is_some()) else {
+        return Ok(());
     };
+    if let Some(published) = Published::remembered(bench, component, list)? {
+        pin_from(&published, component, source, pinned)?;
+    }
+    Ok(())
+}
+
+/// Pins the archives of all architectures that a list has.
+fn pin_from(published: &Published, component: &Component, source: &Source, pinned: &mut LockedComponent) -> Result<()> {
     for arch in Arch::ALL {
         let Some(url) = url(source, &component.version, arch) else {
             continue;
@@ -111,7 +150,7 @@ pub fn pin(
             published.remember()?;
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 /// Fails if a signed list of digests says otherwise than what is pinned for the architecture: a definition may still pin
@@ -149,6 +188,10 @@ pub fn url(source: &Source, version: &str, arch: Arch) -> Option<String> {
         _ => names.debian,
     };
     Some(url.replace("{version}", version).replace("{arch}", spelled))
+}
+
+fn is_signed(source: &Source) -> bool {
+    matches!(source, Source::Release { sums: Some(list), .. } if list.key.is_some())
 }
 
 /// The last part of a URL.
