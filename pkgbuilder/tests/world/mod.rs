@@ -143,7 +143,13 @@ impl World {
     pub(crate) fn refuses(&self, mut command: Command, code: i32) -> String {
         let before = content_of(&self.checkout());
         let said = self.judge(&command.output().unwrap(), code);
-        assert_eq!(content_of(&self.checkout()), before, "something was written");
+        let after = content_of(&self.checkout());
+        let written: Vec<&PathBuf> = after
+            .keys()
+            .filter(|path| before.get(*path) != after.get(*path))
+            .collect();
+        assert!(written.is_empty(), "{written:?} was written: {said}");
+        assert_eq!(after.len(), before.len(), "something was removed: {said}");
         said
     }
 

@@ -109,17 +109,16 @@ pub fn pin(
     }
 }
 
-/// The list that pins are to be taken from, if they are. A definition that pins some architectures of a version pins all
-/// that there are.
+/// The list that pins are to be taken from, if they are. Where a definition pins some architectures of a version out of a
+/// signed list, there are no others.
 fn unpinned<'a>(bench: &Workbench<'_>, source: &'a Source, pinned: &LockedComponent) -> Option<&'a List> {
-    match source {
-        Source::Release { sha256, sums, .. }
-            if sha256.is_empty() && !pinned.release.contains_key(&bench.arch) && !bench.locked =>
-        {
-            sums.as_ref()
-        }
-        _ => None,
+    let Source::Release { sha256, sums, .. } = source else {
+        return None;
+    };
+    if bench.locked || pinned.release.contains_key(&bench.arch) {
+        return None;
     }
+    sums.as_ref().filter(|list| list.key.is_none() || sha256.is_empty())
 }
 
 /// Pins what a signed list in the cache says, so that what was fetched and packaged before is found again.
