@@ -79,7 +79,7 @@ impl Release {
               recipe: {{
                 maintainer: 'Test <test@example.invalid>', revision: 1, section: 'misc',
                 copyright: {{ holder: 'Test', files: ['LICENSE.txt'] }},
-                contents: [{{ src: 'hello', dst: '/usr/bin/hello', type: 'file', mode: '0755' }}],
+                contents: [{{ src: 'hello', dst: '/usr/bin/hello', file_info: {{ mode: '0755' }} }}],
                 depends: [], recommends: [], services: [], lintian_overrides: [],
               }},
             }} + {{ {fields} }} }}"

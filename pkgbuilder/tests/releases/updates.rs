@@ -309,8 +309,8 @@ fn where_the_release_host_is_out_of_reach_the_module_proxy_is_asked() {
     release.define(
         "range: '~1.2',
          sources+: [{
-           type: 'go-module', module: 'example.invalid/hello', package: '.', tags: [], cgo: false,
-           drop_replace: [], replace: {}, no_sum_db: ['example.invalid/*'], binary: 'hello',
+           type: 'go-module', module: 'example.invalid/hello', binaries: { hello: '.' }, tags: [], ldflags: [],
+           cgo: false, drop_replace: [], replace: {}, no_sum_db: ['example.invalid/*'],
          }]",
     );
     let proxy = release.world.folder.path().join("goproxy");
