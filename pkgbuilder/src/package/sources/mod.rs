@@ -21,7 +21,6 @@ use anyhow::Result;
 use computatom_spec::arch::Arch;
 
 pub use self::index::Listed;
-use super::dropped;
 use super::recipe::Payload;
 use crate::definition::image::{Component, Source};
 use crate::fetch::Fetcher;
@@ -68,15 +67,7 @@ pub fn give(
     pinned: &mut LockedComponent,
 ) -> Result<Attempt> {
     match source {
-        Source::Release { .. } => {
-            // Where upstream has nothing, its list need not be asked.
-            if dropped(component, bench.arch).is_none()
-                && let Some(attempt) = release::pin(bench, component, source, pinned)?
-            {
-                return Ok(attempt);
-            }
-            release::give(bench, component, source, pinned)
-        }
+        Source::Release { .. } => release::give(bench, component, source, pinned),
         Source::GoModule(module) => go_module::give(bench, component, module, pinned),
         // The solver finds, pins and verifies it with all the others.
         Source::Debian { package } => Ok(Attempt::Debian(package.clone())),

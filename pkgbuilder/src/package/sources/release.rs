@@ -12,8 +12,8 @@ use super::published::Published;
 use super::{Attempt, Workbench};
 use crate::definition::image::{Component, Source, Sums as List};
 use crate::fetch::Request;
-use crate::package::date;
 use crate::package::recipe::{self, Payload};
+use crate::package::{date, dropped};
 use crate::resolve::lock::{LockedComponent, LockedRelease};
 use crate::verify::Sha256;
 use crate::{bail_input, input_error};
@@ -44,8 +44,10 @@ pub fn give(
     pinned: &mut LockedComponent,
 ) -> Result<Attempt> {
     let (name, version, arch) = (&component.name, &component.version, bench.arch);
-    // A list that its publisher signed may pin by itself; any other only when somebody says `lock`.
+    // A list that its publisher signed may pin by itself; any other only when somebody says `lock`. Where upstream has
+    // nothing, its list need not be asked.
     if is_signed(source)
+        && dropped(component, arch).is_none()
         && let Some(attempt) = pin(bench, component, source, pinned)?
     {
         return Ok(attempt);
