@@ -8,27 +8,19 @@ use std::process::Command;
 
 #[test]
 fn systemd_accepts_every_unit_and_drop_in() {
-    let Ok(version) = Command::new("systemd-analyze").arg("--version").output() else {
-        // A machine without systemd cannot be asked; scripts/test runs where it can.
-        return;
-    };
-    assert!(version.status.success());
     let tree = unit_tree::build();
     let output = Command::new("systemd-analyze")
         .arg(format!("--root={}", tree.root.path().display()))
         .args(["--man=no", "--recursive-errors=no", "verify"])
         .args(&tree.units)
         .output()
-        .unwrap();
+        .expect("systemd-analyze is the judge here: install it (package systemd)");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.trim().is_empty(), "{said}");
 }
 
 #[test]
 fn a_wrong_unit_is_seen() {
-    if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        return;
-    }
     let tree = unit_tree::build();
     let drop_in = tree
         .root
@@ -39,6 +31,6 @@ fn a_wrong_unit_is_seen() {
         .arg(format!("--root={}", tree.root.path().display()))
         .args(["--man=no", "--recursive-errors=no", "verify", "consul.service"])
         .output()
-        .unwrap();
+        .expect("systemd-analyze is the judge here: install it (package systemd)");
     assert!(String::from_utf8_lossy(&output.stderr).contains("NoSuchSetting"));
 }

@@ -1,37 +1,88 @@
 //! What an image holds, as its manifest says.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use computatom_spec::manifest::Manifest;
 
+use crate::verify::Sha256;
+use crate::verify::sums::Sums;
 use crate::{bail_input, input_error};
 
 /// Endings of what `build` writes beside a manifest.
 const OUTPUTS: [&str; 5] = [".img.zst", ".img", ".manifest.json", ".bmap", ".spdx.json"];
 
-/// The manifest of an image, of one of its companions, or itself; nothing if `path` is not a file of ours.
+/// The list of digests beside them.
+const SUMS: &str = "SHA256SUMS";
+/// The largest file whose digest is taken before it is answered what it holds: a compressed image, within half a second.
+const LARGEST: u64 = 1 << 30;
+
+/// The manifest of an image, of one of its companions, or itself; nothing if `path` may be a definition.
+///
+/// # Errors
+///
+/// An [`crate::failure::InputError`] if the file or its manifest is missing, or is neither of these.
 pub fn manifest_of(path: &Path) -> Result<Option<Manifest>> {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let name = file_name(path);
     let Some(stem) = OUTPUTS.iter().find_map(|ending| name.strip_suffix(ending)) else {
+        if path.is_file() && !name.ends_with(".jsonnet") {
+            bail_input!(
+                "{} is nothing that can be inspected: name a definition (`home`, or a path to a .jsonnet file) or what \
+                 `pkgbuilder build` wrote ({}); files are compared with {SUMS} by `sha256sum --check {SUMS}` in their \
+                 folder",
+                path.display(),
+                OUTPUTS.join(", ")
+            );
+        }
         return Ok(None);
     };
-    let manifest: PathBuf = path.with_file_name(format!("{stem}.manifest.json"));
-    if !manifest.is_file() {
-        bail_input!(
-            "{} is not there: `pkgbuilder build {}` writes it beside the image",
-            manifest.display(),
-            stem.split('-').next().unwrap_or(stem)
-        );
+    let manifest = path.with_file_name(format!("{stem}.manifest.json"));
+    for file in [path, &manifest] {
+        if !file.is_file() {
+            bail_input!(
+                "{} is not there: `pkgbuilder build {}` makes it",
+                file.display(),
+                stem.split('-').next().unwrap_or(stem)
+            );
+        }
     }
     let text = std::fs::read(&manifest).with_context(|| format!("reading {}", manifest.display()))?;
     let manifest = serde_json::from_slice(&text)
         .map_err(|error| input_error!("{} is not a manifest of this version: {error}", manifest.display()))?;
     Ok(Some(manifest))
+}
+
+/// Why what `build` wrote as `path` is not to be trusted: it or its manifest is not what the `SHA256SUMS` beside it says.
+/// Nothing if they are, or if there is no such list; a raw image is too large to be looked at.
+pub fn doubt(path: &Path) -> Result<Option<String>> {
+    let sums = path.with_file_name(SUMS);
+    if !sums.is_file() {
+        return Ok(None);
+    }
+    let text = std::fs::read(&sums).with_context(|| format!("reading {}", sums.display()))?;
+    let sums = Sums::parse(&sums.display().to_string(), &text)?;
+    let name = file_name(path);
+    let stem = OUTPUTS.iter().find_map(|ending| name.strip_suffix(ending));
+    let manifest = path.with_file_name(format!("{}.manifest.json", stem.unwrap_or(&name)));
+    for file in [path, &manifest] {
+        let size = std::fs::metadata(file).with_context(|| format!("looking at {}", file.display()))?;
+        if size.len() <= LARGEST
+            && let Some(expected) = sums.get(&file_name(file))
+            && Sha256::of_file(file)? != expected
+        {
+            return Ok(Some(format!(
+                "{} is not what {SUMS} beside it says: it was damaged or changed after the build",
+                file.display()
+            )));
+        }
+    }
+    Ok(None)
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// A manifest for people: what does not come from Debian first, then the rest by name.
@@ -73,6 +124,47 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_there_is_inspected_and_what_was_changed_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let write = |name: &str, content: &str| std::fs::write(path(name), content).unwrap();
+        write("home-x.manifest.json", &serde_json::to_string(&manifest(Vec::new())).unwrap());
+        let image = path("home-x.img.zst");
+        let error = manifest_of(&image).unwrap_err().to_string();
+        assert!(error.contains("home-x.img.zst is not there"), "{error}");
+
+        write("home-x.img.zst", "image");
+        assert!(manifest_of(&image).unwrap().is_some());
+        assert_eq!(doubt(&image).unwrap(), None, "there is no list");
+        let sum = |name: &str| format!("{}  {name}\n", Sha256::of_file(&path(name)).unwrap());
+        write("SHA256SUMS", &(sum("home-x.img.zst") + &sum("home-x.manifest.json")));
+        assert_eq!(doubt(&image).unwrap(), None);
+        write("home-x.img.zst", "another");
+        assert!(doubt(&image).unwrap().unwrap().contains("home-x.img.zst is not what"));
+        assert_eq!(doubt(&path("home-x.manifest.json")).unwrap(), None);
+        write("home-x.manifest.json", "{}");
+        let doubt = doubt(&path("home-x.manifest.json")).unwrap().unwrap();
+        assert!(doubt.contains("home-x.manifest.json is not what"), "{doubt}");
+
+        let error = manifest_of(&path("SHA256SUMS")).unwrap_err();
+        assert_eq!(crate::failure::exit_code(&error), 2);
+        assert!(error.to_string().contains("sha256sum --check"), "{error}");
+    }
+
+    fn manifest(packages: Vec<PackageRecord>) -> Manifest {
+        Manifest {
+            format: 1,
+            image: "home".to_owned(),
+            target: "raspberrypi-arm64".to_owned(),
+            tool: "0".to_owned(),
+            epoch: 0,
+            definition: serde_json::Value::Null,
+            packages,
+            files: std::collections::BTreeMap::new(),
+        }
+    }
+
+    #[test]
     fn our_own_packages_come_first() {
         let package = |name: &str, source: &str| PackageRecord {
             name: name.to_owned(),
@@ -83,16 +175,7 @@ mod tests {
             origin: String::new(),
             verified: String::new(),
         };
-        let manifest = Manifest {
-            format: 1,
-            image: "home".to_owned(),
-            target: "raspberrypi-arm64".to_owned(),
-            tool: "0".to_owned(),
-            epoch: 0,
-            definition: serde_json::Value::Null,
-            packages: vec![package("apt", "debian"), package("nomad", "go-module")],
-            files: std::collections::BTreeMap::new(),
-        };
+        let manifest = manifest(vec![package("apt", "debian"), package("nomad", "go-module")]);
         let text = table(&manifest);
         assert!(text.find("nomad").unwrap() < text.find("apt").unwrap());
     }

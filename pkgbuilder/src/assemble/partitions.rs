@@ -16,8 +16,9 @@
 //! its first entry is that partition, counted from the EBR itself; its second the next EBR, counted from the beginning
 //! of p4, with a length up to the end of that EBR's partition.
 //!
-//! To add p7 to a card of any size: write its EBR at the last [`ALIGNMENT`] of the image (the end of p4 as shipped), then
-//! grow p4 in the MBR, then link it from the EBR of p6. A cut in between leaves a table that is still valid.
+//! To add p7 to a card of any size: grow p4 in the MBR, then write the EBR of p7 at the last [`ALIGNMENT`] of the image (the
+//! end of p4 as shipped), then link it from the EBR of p6. A cut in between leaves a table that is still valid. That is
+//! the agent's `init/partition.rs`.
 //!
 //! The extended partition is of type 0x0f rather than 0x05: the same thing with the promise that block numbers count
 //! and cylinders do not, which is what the `fe ff ff` in every entry says. The kernel gives logical partitions the

@@ -80,12 +80,12 @@ fn list(json: bool) -> Result<()> {
     };
     let items = stock::list(&cache, &needs)?;
     if json {
-        super::print(&format!("{}\n", serde_json::to_string_pretty(&items)?));
+        super::print(&format!("{}\n", serde_json::to_string_pretty(&items)?))?;
         return Ok(());
     }
     let now = SystemTime::now();
     for item in &items {
-        super::print(&line(item, now));
+        super::print(&line(item, now))?;
     }
     let total: u64 = items.iter().map(|item| item.size).sum();
     let needed = items.iter().filter(|item| !item.needed_by.is_empty());
@@ -96,7 +96,7 @@ fn list(json: bool) -> Result<()> {
         cache.root().display(),
         items.len(),
         quantity::bytes(needed)
-    ));
+    ))?;
     Ok(())
 }
 
@@ -126,7 +126,7 @@ fn prune(limits: Limits, dry_run: bool, reporter: &Reporter) -> Result<()> {
     let freed: u64 = chosen.iter().map(|item| item.size).sum();
     let total: u64 = items.iter().map(|item| item.size).sum();
     for item in &chosen {
-        super::print(&line(item, now));
+        super::print(&line(item, now))?;
         if !dry_run {
             stock::forget(item)?;
         }

@@ -89,11 +89,11 @@ impl Arguments {
 /// Prints what was made.
 pub(super) fn print(written: &[Written], json: bool) -> Result<()> {
     if json {
-        super::print(&format!("{}\n", serde_json::to_string_pretty(written)?));
+        super::print(&format!("{}\n", serde_json::to_string_pretty(written)?))?;
         return Ok(());
     }
     for package in written {
-        super::print(&format!("{}\n", package.path.display()));
+        super::print(&format!("{}\n", package.path.display()))?;
     }
     Ok(())
 }

@@ -39,10 +39,10 @@ impl Arguments {
         }
         let findings = doctor::examine(&images, &Cache::open()?, &self.out)?;
         if self.json {
-            super::print(&format!("{}\n", serde_json::to_string_pretty(&findings)?));
+            super::print(&format!("{}\n", serde_json::to_string_pretty(&findings)?))?;
         } else {
-            super::print(&findings.iter().map(line).collect::<Vec<_>>().concat());
-            super::print(&mends(&findings));
+            super::print(&findings.iter().map(line).collect::<Vec<_>>().concat())?;
+            super::print(&mends(&findings))?;
         }
         let bad = findings
             .iter()

@@ -92,7 +92,7 @@ pub(super) fn build(
         made.push(workshop.image(&target, &inputs, out)?);
     }
     if json {
-        super::print(&format!("{}\n", serde_json::to_string_pretty(&made)?));
+        super::print(&format!("{}\n", serde_json::to_string_pretty(&made)?))?;
     } else {
         for image in &made {
             reporter.step(image.summary());

@@ -31,19 +31,23 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    pub(super) fn run(self, _reporter: &Reporter) -> Result<()> {
-        if let Some(manifest) = inspect::manifest_of(Path::new(&self.subject))? {
+    pub(super) fn run(self, reporter: &Reporter) -> Result<()> {
+        let subject = Path::new(&self.subject);
+        if let Some(manifest) = inspect::manifest_of(subject)? {
+            if let Some(doubt) = inspect::doubt(subject)? {
+                reporter.warn(doubt);
+            }
             let text = if self.json {
                 serde_json::to_string_pretty(&manifest)?
             } else {
                 inspect::table(&manifest)
             };
-            super::print(&format!("{text}\n"));
+            super::print(&format!("{text}\n"))?;
             return Ok(());
         }
         let path = definition::find(&self.subject, Path::new("."))?;
         let image = definition::load(&path, self.site.as_deref(), assemble::boards::names())?;
-        super::print(&format!("{}\n", serde_json::to_string_pretty(&image)?));
+        super::print(&format!("{}\n", serde_json::to_string_pretty(&image)?))?;
         Ok(())
     }
 }

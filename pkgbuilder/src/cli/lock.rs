@@ -60,7 +60,7 @@ impl Arguments {
         };
         let found = workshop.updates(names, &|versions| self.definition.load_versions(versions))?;
         for Found { change, .. } in &found {
-            super::print(&format!("{change}\n"));
+            super::print(&format!("{change}\n"))?;
         }
         let moves: Vec<&Found> = found.iter().filter(|found| found.change.is_one()).collect();
         if moves.is_empty() || self.dry_run {

@@ -135,23 +135,23 @@ impl Arguments {
 
     fn print_list(&self, rows: &[catalog::Row]) -> Result<()> {
         if self.json {
-            super::print(&format!("{}\n", serde_json::to_string_pretty(rows)?));
+            super::print(&format!("{}\n", serde_json::to_string_pretty(rows)?))?;
         } else {
-            super::print(&catalog::table(rows));
+            super::print(&catalog::table(rows))?;
         }
         Ok(())
     }
 
     fn print_made(&self, packages: &[PackageRecord]) -> Result<()> {
         if self.json {
-            super::print(&format!("{}\n", serde_json::to_string_pretty(packages)?));
+            super::print(&format!("{}\n", serde_json::to_string_pretty(packages)?))?;
             return Ok(());
         }
         for package in packages {
             let version = &package.version;
             let version = version.split_once(':').map_or(version.as_str(), |(_, rest)| rest);
             let name = format!("{}_{version}_{}.deb", package.name, package.architecture);
-            super::print(&format!("{}\n", self.out.join("packages").join(name).display()));
+            super::print(&format!("{}\n", self.out.join("packages").join(name).display()))?;
         }
         Ok(())
     }

@@ -123,7 +123,8 @@ const PROGRAMS: [(&[&str], &str, Verdict, &str); 8] = [
 ];
 
 /// Debian's cross compilers, by architecture.
-const COMPILERS: [(Arch, &str); 3] = [
+const COMPILERS: [(Arch, &str); 4] = [
+    (Arch::Amd64, "gcc-x86-64-linux-gnu libc6-dev-amd64-cross"),
     (Arch::Arm64, "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"),
     (Arch::Armhf, "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross"),
     (Arch::Armel, "gcc-arm-linux-gnueabi libc6-dev-armel-cross"),

@@ -372,14 +372,10 @@ mod tests {
     /// Each sequence of calls leaves what the machine's own update-alternatives leaves.
     #[test]
     fn agrees_with_update_alternatives() {
-        if std::process::Command::new("update-alternatives")
+        std::process::Command::new("update-alternatives")
             .arg("--version")
             .output()
-            .is_err()
-        {
-            eprintln!("skipped: no update-alternatives on this machine");
-            return;
-        }
+            .expect("update-alternatives is the judge here: install it (package dpkg)");
         let sequences: &[&[&str]] = &[
             &[MAWK],
             &[MAWK, MAWK],

@@ -71,10 +71,10 @@ mod tests {
     /// Every relation over versions that have tripped comparers; the machine's own dpkg is the judge.
     #[test]
     fn agrees_with_dpkg() {
-        if std::process::Command::new("dpkg").arg("--version").output().is_err() {
-            eprintln!("skipped: no dpkg on this machine");
-            return;
-        }
+        std::process::Command::new("dpkg")
+            .arg("--version")
+            .output()
+            .expect("dpkg is the judge here: install it (package dpkg)");
         let versions = [
             "", "0", "1.0", "1.0-1", "1.0-1~", "1.0~~a", "1:0.1", "1.00", "1.0a", "1.0+b", "1.0-0", "1.0-1+b1",
         ];
