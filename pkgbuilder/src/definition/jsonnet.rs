@@ -72,8 +72,8 @@ fn evaluate_here(path: &Path, folders: &[PathBuf], root: &Path, overlay: Option<
     let function = match overlay {
         Some(text) => {
             let (context, _) = program.span_manager_mut().insert_source_context(text.len());
-            let loaded = program.load_source(context, text.as_bytes(), true, "versions");
-            Some(loaded.map_err(|error| loader.describe_load(&program, &error).into_error(&loader.sources))?)
+            let function = program.load_source(context, text.as_bytes(), true, "versions");
+            Some(function.map_err(|error| loader.describe_load(&program, &error).into_error(&loader.sources))?)
         }
         None => None,
     };

@@ -92,11 +92,12 @@ fn overlay(versions: &BTreeMap<String, String>) -> Result<Option<String>> {
         return Ok(None);
     }
     let quoted = |text: &String| serde_json::to_string(text).context("writing down versions");
-    let mut fields = String::new();
-    for (name, version) in versions {
-        fields += &format!("{}+: {{ version: {} }}, ", quoted(name)?, quoted(version)?);
-    }
-    Ok(Some(format!("function(image) image {{ components+: {{ {fields}}} }}")))
+    let fields = versions
+        .iter()
+        .map(|(name, version)| Ok(format!("{}+: {{ version: {} }}", quoted(name)?, quoted(version)?)))
+        .collect::<Result<Vec<_>>>()?
+        .join(", ");
+    Ok(Some(format!("function(image) image {{ components+: {{ {fields} }} }}")))
 }
 
 /// The definition called `name`: a path to a `.jsonnet` file, or the name of one in `images/` of the repository that

@@ -116,7 +116,7 @@ impl Default for Limits {
             stall: Duration::from_secs(30),
             retries: 4,
             first_delay: Duration::from_millis(500),
-            longest_wait: Duration::from_secs(60),
+            longest_wait: Duration::from_mins(1),
             at_once: 8,
         }
     }

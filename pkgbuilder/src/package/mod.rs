@@ -169,7 +169,7 @@ pub fn resolve_component(
         }
         Resolved::Deb(deb) => {
             found.stanzas.push(stanza_of(component, arch, &deb));
-            found.debs.push(publish(deb, options)?);
+            found.debs.push(publish(*deb, options)?);
         }
     }
     if pins::worth_locking(&pinned) {
@@ -218,7 +218,7 @@ fn allowed<'a>(component: &'a Component, options: &Options) -> Vec<&'a Source> {
 /// Where one component came from.
 enum Resolved {
     Debian(String),
-    Deb(Deb),
+    Deb(Box<Deb>),
 }
 
 fn resolve(
@@ -239,7 +239,7 @@ fn resolve(
     allowed.sort_by_key(|source| !ready[source.name()]);
     for source in &allowed {
         if let Some(deb) = cached(bench, component, source, pinned)? {
-            return Ok(Resolved::Deb(deb));
+            return Ok(Resolved::Deb(Box::new(deb)));
         }
     }
     let mut reasons = Vec::new();
@@ -247,10 +247,10 @@ fn resolve(
     for (index, source) in allowed.iter().enumerate() {
         match sources::give(bench, component, source, pinned)? {
             Attempt::Debian(package) => return Ok(Resolved::Debian(package)),
-            Attempt::Deb(path) => return Ok(Resolved::Deb(sources::file::deb(bench, component, &path)?)),
+            Attempt::Deb(path) => return Ok(Resolved::Deb(Box::new(sources::file::deb(bench, component, &path)?))),
             Attempt::Payload { payload, identity } => {
                 let key = key(component, bench.arch, source, &identity)?;
-                return Ok(Resolved::Deb(pack(bench, component, source, &payload, &key)?));
+                return Ok(Resolved::Deb(Box::new(pack(bench, component, source, &payload, &key)?)));
             }
             Attempt::Unreachable(reason) => {
                 out_of_reach = true;

@@ -205,11 +205,10 @@ fn pin(
     let mut reasons = Vec::new();
     for bench in benches {
         for source in allowed(component, only) {
-            match sources::pin(bench, component, source, &mut pinned)? {
-                Some(Attempt::Absent(reason) | Attempt::Unreachable(reason)) => {
-                    reasons.push(format!("{}: {reason}", source.name()));
-                }
-                _ => {}
+            if let Some(Attempt::Absent(reason) | Attempt::Unreachable(reason)) =
+                sources::pin(bench, component, source, &mut pinned)?
+            {
+                reasons.push(format!("{}: {reason}", source.name()));
             }
             if let Some(Attempt::Absent(reason) | Attempt::Unreachable(reason)) =
                 sources::release::confirm(bench, component, source, &pinned)?

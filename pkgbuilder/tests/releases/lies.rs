@@ -145,7 +145,7 @@ fn a_list_that_says_another_digest_than_is_pinned() {
             "nothing was fetched",
         ],
     );
-    assert!(!release.seen().iter().any(|path| path.ends_with(".zip")));
+    assert!(!release.seen().iter().any(|path| path.ends_with(ARCHIVE)));
     release.define("");
     release.assert_succeeds();
 }

@@ -1,5 +1,6 @@
 //! Release hosts: what publishers' own look like, in folders that the server serves.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ impl Publisher {
             let name = format!("{product}_{version}_linux_{arch}.zip");
             let program = format!("#!/bin/sh\necho '{product} v{version} on {arch}'\n");
             let archive = zip(&[("LICENSE.txt", "free as it is\n"), (product, &program)]);
-            sums += &format!("{}  {name}\n", hex::encode(Sha256::digest(&archive)));
+            writeln!(sums, "{}  {name}", hex::encode(Sha256::digest(&archive))).unwrap();
             fs::write(folder.join(name), archive).unwrap();
         }
         let name = format!("{product}_{version}_SHA256SUMS");
@@ -122,7 +123,7 @@ impl Publisher {
                 (&format!("{stem}/LICENSE"), "free\n"),
                 (&format!("{stem}/{product}"), "#!/bin/sh\necho up\n"),
             ]);
-            sums += &format!("{}  {stem}.tar.gz\n", hex::encode(Sha256::digest(&archive)));
+            writeln!(sums, "{}  {stem}.tar.gz", hex::encode(Sha256::digest(&archive))).unwrap();
             fs::write(folder.join(format!("{stem}.tar.gz")), archive).unwrap();
         }
         fs::write(folder.join("sha256sums.txt"), sums).unwrap();

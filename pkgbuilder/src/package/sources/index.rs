@@ -63,7 +63,7 @@ impl Index {
         match self {
             Self::Hashicorp(_) => {
                 let product: Product = serde_json::from_slice(content)?;
-                Ok(product.versions.into_keys().collect())
+                Ok(product.versions.into_iter().map(|(version, _)| version).collect())
             }
             Self::Github(_) => {
                 let releases: Vec<GithubRelease> = serde_json::from_slice(content)?;
@@ -80,7 +80,7 @@ impl Index {
 /// <https://releases.hashicorp.com/docs/api/v1/>, as far as it is read.
 #[derive(Debug, Deserialize)]
 struct Product {
-    versions: std::collections::BTreeMap<String, serde::de::IgnoredAny>,
+    versions: serde_json::Map<String, serde_json::Value>,
 }
 
 /// <https://docs.github.com/en/rest/releases/releases>, as far as it is read.
