@@ -128,7 +128,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let write = |name: &str, content: &str| std::fs::write(path(name), content).unwrap();
-        write("home-x.manifest.json", &serde_json::to_string(&manifest(Vec::new())).unwrap());
+        write(
+            "home-x.manifest.json",
+            &serde_json::to_string(&manifest(Vec::new())).unwrap(),
+        );
         let image = path("home-x.img.zst");
         let error = manifest_of(&image).unwrap_err().to_string();
         assert!(error.contains("home-x.img.zst is not there"), "{error}");
