@@ -4,6 +4,7 @@
 //! mapping, so that a root of a gigabyte costs no memory of its own.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -22,6 +23,9 @@ use crate::definition::{Image, exclude};
 use crate::fetch::cache::Cache;
 use crate::reporter::Reporter;
 use crate::{bail_input, input_error, interrupt};
+
+/// Bytes decompressed at once.
+const CHUNK: usize = 256 << 10;
 
 /// A verified package on disk.
 #[derive(Clone, Debug)]
@@ -121,15 +125,57 @@ fn check_dependencies(packages: &[Package]) -> Result<()> {
 fn open(input: &Input, cache: &Cache) -> Result<Package> {
     let archive = Archive::open(&map(&input.path)?)?;
     let digest = input.record.digest.trim_start_matches("sha256:");
-    let payload = cache.derived("unpacked", digest)?;
-    // The name is that of the input, and the file appears whole or not at all: what is there is complete.
-    if !payload.is_file() {
-        let mut pending = Pending::create(&payload)?;
-        std::io::copy(&mut archive.data()?, pending.file())
+    let path = cache.derived("unpacked", digest)?;
+    let payload = if let Some(payload) = kept(&path)? {
+        payload
+    } else {
+        keep(&archive, &path, cache)?;
+        kept(&path)?.with_context(|| {
+            format!(
+                "{} is read other than it was written: look after that disk",
+                path.display()
+            )
+        })?
+    };
+    Package::new(archive.control().clone(), &payload)
+}
+
+/// Decompresses the payload of a package into the cache, its CRC-32 (little endian) behind it.
+///
+/// The package was verified when it was read; the sum is against what happens to the file from now on, and is taken of
+/// a whole root in a tenth of the time of a SHA-256.
+fn keep(archive: &Archive, path: &Path, cache: &Cache) -> Result<()> {
+    let mut pending = Pending::create(path)?;
+    let (mut payload, mut sum) = (archive.data()?, crc32fast::Hasher::new());
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let length = payload.read(&mut chunk).context("decompressing data.tar")?;
+        let read = &chunk[..length];
+        sum.update(read);
+        let end = sum.clone().finalize().to_le_bytes();
+        let written = if read.is_empty() { &end } else { read };
+        pending
+            .file()
+            .write_all(written)
             .with_context(|| cache.writing("the decompressed data.tar"))?;
-        pending.commit()?;
+        if read.is_empty() {
+            pending.commit()?;
+            return Ok(());
+        }
     }
-    Package::new(archive.control().clone(), &map(&payload)?)
+}
+
+/// The payload that was kept at `path`; nothing if there is none, or it is not what was written.
+fn kept(path: &Path) -> Result<Option<Bytes>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let file = map(path)?;
+    let Some((payload, sum)) = file.split_last_chunk() else {
+        return Ok(None);
+    };
+    let sound = crc32fast::hash(payload) == u32::from_le_bytes(*sum);
+    Ok(sound.then(|| file.slice(..payload.len())))
 }
 
 #[allow(unsafe_code, reason = "a mapping of a file has no safe constructor")]
@@ -148,7 +194,7 @@ mod tests {
     use crate::package::control::Control;
     use crate::package::deb::Package as Ours;
 
-    fn package(name: &str, version: &str, depends: &str) -> Package {
+    fn ours(name: &str, version: &str, depends: &str) -> Ours {
         let control = Control {
             package: name.to_owned(),
             version: version.to_owned(),
@@ -160,14 +206,47 @@ mod tests {
             summary: "is a test".to_owned(),
             ..Control::default()
         };
-        let ours = Ours {
+        Ours {
             control,
             epoch: 1,
             ..Ours::default()
-        };
+        }
+    }
+
+    fn package(name: &str, version: &str, depends: &str) -> Package {
         let mut bytes = Vec::new();
-        ours.write(&mut bytes).unwrap();
+        ours(name, version, depends).write(&mut bytes).unwrap();
         Archive::open(&bytes.into()).unwrap().unpack().unwrap()
+    }
+
+    #[test]
+    fn a_payload_that_rotted_in_the_cache_is_unpacked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(&folder.path().join("cache")).unwrap();
+        let path = folder.path().join("rotten.deb");
+        let mut file = File::create(&path).unwrap();
+        ours("rotten", "1", "libc6").write(&mut file).unwrap();
+        let record = PackageRecord {
+            name: "rotten".to_owned(),
+            version: "1".to_owned(),
+            architecture: "arm64".to_owned(),
+            digest: "sha256:abc".to_owned(),
+            source: "debian".to_owned(),
+            origin: String::new(),
+            verified: String::new(),
+        };
+        let input = Input { path, record };
+        open(&input, &cache).unwrap();
+        let payload = cache.derived("unpacked", "abc").unwrap();
+        let sound = std::fs::read(&payload).unwrap();
+        let mut flipped = sound.clone();
+        flipped[100] ^= 1;
+        // What an earlier version kept had no sum.
+        for rotten in [&flipped, &sound[..sound.len() - 1], &sound[..sound.len() - 4], &[]] {
+            std::fs::write(&payload, rotten).unwrap();
+            open(&input, &cache).unwrap();
+            assert!(std::fs::read(&payload).unwrap() == sound);
+        }
     }
 
     #[test]
