@@ -228,7 +228,7 @@ impl Job<'_> {
             tag: "initial-upload-closes-no-bugs".to_owned(),
             reason: "made for our images, not uploaded to Debian".to_owned(),
         };
-        let always = recipe.copyright.is_some() && recipe.changelog.is_empty();
+        let always = recipe.copyright.is_some();
         let overrides = always
             .then_some(&not_uploaded)
             .into_iter()
