@@ -1,4 +1,37 @@
+use std::fs::File;
+
 use crate::{World, assert_says};
+
+#[test]
+fn standard_output_that_takes_nothing() {
+    let world = World::new();
+    let mut command = world.pkgbuilder();
+    command.args(["inspect", "tiny"]);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = command.stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_says(&said, &["writing to standard output", "No space left"]);
+    // As `pkgbuilder inspect tiny | head -n 1` does it.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command.stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_list_of_digests_is_no_definition() {
+    let world = World::new();
+    let path = world.folder.path().join("SHA256SUMS");
+    std::fs::write(&path, "").unwrap();
+    let mut command = world.pkgbuilder();
+    command.arg("inspect").arg(&path);
+    let said = world.refuses(command, 2);
+    assert_says(
+        &said,
+        &["SHA256SUMS is nothing that can be inspected", "sha256sum --check"],
+    );
+}
 
 #[test]
 fn a_wrong_flag_is_answered_with_the_nearest() {
