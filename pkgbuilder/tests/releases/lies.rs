@@ -216,7 +216,9 @@ fn busy_cut_and_stalled_servers() {
     release.world.server.fault(".zip", 1, Fault::Status(500));
     release.world.server.fault(".zip", 1, Fault::Truncate(60));
     release.world.server.fault(".zip", 1, Fault::Stall(120));
-    release.assert_succeeds();
+    let mut command = release.packages(&[]);
+    command.env("COMPUTATOM_STALL_SECONDS", "0.5");
+    release.world.succeeds(command);
 }
 
 #[test]

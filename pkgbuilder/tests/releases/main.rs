@@ -91,6 +91,8 @@ impl Release {
     fn command(&self, subcommand: &str, arguments: &[&str]) -> Command {
         let mut command = self.world.command(subcommand, arguments);
         let here = self.world.server.url();
+        // A machine under load is no stalled server.
+        command.env("COMPUTATOM_STALL_SECONDS", "10");
         command.env(
             "COMPUTATOM_RELEASE_MIRROR",
             format!("releases.hashicorp.com={here}/hashicorp github.com={here}/github,api.github.com={here}/api"),
