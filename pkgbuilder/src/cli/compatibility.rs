@@ -35,7 +35,7 @@ const ARCHES: [(&str, &str); 8] = [
 const RENAMED: [(&str, &str); 3] = [
     ("node_exporter", "prometheus-node-exporter"),
     ("process-exporter", "prometheus-process-exporter"),
-    ("consul_exporter", "consul-exporter"),
+    ("consul_exporter", "prometheus-consul-exporter"),
 ];
 const RETIRED: [(&str, &str); 5] = [
     ("node_exporter-supervisord", "systemd supervises now"),

@@ -20,6 +20,9 @@ mod board;
 /// Maintainer scripts that cannot be interpreted.
 mod composing;
 
+/// The command line of the older tool.
+mod compatibility;
+
 /// Components of the catalog.
 mod components;
 

@@ -11,6 +11,7 @@ const ROLE: &str = "/etc/consul.d/10-role.hcl";
 
 /// What a server and a client have in common.
 const AGENT: &str = "\
+data_dir = \"/var/lib/consul\"
 # A key in the settings would be ignored once a keyring file exists.
 disable_keyring_file = true
 disable_update_check = true

@@ -8,6 +8,7 @@ use super::settings::Settings;
 
 /// Debian's own `prometheus.yml` is a conffile of its package, so ours has another name.
 const FILE: &str = "/etc/prometheus/cluster.yml";
+const ARGUMENTS: &str = "/etc/prometheus/cluster.env";
 
 /// What is scraped on every server: job, port, and the path where it is not `/metrics`.
 const JOBS: [(&str, u16, Option<&str>); 3] = [
@@ -46,10 +47,12 @@ pub(super) fn local(settings: &Settings) -> Parts {
          others\n    file_sd_configs:\n      - files: ['/etc/prometheus/targets.d/*.yml', \
          '/etc/prometheus/targets.d/*.json']\n",
     );
-    let unit = format!(
-        "# From the package prometheus-config-local.\n[Service]\nExecStart=\n\
-         ExecStart=/usr/bin/prometheus --config.file={FILE} $ARGS\n"
+    // Both Debian's unit and ours start `prometheus $ARGS`, from /etc/default/prometheus; what is read later wins.
+    let arguments = format!(
+        "# Arguments of prometheus, instead of /etc/default/prometheus. From the package prometheus-config-local.\n\
+         ARGS=\"--config.file={FILE} --storage.tsdb.path=/var/lib/prometheus/metrics2/\"\n"
     );
+    let unit = format!("# From the package prometheus-config-local.\n[Service]\nEnvironmentFile={ARGUMENTS}\n");
     Parts {
         summary: "what Prometheus of this machine watches".to_owned(),
         description: "Metrics of the cluster's servers: the machines, Consul and Nomad.\nFurther targets are files in \
@@ -58,6 +61,7 @@ pub(super) fn local(settings: &Settings) -> Parts {
         depends: vec!["prometheus".to_owned()],
         files: vec![
             File::config(FILE, text),
+            File::config(ARGUMENTS, arguments),
             File::folder("/etc/prometheus/targets.d"),
             File::fixed("/usr/lib/systemd/system/prometheus.service.d/10-cluster.conf", &unit),
         ],
