@@ -8,10 +8,10 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::assemble::boards;
-use crate::definition;
 use crate::fetch::Cache;
 use crate::housekeeping::doctor::{self, Finding, Verdict};
 use crate::reporter::Reporter;
+use crate::{catalog, definition};
 
 /// Say what this machine lacks for building, which hosts it reaches and what it has room for, and what mends it.
 #[derive(Debug, Args)]
@@ -33,11 +33,16 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self, _reporter: &Reporter) -> Result<()> {
-        let mut images = Vec::new();
-        for path in definition::all(Path::new(".")) {
-            images.push(definition::load(&path, None, boards::names())?);
+        let here = Path::new(".");
+        let (mut images, mut broken) = (Vec::new(), Vec::new());
+        for path in definition::all(here).into_iter().chain(catalog::path(here)) {
+            match definition::load(&path, None, boards::names()) {
+                Ok(image) => images.push(image),
+                Err(error) => broken.push(Finding::broken_definition(&path, &error)),
+            }
         }
-        let findings = doctor::examine(&images, &Cache::open()?, &self.out)?;
+        let mut findings = doctor::examine(&images, &Cache::open()?, &self.out)?;
+        findings.extend(broken);
         if self.json {
             super::print(&format!("{}\n", serde_json::to_string_pretty(&findings)?))?;
         } else {

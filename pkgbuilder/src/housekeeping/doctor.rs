@@ -60,6 +60,17 @@ impl Finding {
         }
     }
 
+    /// A definition that does not evaluate.
+    pub fn broken_definition(path: &Path, error: &anyhow::Error) -> Self {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Self::not(
+            &format!("definition {name}"),
+            Verdict::Bad,
+            format!("{error:#}"),
+            format!("correct {}", path.display()),
+        )
+    }
+
     fn not(name: &str, verdict: Verdict, found: impl Into<String>, mend: impl Into<String>) -> Self {
         Self {
             name: name.to_owned(),

@@ -28,7 +28,10 @@ fn the_older_tools_command_line_makes_programs_and_configuration() {
     let made = String::from_utf8(output.stdout).unwrap();
     let names: Vec<&str> = made.lines().collect();
     assert_eq!(names.len(), 2, "{made}");
-    assert!(names[0].starts_with("out/packages-private/nomad-config-client_"), "{made}");
+    assert!(
+        names[0].starts_with("out/packages-private/nomad-config-client_"),
+        "{made}"
+    );
     assert_eq!(names[1], "out/packages/hello_1.0-1_arm64.deb");
     for name in names {
         assert!(world.checkout().join(name).is_file(), "{name}");

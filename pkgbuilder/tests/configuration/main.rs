@@ -310,3 +310,44 @@ fn pruning_waits_for_who_uses_the_cache() {
     assert!(prune.wait().unwrap().success());
     assert!(!object.exists());
 }
+
+/// Whatever it finds on this machine, it says what mends it, and its exit code is what it found.
+#[test]
+fn doctor_says_what_is_missing_and_what_mends_it() {
+    let world = World::new();
+    let mut command = world.command(&["doctor", "--json"]);
+    // A machine with no program at all, and a mirror that is not there.
+    command.env("PATH", world.path()).env(
+        "COMPUTATOM_MIRROR",
+        format!("file://{}/nowhere", world.path().display()),
+    );
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("things are missing that a build cannot do without"),
+        "{said}"
+    );
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let of = |name: &str| findings.iter().find(|finding| finding["name"] == name).unwrap();
+    assert_eq!(of("cargo")["verdict"], "bad");
+    assert!(of("cargo")["mend"].as_str().unwrap().contains("rustup.rs"));
+    assert_eq!(of("go")["verdict"], "lacking");
+    assert_eq!(of("debian mirror")["verdict"], "bad");
+    assert!(
+        of("aarch64-linux-gnu-gcc")["mend"]
+            .as_str()
+            .unwrap()
+            .starts_with("apt-get install gcc-aarch64")
+    );
+    assert!(of("room in the cache")["found"].as_str().unwrap().contains(" free in "));
+
+    let mut command = world.command(&["doctor"]);
+    command.env("PATH", world.path());
+    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(text.contains("BAD   cc "), "{text}");
+    assert!(
+        text.contains("\nto mend:\n  sudo apt-get install --no-install-recommends gcc libc6-dev "),
+        "{text}"
+    );
+}

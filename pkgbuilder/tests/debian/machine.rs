@@ -85,8 +85,34 @@ pub(crate) fn install(folder: &Path, trial: &Path) -> Result<()> {
     Ok(())
 }
 
+/// How often the machine may be switched on until its kernel starts.
+const TRIES: u32 = 4;
+
 /// Boots the machine and answers what the trial said, after the machine has switched itself off.
+///
+/// Debian's kernel sometimes panics in its first seconds when it is emulated; no machine does that. It is switched off
+/// and on again as long as the trial has not begun.
 pub(crate) fn boot(folder: &Path) -> Result<String> {
+    for _ in 0..TRIES {
+        let said = power_on(folder)?;
+        if !said.is_empty() {
+            return Ok(said);
+        }
+        let console = fs::read(folder.join("console.txt"))?;
+        let console = String::from_utf8_lossy(&console).into_owned();
+        ensure!(
+            console.contains("Kernel panic"),
+            "the machine ended without a trial; its console is in {}",
+            folder.display()
+        );
+    }
+    bail!(
+        "the kernel panicked {TRIES} times in a row; its console is in {}",
+        folder.display()
+    )
+}
+
+fn power_on(folder: &Path) -> Result<String> {
     let said = folder.join("trial.txt");
     let serial = |path: PathBuf| format!("file:{}", path.display());
     let log = File::create(folder.join("qemu.txt"))?;

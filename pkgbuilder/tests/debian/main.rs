@@ -147,8 +147,23 @@ fn apt_makes_an_ordinary_debian_a_member_of_a_cluster() {
     trial.says("new-settings", "kept\nroot:consul 640");
     assert_eq!(trial.ended("journal", 1), "0", "no key in the journal");
     trial.ended("remove", 127);
+    let kept = trial.ended("removed", 0);
+    assert!(
+        !kept.starts_with("0\n") && !kept.contains("\n0\n"),
+        "data stays: {kept}"
+    );
+    assert!(
+        kept.contains("10-role.hcl") && kept.contains("20-local.hcl"),
+        "settings stay: {kept}"
+    );
     trial.says("again", "kept");
     trial.ended("purge", 0);
+    let left = &trial.0["purged"].0;
+    assert!(
+        !left.lines().any(|line| line.starts_with('/')),
+        "purging leaves neither settings nor data: {left}"
+    );
+    assert!(left.ends_with('0'), "no unit is enabled: {left}");
     assert_eq!(trial.ended("secrets-gone", 1), "");
     fs::remove_file(folder.join("disk.img")).unwrap();
 }
