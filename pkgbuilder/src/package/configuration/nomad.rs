@@ -66,7 +66,9 @@ pub(super) fn server(settings: &Settings) -> Parts {
 /// `nomad-config-client`
 pub(super) fn client(_: &Settings) -> Parts {
     let text = format!(
-        "{}client {{\n  enabled = true\n  cni_path = \"/opt/cni/bin:/usr/lib/cni\"\n}}\n{AGENT}",
+        "{}client {{\n  enabled = true\n  cni_path = \"/opt/cni/bin:/usr/lib/cni\"\n  options {{\n    # The \
+         metadata services of clouds need not be waited for.\n    \"fingerprint.denylist\" = \
+         \"env_aws,env_azure,env_digitalocean,env_gce\"\n  }}\n}}\n{AGENT}",
         comment("Nomad's role on this machine", "nomad-config-client")
     );
     Parts {
