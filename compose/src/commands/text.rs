@@ -245,7 +245,7 @@ fn nl(process: &mut Process<'_>) -> Outcome {
         .parse()
         .ok()
         // Rust's own formatting knows no larger ones.
-        .filter(|&width| width <= usize::from(u16::MAX))
+        .filter(|&width| u16::try_from(width).is_ok())
         .ok_or_else(|| process.unsupported("-w"))?;
     let separator = args.value("-s").unwrap_or("\t");
     let (text, complete) = operands::concatenated(process, &args.operands)?;

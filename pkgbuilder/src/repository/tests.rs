@@ -111,9 +111,9 @@ fn a_key_is_made_once_and_for_its_owner_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("computatom/signing-key.asc");
     assert!(key::make(&path).unwrap());
-    let made = fs::read(&path).unwrap();
+    let first = fs::read(&path).unwrap();
     assert!(!key::make(&path).unwrap(), "another was faster");
-    assert_eq!(fs::read(&path).unwrap(), made);
+    assert_eq!(fs::read(&path).unwrap(), first);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);

@@ -123,6 +123,7 @@ impl Settings {
     }
 
     /// These settings, and where they are silent, those of `other`.
+    #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
             consul_gossip: self.consul_gossip.or(other.consul_gossip),
