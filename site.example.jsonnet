@@ -12,6 +12,7 @@
 
   // Host names, as your router's DHCP gives them, of the boards that are servers. Their number is what Consul and
   // Nomad wait for before they elect a leader: use one, three or five.
+  // These boards found the cluster; a server that only a rule in `roles` makes joins them.
   servers: ['core-1'],
 
   // Addresses or DNS names of the servers, where the names above do not resolve in your network.

@@ -1,98 +1,87 @@
 //! The site settings as the node finds them.
 
-use std::net::IpAddr;
+use std::error::Error;
+use std::fmt;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use computatom_spec::paths;
 use computatom_spec::site::Site;
-use ipnet::IpNet;
 
-use crate::identity::hostname;
+use crate::identity::Identity;
+use crate::role::Assignment;
 use crate::root::Root;
+
+/// Site settings that the agent cannot act on: nothing on the node heals them.
+#[derive(Debug)]
+pub struct Fault(String);
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Fault {}
 
 /// Reads the site settings of the running image; an image without any uses the defaults.
 ///
 /// # Errors
-/// Settings that the agent cannot act on: the message names the key.
+/// A [`Fault`] for settings that the agent cannot act on: the message names the key.
 pub fn load(root: &Root) -> anyhow::Result<Site> {
-    let site: Site = match root
+    let Some(text) = root
         .read(paths::SITE)
         .with_context(|| format!("reading {}", paths::SITE))?
-    {
-        Some(text) => serde_json::from_str(&text).with_context(|| format!("reading {}", paths::SITE))?,
-        None => Site::default(),
+    else {
+        return Ok(Site::default());
     };
-    check(&site).with_context(|| format!("checking {}", paths::SITE))?;
-    Ok(site)
+    let site: Site =
+        serde_json::from_str(&text).map_err(|error| Fault(format!("{} is not usable: {error}", paths::SITE)))?;
+    match site.check() {
+        Ok(()) => Ok(site),
+        Err(text) => Err(Fault(format!("{} is not usable: {text}", paths::SITE)).into()),
+    }
 }
 
-/// Refuses what serde cannot: names, networks and durations, which end up in the files of other programs.
-fn check(site: &Site) -> anyhow::Result<()> {
-    if site.servers.is_empty() {
-        bail!("`servers` is empty: name at least one board that is to be a server");
-    }
-    for server in &site.servers {
-        hostname::validate(server).with_context(|| format!("reading `servers` entry `{server}`"))?;
-    }
-    hostname::validate(&site.hostname_prefix)
-        .with_context(|| format!("reading `hostname_prefix` `{}`", site.hostname_prefix))?;
-    if let Some(lan) = &site.lan {
-        lan.parse::<IpNet>()
-            .with_context(|| format!("reading `lan` `{lan}`: write a network like 192.168.1.0/24"))?;
-    }
-    for (key, names) in [("ntp", &site.ntp), ("server_addresses", &site.server_addresses)] {
-        for name in names {
-            if !is_host(name) {
-                bail!("reading `{key}` entry `{name}`: write an address or a DNS name");
-            }
-        }
-    }
-    for (key, name) in [("datacenter", &site.datacenter), ("region", &site.region)] {
-        // Consul's rule for datacenters, which are labels of its DNS names.
-        if name.is_empty()
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
-        {
-            bail!("reading `{key}` `{name}`: use lower-case letters, digits, `-` and `_`");
-        }
-    }
-    let zone = &site.timezone;
-    let plain = |part: &str| !part.is_empty() && part != ".." && !part.contains(['\0', '\n']);
-    if !zone.split('/').all(plain) {
-        bail!("reading `timezone` `{zone}`: write a name like Europe/Berlin");
-    }
-    let prometheus = &site.prometheus;
-    for (key, value, units) in [
-        ("retention", &prometheus.retention, DURATIONS),
-        ("retention_size", &prometheus.retention_size, SIZES),
-        ("scrape_interval", &prometheus.scrape_interval, DURATIONS),
-    ] {
-        if !is_quantity(value, units) {
-            bail!(
-                "reading `prometheus.{key}` `{value}`: write a whole number and one of {}",
-                units.join(", ")
-            );
-        }
-    }
-    Ok(())
+/// Settings under which every board has at least a name.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The site settings, or the defaults where they cannot be used.
+    pub site: Site,
+    /// What is wrong with them. The defaults then give the node its name and nothing else: a board that starts a
+    /// cluster which nobody asked for does more harm than one that says why it does not.
+    pub fault: Option<String>,
 }
 
-/// Units of time in Prometheus' flags and files.
-const DURATIONS: &[&str] = &["ms", "s", "m", "h", "d", "w", "y"];
-/// Units of size in Prometheus' flags.
-const SIZES: &[&str] = &["B", "KB", "MB", "GB", "TB"];
+impl Settings {
+    /// Reads the settings; never fails.
+    pub fn load(root: &Root) -> Self {
+        match load(root) {
+            Ok(site) => Self { site, fault: None },
+            Err(error) => Self {
+                site: Site::default(),
+                fault: Some(format!("{error:#}")),
+            },
+        }
+    }
 
-fn is_quantity(value: &str, units: &[&str]) -> bool {
-    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-    digits > 0 && units.contains(&&value[digits..])
-}
+    /// The roles of `identity`; none while the settings cannot be used.
+    pub fn assignment(&self, identity: &Identity) -> Assignment {
+        let decided = match &self.fault {
+            Some(_) => return Assignment::none("the site settings cannot be used"),
+            None => Assignment::decide(&self.site, identity),
+        };
+        // A rule that the check lets pass decides; were that ever wrong, the board says so and lives on.
+        decided.unwrap_or_else(|error| Assignment::none(&format!("{error:#}")))
+    }
 
-fn is_host(name: &str) -> bool {
-    name.parse::<IpAddr>().is_ok()
-        || (name.len() <= 253
-            && name
-                .trim_end_matches('.')
-                .split('.')
-                .all(|label| hostname::validate(label).is_ok()))
+    /// The error that ends a command which cannot do without the settings.
+    ///
+    /// # Errors
+    /// The fault, where there is one.
+    pub fn usable(&self) -> anyhow::Result<()> {
+        match &self.fault {
+            Some(fault) => Err(Fault(fault.clone()).into()),
+            None => Ok(()),
+        }
+    }
 }

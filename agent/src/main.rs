@@ -7,10 +7,10 @@ use computatom_agent::cli::Cli;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(err) => {
             computatom_agent::cli::complain(&err);
-            ExitCode::FAILURE
+            ExitCode::from(computatom_agent::cli::exit_code(&err))
         }
     }
 }

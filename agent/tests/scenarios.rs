@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use computatom_agent::{config, identity::Identity, render, role::Assignment};
+use computatom_agent::config::{self, Settings};
+use computatom_agent::status::{Status, page, text};
+use computatom_agent::{identity::Identity, render, role::Assignment};
 use machine::{Machine, folders};
 
 #[test]
@@ -36,6 +38,8 @@ fn every_scenario_gives_what_is_expected() {
             "run/systemd/timesyncd.conf.d",
         ));
         made.extend(texts(&machine.path("/var/lib/computatom"), "var/lib/computatom"));
+        // Digests of the others.
+        made.remove("run/computatom/applied.json");
         made.insert("changes".to_owned(), units);
         if bless {
             let _ = fs::remove_dir_all(&expected);
@@ -102,39 +106,102 @@ fn the_name_of_a_lease_outlives_the_dhcp_server() {
 
 #[test]
 fn settings_that_cannot_work_are_refused_by_name() {
+    // The table that the builder is asked about too.
+    let cases: Vec<serde_json::Value> = serde_json::from_str(include_str!("../../spec/tests/sites.json")).unwrap();
     let machine = Machine::copy(&folders()[0]);
-    for (site, sentence) in [
-        (r#"{"servers": []}"#, "`servers` is empty"),
-        (r#"{"servers": ["core_1"]}"#, "`servers` entry `core_1`"),
-        (r#"{"lan": "192.168.1"}"#, "`lan` `192.168.1`"),
-        (r#"{"datacenter": "My Home"}"#, "`datacenter` `My Home`"),
-        (
-            r#"{"prometheus": {"retention": "15d --web.enable-lifecycle"}}"#,
-            "`prometheus.retention`",
-        ),
-        (
-            r#"{"prometheus": {"retention_size": "much"}}"#,
-            "`prometheus.retention_size`",
-        ),
-        (r#"{"timezone": "../../etc/passwd"}"#, "`timezone`"),
-        (r#"{"ntp": ["a b"]}"#, "`ntp` entry `a b`"),
-        (r#"{"sever": []}"#, "unknown field `sever`"),
-    ] {
+    let load = |site: &str| {
         machine.write("/usr/share/computatom/site.json", site);
-        let message = format!("{:#}", config::load(machine.root()).unwrap_err());
-        assert!(message.contains(sentence), "{message}");
+        config::load(machine.root())
+    };
+    for case in cases {
+        let site = case["site"].to_string();
+        match (load(&site), case["says"].as_str()) {
+            (Ok(_), None) => {}
+            (Err(error), Some(says)) => {
+                let said = format!("{error:#}");
+                assert!(
+                    said.starts_with("/usr/share/computatom/site.json") && said.contains(says),
+                    "{said}"
+                );
+            }
+            (result, says) => panic!("{site} gave {result:?} instead of {says:?}"),
+        }
     }
-    machine.write(
-        "/usr/share/computatom/site.json",
-        r#"{"roles": [{"arch": "arm65", "roles": []}]}"#,
-    );
+    let said = format!("{:#}", load(r#"{"sever": []}"#).unwrap_err());
+    assert!(said.contains("unknown field `sever`"), "{said}");
+}
+
+#[test]
+fn settings_that_cannot_be_used_leave_a_name_and_a_sentence() {
+    let machine = named("pi3-core-1-leased");
+    for broken in [r#"{"servers": []}"#, "{", r#"{"lan": 7}"#] {
+        machine.write("/usr/share/computatom/site.json", broken);
+        let settings = Settings::load(machine.root());
+        let identity = Identity::derive(machine.root(), &settings.site);
+        assert_eq!(identity.hostname, "core-1");
+        let assignment = settings.assignment(&identity);
+        assert!(
+            assignment.roles.is_empty(),
+            "the default settings would make it a server"
+        );
+        let status = Status::unasked(&settings, &identity, &assignment, None);
+        assert!(!status.is_ready());
+        let shown = text::render(&status);
+        assert!(
+            shown.starts_with("core-1  192.168.1.20  member")
+                && shown.contains("wrong: /usr/share/computatom/site.json is not usable: "),
+            "{shown}"
+        );
+        assert!(page::render(&status).contains("wrong: /usr/share/computatom/site.json"));
+    }
+}
+
+#[test]
+fn a_restart_that_did_not_happen_is_made_up_for() {
+    let machine = named("pi3-core-1-leased");
+    machine.boot();
+    machine.write("/run/systemd/netif/leases/2", "ADDRESS=192.168.1.20\nHOSTNAME=core-9\n");
     let site = config::load(machine.root()).unwrap();
     let identity = Identity::derive(machine.root(), &site);
-    let message = format!("{:#}", Assignment::decide(&site, &identity).unwrap_err());
-    assert!(
-        message.starts_with("reading rule 1 of `roles`") && message.contains("`arm65`"),
-        "{message}"
-    );
+    let assignment = Assignment::decide(&site, &identity).unwrap();
+    let files = render::render(machine.root(), &site, &identity, &assignment);
+    // The files are written; before any unit is told, the power of the agent is cut.
+    let before = render::apply(machine.root(), &files).unwrap();
+    assert_eq!(before, render::apply(machine.root(), &files).unwrap());
+    let consul = before
+        .iter()
+        .position(|change| change.unit == "consul.service")
+        .unwrap();
+    render::applied::confirm(machine.root(), &files, "consul.service").unwrap();
+    let mut rest = before;
+    rest.remove(consul);
+    assert_eq!(rest, render::apply(machine.root(), &files).unwrap());
+}
+
+#[test]
+fn a_card_does_not_bring_the_name_of_another_board() {
+    let machine = named("pi3-core-1-leased");
+    machine.boot();
+    fs::remove_file(machine.path("/run/systemd/netif/leases/2")).unwrap();
+    let name = || Identity::derive(machine.root(), &config::load(machine.root()).unwrap()).hostname;
+    assert_eq!(name(), "core-1");
+    machine.write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+    assert!(name().starts_with("node-"), "{}", name());
+}
+
+#[test]
+fn the_lease_of_the_lan_names_the_node() {
+    let machine = named("pi3-core-1-leased");
+    // A lower interface index, another network.
+    machine.write("/run/systemd/netif/leases/1", "ADDRESS=10.0.2.15\nHOSTNAME=nat-guest\n");
+    let name = || Identity::derive(machine.root(), &config::load(machine.root()).unwrap()).hostname;
+    assert_eq!(name(), "core-1");
+    machine.write("/run/systemd/netif/leases/2", "ADDRESS=192.168.1.20\n");
+    assert!(name().starts_with("node-"), "{}", name());
+}
+
+fn named(scenario: &str) -> Machine {
+    Machine::copy(&folders().into_iter().find(|folder| folder.ends_with(scenario)).unwrap())
 }
 
 #[test]

@@ -34,5 +34,8 @@ pub mod mbr {
 /// File-system label of DATA.
 pub const DATA_LABEL: &str = "DATA";
 
+/// DATA is made no smaller than this: Consul, Nomad, Prometheus and the journal need it for their first day.
+pub const DATA_MINIMUM: u64 = 512 << 20;
+
 /// Partitions begin at multiples of this many bytes: the erase block of common SD cards.
 pub const ALIGNMENT: u64 = 4 << 20;

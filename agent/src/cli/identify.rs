@@ -1,14 +1,14 @@
 //! `identify`: who this node is; sets the kernel's host name.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 
+use crate::cli;
+use crate::config::Settings;
 use crate::identity::{Identity, lease};
-use crate::role::Assignment;
 use crate::root::Root;
-use crate::{cli, config};
 
 /// Derive name and roles of this node, write them to /run/computatom, and set the host name
 ///
@@ -22,15 +22,16 @@ pub(super) struct Identify {
 
 impl Identify {
     pub(super) fn run(&self, root: &Root) -> anyhow::Result<()> {
-        let site = config::load(root)?;
-        let deadline = Instant::now() + Duration::from_secs(self.wait);
-        let mut identity = Identity::derive(root, &site);
+        let settings = Settings::load(root);
+        let site = &settings.site;
+        let deadline = cli::deadline(self.wait);
+        let mut identity = Identity::derive(root, site);
         // networkd tells nobody but its own bus when a lease arrives, and the bus is not up this early.
-        while !settled(root, &identity) && Instant::now() < deadline {
+        while !settled(root, &identity) && !cli::is_over(deadline) {
             std::thread::sleep(Duration::from_millis(250));
-            identity = Identity::derive(root, &site);
+            identity = Identity::derive(root, site);
         }
-        let assignment = Assignment::decide(&site, &identity)?;
+        let assignment = settings.assignment(&identity);
         identity.store(root)?;
         assignment.store(root)?;
         if root.is_system() {
@@ -41,7 +42,9 @@ impl Identify {
             identity.hostname,
             assignment.names(),
             assignment.reason
-        ))
+        ))?;
+        // The node has its name; that nothing follows from it is for systemd to know.
+        settings.usable()
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 
+use crate::config;
 use crate::root::Root;
 
 mod identify;
@@ -20,6 +23,8 @@ mod peers;
 mod wait;
 
 /// Gives a board its name, its roles and its configuration.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong command line or site settings; `status` also 3, not ready for jobs.
 ///
 /// Example: computatom-agent status
 #[derive(Debug, Parser)]
@@ -49,21 +54,37 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the subcommand.
+    /// Runs the subcommand; only `status` has other exit codes than success.
     ///
     /// # Errors
     /// What went wrong, as a chain that reads as one sentence.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         let root = Root::at(self.root);
-        match self.command {
+        let done = match self.command {
             Command::Identify(command) => command.run(&root),
             Command::Render(command) => command.run(&root),
             Command::Run(command) => command.run(&root),
-            Command::Status(command) => command.run(&root),
+            Command::Status(command) => return command.run(&root),
             Command::Peers(command) => command.run(&root),
             Command::Wait(command) => command.run(),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
+}
+
+/// The exit code of an error: 2 for wrong settings (clap's for a wrong command line too), else 1.
+pub fn exit_code(err: &anyhow::Error) -> u8 {
+    if err.is::<config::Fault>() { 2 } else { 1 }
+}
+
+/// The moment in `seconds`; `None` when it lies so far ahead that it never comes.
+fn deadline(seconds: u64) -> Option<Instant> {
+    Instant::now().checked_add(Duration::from_secs(seconds))
+}
+
+/// Whether a deadline has passed.
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 /// Writes an error and its causes to stderr as one line.
@@ -77,5 +98,28 @@ fn say(text: &str) -> anyhow::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(err) if err.kind() != io::ErrorKind::BrokenPipe => Err(err.into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_without_end_is_no_panic() {
+        assert!(!is_over(deadline(u64::MAX)));
+        assert!(is_over(deadline(0)));
+    }
+
+    #[test]
+    fn wrong_settings_have_their_own_exit_code() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let place = root.path(computatom_spec::paths::SITE);
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::write(place, r#"{"servers": []}"#).unwrap();
+        let error = config::load(&root).unwrap_err().context("starting");
+        assert_eq!(exit_code(&error), 2);
+        assert_eq!(exit_code(&anyhow::anyhow!("starting")), 1);
     }
 }

@@ -20,12 +20,13 @@ impl Render {
         let site = config::load(root)?;
         let identity = Identity::load(root)?;
         let assignment = Assignment::decide(&site, &identity)?;
-        let changes = render::apply(root, &render::render(root, &site, &identity, &assignment))?;
-        for change in changes {
+        let files = render::render(root, &site, &identity, &assignment);
+        for change in render::apply(root, &files)? {
             cli::say(&format!("{}: {}\n", change.unit, change.action))?;
             if root.is_system() {
                 systemd::refresh(change)?;
             }
+            render::applied::confirm(root, &files, change.unit)?;
         }
         // Last and no failure: a clock that shows the wrong zone is no reason to run nothing.
         if let Err(err) = render::timezone::apply(root, &site) {

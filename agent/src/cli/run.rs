@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Args;
 
-use crate::config;
+use crate::config::Settings;
 use crate::root::Root;
 use crate::supervise::daemon;
 
@@ -16,13 +16,15 @@ pub(super) struct Run {}
 impl Run {
     #[allow(clippy::unused_self, reason = "every subcommand has the same shape")]
     pub(super) fn run(&self, root: &Root) -> anyhow::Result<()> {
-        let site = config::load(root)?;
         // One thread: there is little to do, and each costs memory on a board that has little.
-        tokio::runtime::Builder::new_current_thread()
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(4)
             .build()
-            .context("starting")?
-            .block_on(daemon::run(root.clone(), site))
+            .context("starting")?;
+        let ended = runtime.block_on(daemon::run(root.clone(), Settings::load(root)));
+        // A look that is under way may wait for others; whoever stops this program does not.
+        runtime.shutdown_background();
+        ended
     }
 }

@@ -1,10 +1,11 @@
 //! `wait`: until something is there.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use crate::cli;
 use crate::status::checks;
 
 /// Wait until a service of this node does its work
@@ -27,14 +28,14 @@ enum What {
 
 impl Wait {
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(self.timeout);
+        let deadline = cli::deadline(self.timeout);
         let ask = match self.what {
             What::Consul => checks::consul_leader,
         };
         loop {
             match ask() {
                 Ok(_) => return Ok(()),
-                Err(err) if Instant::now() >= deadline => {
+                Err(err) if cli::is_over(deadline) => {
                     return Err(err).with_context(|| format!("waiting {} seconds for Consul", self.timeout));
                 }
                 Err(_) => std::thread::sleep(Duration::from_secs(1)),

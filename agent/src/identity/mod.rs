@@ -45,7 +45,7 @@ pub struct Identity {
     pub board: Board,
     /// The interface of the LAN; `None` while there is no address.
     pub interface: Option<Interface>,
-    /// All IPv4 addresses but loopback's.
+    /// Its IPv4 addresses, without those of loopback and of containers.
     pub addresses: Vec<Ipv4Addr>,
     /// Search domains of the leases.
     pub domains: Vec<String>,
@@ -64,7 +64,10 @@ impl Identity {
                 IpNet::V4(lan) => Some(lan),
                 IpNet::V6(_) => None,
             });
-        let (hostname, hostname_source) = name(root, site, &board, &leases);
+        let interface = network::lan_interface(root, lan, &leases);
+        let machine_id = root.attribute("/etc/machine-id").filter(|id| is_machine_id(id));
+        let leased = leased_name(&leases, interface.as_ref());
+        let (hostname, hostname_source) = name(root, site, &board, leased, machine_id.as_deref());
         let mut domains: Vec<String> = Vec::new();
         for domain in leases.iter().flat_map(|lease| &lease.domains) {
             if !domains.contains(domain) {
@@ -74,8 +77,8 @@ impl Identity {
         Self {
             hostname,
             hostname_source,
-            machine_id: root.attribute("/etc/machine-id").filter(|id| is_machine_id(id)),
-            interface: network::lan_interface(root, lan, &leases),
+            machine_id,
+            interface,
             addresses: network::addresses(root),
             domains,
             board,
@@ -114,7 +117,8 @@ impl Identity {
         text.push('\n');
         if self.hostname_source == Source::Lease {
             // Best effort: see above.
-            let _ = atomic::write_if_changed(&root.path(REMEMBERED), &format!("{}\n", self.hostname), 0o644);
+            let text = remembered(&self.hostname, self.machine_id.as_deref());
+            let _ = atomic::write_if_changed(&root.path(REMEMBERED), &text, 0o644);
         }
         atomic::write_if_changed(&root.path(paths::IDENTITY), &text, 0o644)
             .with_context(|| format!("writing {}", paths::IDENTITY))
@@ -133,9 +137,27 @@ impl Identity {
     }
 }
 
+/// The name of the lease on the LAN; of another network only where the LAN gives none, so that the NAT that a virtual
+/// machine has besides does not name every one of them alike.
+fn leased_name(leases: &[Lease], interface: Option<&Interface>) -> Option<String> {
+    let on_lan = interface
+        .map(|interface| interface.network.addr())
+        .and_then(|address| leases.iter().find(|lease| lease.address == Some(address)));
+    match on_lan {
+        Some(lease) => lease.hostname.clone(),
+        None => leases.iter().find_map(|lease| lease.hostname.clone()),
+    }
+}
+
+/// What is kept in [`REMEMBERED`]: the name, and the board that it was given to. A card that moves to another board
+/// does not bring the name along.
+fn remembered(hostname: &str, machine_id: Option<&str>) -> String {
+    format!("{hostname} {}\n", machine_id.unwrap_or("-"))
+}
+
 /// The host name: lease, own configuration, an earlier lease, serial number, in this order.
-fn name(root: &Root, site: &Site, board: &Board, leases: &[Lease]) -> (String, Source) {
-    if let Some(name) = leases.iter().find_map(|lease| lease.hostname.clone()) {
+fn name(root: &Root, site: &Site, board: &Board, leased: Option<String>, machine_id: Option<&str>) -> (String, Source) {
+    if let Some(name) = leased {
         return (name, Source::Lease);
     }
     let configured = root
@@ -154,7 +176,11 @@ fn name(root: &Root, site: &Site, board: &Board, leases: &[Lease]) -> (String, S
     if let Some(name) = configured {
         return (name, Source::Static);
     }
-    if let Some(name) = root.attribute(REMEMBERED).and_then(|name| hostname::first_label(&name)) {
+    let kept = root.attribute(REMEMBERED).and_then(|text| {
+        let (name, board) = text.split_once(' ')?;
+        (board == machine_id.unwrap_or("-")).then(|| hostname::first_label(name))?
+    });
+    if let Some(name) = kept {
         return (name, Source::Remembered);
     }
     let serial = board

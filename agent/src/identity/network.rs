@@ -30,10 +30,32 @@ struct Route {
 }
 
 /// Interfaces that containers and Nomad make: never the LAN, whatever private address they carry.
-const VIRTUAL: [&str; 6] = ["lo", "docker", "nomad", "veth", "br-", "cni"];
+const VIRTUAL: [&str; 8] = ["lo", "docker", "nomad", "veth", "br-", "cni", "virbr", "podman"];
 
-/// All IPv4 addresses of the node but loopback's, in the kernel's order.
+/// The IPv4 addresses of the node in its networks, in the kernel's order: neither loopback's nor those of interfaces
+/// that containers make. Rules go by them, and must not decide otherwise once Docker has started.
 pub fn addresses(root: &Root) -> Vec<Ipv4Addr> {
+    on_networks(local(root), &table(root))
+}
+
+fn on_networks(addresses: Vec<Ipv4Addr>, routes: &[Route]) -> Vec<Ipv4Addr> {
+    let narrowest = |address: &Ipv4Addr| {
+        routes
+            .iter()
+            .filter(|route| route.destination.prefix_len() > 0 && route.destination.contains(address))
+            .max_by_key(|route| route.destination.prefix_len())
+    };
+    addresses
+        .into_iter()
+        .filter(|address| narrowest(address).is_none_or(|route| !is_virtual(&route.interface)))
+        .collect()
+}
+
+fn is_virtual(interface: &str) -> bool {
+    VIRTUAL.iter().any(|prefix| interface.starts_with(prefix))
+}
+
+fn local(root: &Root) -> Vec<Ipv4Addr> {
     root.read("/proc/net/fib_trie")
         .ok()
         .flatten()
@@ -41,19 +63,22 @@ pub fn addresses(root: &Root) -> Vec<Ipv4Addr> {
         .unwrap_or_default()
 }
 
+fn table(root: &Root) -> Vec<Route> {
+    root.read("/proc/net/route")
+        .ok()
+        .flatten()
+        .map(|text| routes(&text))
+        .unwrap_or_default()
+}
+
 /// The LAN interface: the one with an address in `lan` where the site says so, else the one with the default route
 /// of the lowest metric, else the one with a lease, else the first with an address. `None` while there is no address.
 pub fn lan_interface(root: &Root, lan: Option<Ipv4Net>, leases: &[Lease]) -> Option<Interface> {
     let addresses = addresses(root);
-    let routes = root
-        .read("/proc/net/route")
-        .ok()
-        .flatten()
-        .map(|text| routes(&text))
-        .unwrap_or_default();
+    let routes = table(root);
     let mut candidates: Vec<(u32, Interface)> = Vec::new();
     for route in routes.iter().filter(|route| route.destination.prefix_len() > 0) {
-        if VIRTUAL.iter().any(|prefix| route.interface.starts_with(prefix)) {
+        if is_virtual(&route.interface) {
             continue;
         }
         let Some(address) = addresses.iter().find(|address| route.destination.contains(*address)) else {
@@ -149,6 +174,21 @@ mod tests {
         assert_eq!(routes[0].destination, "0.0.0.0/0".parse().unwrap());
         assert_eq!(routes[1].destination, "192.168.1.0/24".parse().unwrap());
         assert_eq!(routes[1].metric, 1024);
+    }
+
+    #[test]
+    fn addresses_of_containers_are_not_the_nodes() {
+        let header = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n";
+        let lan = "end0\t00000000\t0101A8C0\t0003\t0\t0\t1024\t00000000\t0\t0\t0\n\
+            end0\t0001A8C0\t00000000\t0001\t0\t0\t1024\t00FFFFFF\t0\t0\t0\n";
+        let docker = "docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
+        let (own, bridge): (Ipv4Addr, Ipv4Addr) = ([192, 168, 1, 20].into(), [172, 17, 0, 1].into());
+        assert_eq!(
+            on_networks(vec![bridge, own], &routes(&format!("{header}{lan}{docker}"))),
+            [own]
+        );
+        // An address that no route of an interface leads to is nobody else's.
+        assert_eq!(on_networks(vec![own], &[]), [own]);
     }
 
     #[test]

@@ -9,12 +9,6 @@ use std::path::Path;
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
 use super::console;
-use super::disk::BlockDevice;
-
-/// Offset of the ext4 superblock, and in it of `s_mtime` and `s_wtime` (`Documentation/filesystems/ext4/super.rst`).
-const SUPERBLOCK: u64 = 1024;
-const LAST_MOUNT: usize = 0x2c;
-const LAST_WRITE: usize = 0x30;
 
 /// Sets the clock to the build time of the image at `sysroot` if it stands before that (`/usr/lib/clock-epoch`, as
 /// systemd reads it too).
@@ -24,20 +18,8 @@ pub fn not_before_image(sysroot: &Path) {
     }
 }
 
-/// Sets the clock to the last time DATA was mounted or written, if it stands before that.
-pub fn not_before_last_write(data: &impl BlockDevice) {
-    let mut superblock = [0; 64];
-    if data.read_at(&mut superblock, SUPERBLOCK).is_ok() {
-        not_before(last_use(&superblock));
-    }
-}
-
-fn last_use(superblock: &[u8; 64]) -> i64 {
-    let seconds = |at: usize| u32::from_le_bytes(superblock[at..at + 4].try_into().expect("four bytes"));
-    i64::from(seconds(LAST_MOUNT).max(seconds(LAST_WRITE)))
-}
-
-fn not_before(seconds: i64) {
+/// Sets the clock to `seconds` since 1970 if it stands before that.
+pub fn not_before(seconds: i64) {
     if clock_gettime(ClockId::Realtime).tv_sec >= seconds {
         return;
     }
@@ -49,18 +31,5 @@ fn not_before(seconds: i64) {
         },
     ) {
         console::say(&format!("cannot set the clock: {error}"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_later_of_mount_and_write_counts() {
-        let mut superblock = [0; 64];
-        superblock[LAST_MOUNT..LAST_MOUNT + 4].copy_from_slice(&7_u32.to_le_bytes());
-        superblock[LAST_WRITE..LAST_WRITE + 4].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
-        assert_eq!(last_use(&superblock), 0xffff_fff0);
     }
 }

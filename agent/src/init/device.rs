@@ -9,9 +9,12 @@ use anyhow::{Context, Result, bail};
 use super::cmdline::PartUuid;
 use super::console;
 use super::partition;
+use super::stop::Stop;
 
 /// How long a card may take to appear; a USB disk behind a hub needs some seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long the disk that the firmware booted from is waited for when another one is there.
+const PATIENCE_FOR_FIRMWARE_DISK: Duration = Duration::from_secs(10);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -24,16 +27,32 @@ pub struct RootDisk {
 
 impl RootDisk {
     /// Waits until a disk with the signature of `root` and a partition of its number is there.
+    ///
+    /// Two such disks are two burned from one image: the one that the firmware booted from is taken where it says so,
+    /// else neither, because the wrong one has another node's data.
     pub fn wait(root: &PartUuid) -> Result<Self> {
         let began = Instant::now();
+        let kind = firmware_disk(Path::new("/proc/device-tree/chosen/bootloader/boot-mode"));
         let mut said = false;
         loop {
-            if let Some(disk) = Self::find(root.disk_signature)?
-                && disk.partition(root.partition).is_ok()
-            {
-                return Ok(disk);
-            }
+            let found = Self::find(root)?;
             let waited = began.elapsed();
+            match choose(&found, kind) {
+                Choice::One(name) => return Ok(Self { name }),
+                // The firmware's own disk may be slower to appear than another of the same image.
+                Choice::OfOtherKind(name) if waited > PATIENCE_FOR_FIRMWARE_DISK => return Ok(Self { name }),
+                Choice::Several if waited > PATIENCE_FOR_FIRMWARE_DISK => {
+                    return Err(Stop::because(format!(
+                        "{} disks have signature {:08x} and partition {}: {}; they were burned from one image, so leave \
+                         only one of them in this board",
+                        found.len(),
+                        root.disk_signature,
+                        root.partition,
+                        found.join(" ")
+                    )));
+                }
+                _ => {}
+            }
             if waited > PATIENCE {
                 bail!(
                     "no disk with signature {:08x} and partition {} appeared within {} s; disks seen: {}",
@@ -54,17 +73,22 @@ impl RootDisk {
         }
     }
 
-    fn find(signature: u32) -> Result<Option<Self>> {
+    /// Kernel names of all disks that have signature and partition.
+    fn find(root: &PartUuid) -> Result<Vec<String>> {
+        let mut found = Vec::new();
         for name in names()? {
             // A drive without a medium cannot be read: not the one.
             let Ok(file) = File::open(Path::new("/dev").join(&name)) else {
                 continue;
             };
-            if partition::disk_signature(&file).ok().flatten() == Some(signature) {
-                return Ok(Some(Self { name }));
+            let disk = Self { name };
+            if partition::disk_signature(&file).ok().flatten() == Some(root.disk_signature)
+                && disk.partition(root.partition).is_ok()
+            {
+                found.push(disk.name);
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Opens the whole disk for reading and writing.
@@ -112,4 +136,76 @@ fn names() -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Which of the disks that would do is the one.
+#[derive(Debug, PartialEq, Eq)]
+enum Choice {
+    /// None yet.
+    None,
+    /// This one.
+    One(String),
+    /// The only one, but the firmware booted from another kind of disk.
+    OfOtherKind(String),
+    /// More than one, and nothing tells them apart.
+    Several,
+}
+
+fn choose(found: &[String], kind: Option<&str>) -> Choice {
+    let preferred: Vec<&String> = found
+        .iter()
+        .filter(|name| kind.is_none_or(|kind| name.starts_with(kind)))
+        .collect();
+    match (preferred.as_slice(), found) {
+        ([one], _) => Choice::One((*one).clone()),
+        ([], [one]) => Choice::OfOtherKind(one.clone()),
+        ([], []) => Choice::None,
+        _ => Choice::Several,
+    }
+}
+
+/// How the names of the kind of disk begin that the firmware booted from: `boot-mode` in the device tree, with the
+/// numbers of `BOOT_ORDER` (Raspberry Pi documentation, "Device Tree boot parameters"). `None` where it does not say.
+fn firmware_disk(boot_mode: &Path) -> Option<&'static str> {
+    let bytes: [u8; 4] = fs::read(boot_mode).ok()?.try_into().ok()?;
+    match u32::from_be_bytes(bytes) {
+        1 => Some("mmcblk"),
+        4 | 5 => Some("sd"),
+        6 => Some("nvme"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(found: &[&str], kind: Option<&str>) -> Choice {
+        choose(&found.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), kind)
+    }
+
+    #[test]
+    fn one_disk_is_taken_and_of_two_only_the_firmwares() {
+        assert_eq!(choice(&[], None), Choice::None);
+        assert_eq!(choice(&["mmcblk0"], None), Choice::One("mmcblk0".to_owned()));
+        assert_eq!(choice(&["mmcblk0", "sda"], None), Choice::Several);
+        assert_eq!(choice(&["mmcblk0", "sda"], Some("sd")), Choice::One("sda".to_owned()));
+        assert_eq!(
+            choice(&["mmcblk0"], Some("sd")),
+            Choice::OfOtherKind("mmcblk0".to_owned())
+        );
+        assert_eq!(choice(&["mmcblk0", "sda", "sdb"], Some("sd")), Choice::Several);
+        assert_eq!(choice(&["sda", "sdb"], Some("mmcblk")), Choice::Several);
+    }
+
+    #[test]
+    fn the_firmware_says_in_big_endian_where_it_booted_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("boot-mode");
+        assert_eq!(firmware_disk(&path), None);
+        for (mode, kind) in [(1_u32, Some("mmcblk")), (4, Some("sd")), (6, Some("nvme")), (2, None)] {
+            fs::write(&path, mode.to_be_bytes()).unwrap();
+            assert_eq!(firmware_disk(&path), kind);
+        }
+    }
 }

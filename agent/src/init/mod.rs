@@ -3,6 +3,9 @@
 //! The steps of [`boot`] in order; each file is one of them. Where a decision depends on bytes of a disk it is
 //! made over the [`disk::BlockDevice`] trait, so that it can be tested (and its power cut) without a machine.
 
+/// Errors that the next boot would only meet again.
+pub mod stop;
+
 /// Lines for the kernel log and the console.
 pub mod console;
 
@@ -20,6 +23,9 @@ pub mod partition;
 
 /// Which disk of this machine holds the root.
 pub mod device;
+
+/// What the head of DATA says.
+pub mod superblock;
 
 /// DATA: made on the first boot, checked on every other.
 pub mod data;
@@ -44,6 +50,7 @@ use anyhow::{Context, Result};
 
 use self::cmdline::Cmdline;
 use self::device::RootDisk;
+use self::stop::Stop;
 
 /// Where the root is mounted before it becomes `/`.
 const SYSROOT: &str = "/sysroot";
@@ -51,15 +58,23 @@ const SYSROOT: &str = "/sysroot";
 /// Time for a person to read the error before the board restarts, as the kernel's `panic=10`.
 const REBOOT_DELAY: Duration = Duration::from_secs(10);
 
-/// Boots, or says why not and restarts the board.
+/// How often the error of a board that stands still is said again, for whoever plugs in a screen later.
+const REMINDER: Duration = Duration::from_mins(5);
+
+/// Boots, or says why not and restarts the board; what the next boot would only meet again keeps it where it is.
 pub fn run() -> ExitCode {
     let Err(error) = boot();
-    console::say(&format!("cannot boot: {error:#}"));
-    console::say(&format!("restarting in {} s", REBOOT_DELAY.as_secs()));
+    console::alarm(&format!("cannot boot: {error:#}"));
+    while error.is::<Stop>() {
+        console::alarm("this board waits to be switched off: a restart would not help");
+        std::thread::sleep(REMINDER);
+        console::alarm(&format!("cannot boot: {error:#}"));
+    }
+    console::alarm(&format!("restarting in {} s", REBOOT_DELAY.as_secs()));
     std::thread::sleep(REBOOT_DELAY);
     // Were the restart to fail, leaving process 1 makes the kernel panic, and `panic=` restart the board.
     if let Err(error) = rustix::system::reboot(rustix::system::RebootCommand::Restart) {
-        console::say(&format!("cannot restart: {error}"));
+        console::alarm(&format!("cannot restart: {error}"));
     }
     ExitCode::FAILURE
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use computatom_spec::boot;
 
 use super::disk::{BlockDevice, SECTOR, SECTOR_LENGTH};
+use super::stop::Stop;
 
 /// Offset of the disk signature in the MBR.
 const SIGNATURE: usize = 440;
@@ -24,6 +25,10 @@ const LINUX: u8 = 0x83;
 const CHS_NONE: [u8; 3] = [0xfe, 0xff, 0xff];
 /// Longest chain read, so that a looped one ends.
 const MAX_LOGICAL: usize = 60;
+
+/// So much of a new DATA is emptied: the superblocks and signatures of all common file systems lie in it (btrfs has
+/// its at 64 KiB and counts as none here: it is never mounted).
+const EMPTIED: usize = 64 << 10;
 
 type Sector = [u8; SECTOR_LENGTH];
 
@@ -144,7 +149,10 @@ pub enum Change {
 /// Each step leaves a valid table, so that it does not matter where the power fails: the extended partition is
 /// grown first (more room than is used), then the new record is written where nothing points yet, and the one
 /// sector that links it (or holds its size) is written last. Running it again completes what was cut short.
-pub fn ensure_data(disk: &mut impl BlockDevice, number: u32) -> Result<Change> {
+///
+/// A new DATA begins with zeros, and a partition is linked only after they are written: whatever an earlier use of the
+/// card left there is no file system of this node. `minimum` is the least size of a new DATA in bytes.
+pub fn ensure_data(disk: &mut impl BlockDevice, number: u32, minimum: u64) -> Result<Change> {
     let table = Table::read(disk)?;
     let (place, extended) = table.extended.context("the disk has no extended partition")?;
     let disk_end = disk.size()? / SECTOR;
@@ -166,16 +174,22 @@ pub fn ensure_data(disk: &mut impl BlockDevice, number: u32) -> Result<Change> {
                 last.number + 1
             );
             let record = align_up(last.extent.end());
-            ensure!(
-                record + 2 * align <= end,
-                "the disk has no room for DATA after partition {}",
-                last.number
-            );
+            let needed = align_up((record + align) + minimum.max(boot::ALIGNMENT).div_ceil(SECTOR));
+            if needed > end {
+                return Err(Stop::because(format!(
+                    "the card is too small: it has {} MB, this image needs {} MB ({} MB of them for DATA); burn a larger one",
+                    disk.size()? / 1_000_000,
+                    (needed * SECTOR).div_ceil(1_000_000),
+                    minimum.div_ceil(1_000_000),
+                )));
+            }
             grow_extended(disk, place, extended, end)?;
             let data = Extent {
                 start: record + align,
                 sectors: end - record - align,
             };
+            disk.write_at(&[0; EMPTIED], data.start * SECTOR)
+                .context("emptying the beginning of DATA")?;
             write_record(disk, record, data, None, extended.start)?;
             disk.flush()?;
             let previous = *table.records.last().context("the extended partition is empty")?;
@@ -315,6 +329,10 @@ mod tests {
         disk
     }
 
+    fn ensure_data(disk: &mut Memory, number: u32) -> Result<Change> {
+        super::ensure_data(disk, number, boot::ALIGNMENT)
+    }
+
     fn data(disk: &Memory) -> Option<Extent> {
         Table::read(disk)
             .unwrap()
@@ -355,25 +373,56 @@ mod tests {
     }
 
     #[test]
-    fn a_full_card_is_refused() {
+    fn a_card_without_room_for_data_is_refused_for_good() {
+        for (units, minimum) in [(7, 0), (20, 14 * boot::ALIGNMENT)] {
+            let mut disk = card(units);
+            let before = disk.bytes.clone();
+            let error = super::ensure_data(&mut disk, 7, minimum).unwrap_err();
+            assert!(error.is::<Stop>() && error.to_string().contains("too small"), "{error}");
+            assert!(disk.bytes == before);
+        }
+        let error = super::ensure_data(&mut card(20), 7, 14 * boot::ALIGNMENT).unwrap_err();
         assert!(
-            ensure_data(&mut card(7), 7)
-                .unwrap_err()
+            error
                 .to_string()
-                .contains("no room")
+                .contains("it has 83 MB, this image needs 89 MB (59 MB of"),
+            "{error}"
+        );
+        assert_eq!(
+            super::ensure_data(&mut card(20), 7, 13 * boot::ALIGNMENT).unwrap(),
+            Change::Added
         );
         assert!(ensure_data(&mut card(20), 9).is_err());
+    }
+
+    #[test]
+    fn what_lay_there_before_data_is_no_file_system() {
+        let mut disk = card(20);
+        let start = usize::try_from(7 * boot::ALIGNMENT).unwrap();
+        disk.bytes[start..].fill(0xef);
+        // Linked only when it is empty, wherever the power fails.
+        for writes in 0..4 {
+            let mut cut = disk.clone();
+            cut.writes_left = writes;
+            let _ = ensure_data(&mut cut, 7);
+            assert!(data(&cut).is_none() || cut.bytes[start..start + EMPTIED].iter().all(|byte| *byte == 0));
+        }
+        ensure_data(&mut disk, 7).unwrap();
+        assert!(disk.bytes[start..start + EMPTIED].iter().all(|byte| *byte == 0));
+        disk.bytes[start] = 1;
+        ensure_data(&mut disk, 7).unwrap();
+        assert_eq!(disk.bytes[start], 1, "a DATA that is linked is the node's");
     }
 
     #[test]
     fn power_cuts_leave_the_roots_and_the_next_boot_completes() {
         let mut complete = card(20);
         ensure_data(&mut complete, 7).unwrap();
-        for writes in 0..4 {
+        for writes in 0..5 {
             let mut disk = card(20);
             disk.writes_left = writes;
             let cut = ensure_data(&mut disk, 7).is_err();
-            assert_eq!(cut, writes < 3, "three writes make DATA");
+            assert_eq!(cut, writes < 4, "four writes make DATA");
             let table = Table::read(&disk).unwrap();
             assert_eq!(table.partition(5), Table::read(&card(20)).unwrap().partition(5));
             assert_eq!(table.partition(6), Table::read(&card(20)).unwrap().partition(6));

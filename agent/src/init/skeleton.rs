@@ -3,8 +3,9 @@
 //! What is there is left alone, whatever it is: `/var` belongs to the node.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -24,9 +25,15 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
     let present = fs::symlink_metadata(target).ok();
     if kind.is_dir() {
         if present.is_none() {
-            fs::create_dir(target)?;
-            lchown(target, Some(wanted.uid()), Some(wanted.gid()))?;
-            fs::set_permissions(target, wanted.permissions())?;
+            // A folder that has its name has its owner and mode too, wherever the power failed.
+            let temporary = temporary(target);
+            match fs::create_dir(&temporary) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+                _ => {}
+            }
+            lchown(&temporary, Some(wanted.uid()), Some(wanted.gid()))?;
+            fs::set_permissions(&temporary, wanted.permissions())?;
+            fs::rename(&temporary, target)?;
         } else if present.is_some_and(|present| !present.is_dir()) {
             return Ok(());
         }
@@ -39,9 +46,7 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
         symlink(fs::read_link(source)?, target)?;
         lchown(target, Some(wanted.uid()), Some(wanted.gid()))?;
     } else if kind.is_file() {
-        let mut name = target.file_name().unwrap_or_default().to_owned();
-        name.push(".computatom-new");
-        let temporary = target.with_file_name(name);
+        let temporary = temporary(target);
         fs::copy(source, &temporary)?;
         lchown(&temporary, Some(wanted.uid()), Some(wanted.gid()))?;
         fs::set_permissions(&temporary, fs::Permissions::from_mode(wanted.mode()))?;
@@ -51,9 +56,29 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The name under which an entry is made.
+fn temporary(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".computatom-new");
+    target.with_file_name(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_a_power_cut_left_unfinished_is_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, data) = (folder.path().join("image"), folder.path().join("data"));
+        fs::create_dir_all(image.join("consul")).unwrap();
+        fs::set_permissions(image.join("consul"), fs::Permissions::from_mode(0o700)).unwrap();
+        // Made, but neither its mode nor its name are there yet.
+        fs::create_dir_all(data.join("consul.computatom-new")).unwrap();
+        complete(&image, &data).unwrap();
+        assert_eq!(fs::metadata(data.join("consul")).unwrap().mode() & 0o7777, 0o700);
+        assert_eq!(fs::read_dir(&data).unwrap().count(), 1);
+    }
 
     #[test]
     fn what_is_missing_is_copied_and_what_is_there_stays() {

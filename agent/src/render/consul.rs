@@ -73,7 +73,9 @@ fn agent(input: &Input<'_>) -> Value {
         map.insert("node_id".to_owned(), json!(id));
     }
     if server {
-        map.insert("bootstrap_expect".to_owned(), json!(input.site.servers.len()));
+        if let Some(servers) = input.bootstrap_expect() {
+            map.insert("bootstrap_expect".to_owned(), json!(servers));
+        }
         map.insert("ui_config".to_owned(), json!({"enabled": true}));
         // Ten years: boards lie in a drawer, and one without a clock cannot tell how long.
         map.insert("server_rejoin_age_max".to_owned(), json!("87600h"));

@@ -12,8 +12,12 @@ use computatom_spec::site::Site;
 
 use crate::atomic;
 use crate::identity::Identity;
+use crate::peers;
 use crate::role::Assignment;
 use crate::root::Root;
+
+/// Which units know their files.
+pub mod applied;
 
 /// HCL text from JSON values.
 pub mod hcl;
@@ -112,12 +116,17 @@ impl Input<'_> {
         )
     }
 
-    /// Whether this node is the only server that the site settings name: it has nobody to join.
+    /// See [`peers::alone`].
     fn alone(&self) -> bool {
-        self.site.server_addresses.is_empty()
-            && self.assignment.has(Role::Server)
-            && self.site.servers.len() == 1
-            && self.site.servers[0].eq_ignore_ascii_case(&self.identity.hostname)
+        peers::alone(self.site, self.identity, self.assignment)
+    }
+
+    /// `bootstrap_expect` of Consul and Nomad: the number of `servers`, on those servers only. One that rules add
+    /// joins them; were it to wait for the same number, it would found a cluster of its own.
+    fn bootstrap_expect(&self) -> Option<usize> {
+        self.site
+            .founds(&self.identity.hostname)
+            .then_some(self.site.servers.len())
     }
 
     /// `GOMEMLIMIT` of a Go daemon: an eighth of the memory, never less than 96 MiB. A soft limit: the collector
@@ -127,13 +136,23 @@ impl Input<'_> {
     }
 }
 
-/// Directories that hold nothing but rendered files, and the unit that reads them: what is in them and not rendered
-/// is of a role that is gone.
-const OWNED: [(&str, &str); 4] = [
-    (paths::CONSUL_CONFIG, consul::UNIT),
-    (paths::NOMAD_CONFIG, nomad::UNIT),
-    (paths::PROMETHEUS_CONFIG, prometheus::UNIT),
-    (docker::DIRECTORY, docker::UNIT),
+/// Directories that hold nothing but rendered files: what is in them and not rendered is of a role that is gone.
+const OWNED: [&str; 4] = [
+    paths::CONSUL_CONFIG,
+    paths::NOMAD_CONFIG,
+    paths::PROMETHEUS_CONFIG,
+    docker::DIRECTORY,
+];
+
+/// Every unit that files are rendered for.
+const UNITS: [&str; 7] = [
+    consul::UNIT,
+    nomad::UNIT,
+    prometheus::UNIT,
+    docker::UNIT,
+    exporter::UNIT,
+    timesync::UNIT,
+    ssh::UNIT,
 ];
 
 /// Renders every file of a node. Without an address on the LAN there is nothing to bind to and so nothing to render.
@@ -168,33 +187,23 @@ pub fn render(root: &Root, site: &Site, identity: &Identity, assignment: &Assign
     files
 }
 
-/// Writes the files that changed, removes those of roles that the node no longer has, and says which units
-/// are concerned.
+/// Writes the files that changed, removes those of roles that the node no longer has, and says which units have not
+/// been told of their files yet: [`applied::confirm`] ends that for one of them.
 ///
 /// # Errors
 /// `/run` not writable.
 pub fn apply(root: &Root, files: &[File]) -> anyhow::Result<Vec<Change>> {
-    let mut changes: Vec<Change> = Vec::new();
-    let mut note = |unit, action| match changes.iter_mut().find(|change| change.unit == unit) {
-        Some(change) => change.action = change.action.max(action),
-        None => changes.push(Change { unit, action }),
-    };
     for file in files {
-        let written = atomic::write_if_changed(&root.path(&file.path), &file.text, 0o644)
+        atomic::write_if_changed(&root.path(&file.path), &file.text, 0o644)
             .with_context(|| format!("writing {}", file.path))?;
-        if written {
-            note(file.unit, file.action);
-        }
     }
-    for (directory, unit) in OWNED {
+    for directory in OWNED {
         for name in root.list(directory) {
             let path = format!("{directory}/{name}");
             if files.iter().all(|file| file.path != path) {
                 std::fs::remove_file(root.path(&path)).with_context(|| format!("removing {path}"))?;
-                note(unit, Action::Restart);
             }
         }
     }
-    changes.sort_unstable();
-    Ok(changes)
+    Ok(applied::pending(root, files))
 }

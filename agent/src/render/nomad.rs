@@ -75,14 +75,17 @@ fn agent(input: &Input<'_>) -> Value {
 fn server(input: &Input<'_>) -> Value {
     let mut server = json!({
         "enabled": true,
-        "bootstrap_expect": input.site.servers.len(),
         // Nomad's default of 1 is for fast disks; an SD card needs Consul's 5.
         "raft_multiplier": 5,
         // Decrypting the keyring takes long on a slow card.
         "start_timeout": "2m",
         "heartbeat_grace": "30s",
     });
-    if let (Some(join), Some(map)) = (join(input), server.as_object_mut()) {
+    let map = server.as_object_mut().expect("made above as an object");
+    if let Some(servers) = input.bootstrap_expect() {
+        map.insert("bootstrap_expect".to_owned(), json!(servers));
+    }
+    if let Some(join) = join(input) {
         map.insert("server_join".to_owned(), join);
     }
     server

@@ -47,6 +47,11 @@ impl Assignment {
         ))
     }
 
+    /// No role, and why.
+    pub fn none(reason: &str) -> Self {
+        Self::new(Vec::new(), reason.to_owned())
+    }
+
     fn new(mut roles: Vec<Role>, reason: String) -> Self {
         roles.sort_unstable();
         roles.dedup();

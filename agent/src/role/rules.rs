@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use anyhow::{Context, bail};
 use computatom_spec::site::RoleRule;
-use globset::GlobBuilder;
 use ipnet::IpNet;
 
 use crate::identity::Identity;
@@ -56,11 +55,9 @@ pub fn matches(rule: &RoleRule, identity: &Identity) -> anyhow::Result<Option<St
 }
 
 fn glob(pattern: &str, text: &str) -> anyhow::Result<bool> {
-    let glob = GlobBuilder::new(pattern)
-        .case_insensitive(true)
-        .build()
-        .with_context(|| format!("reading the pattern `{pattern}`"))?;
-    Ok(glob.compile_matcher().is_match(text))
+    Ok(computatom_spec::site::glob(pattern)
+        .map_err(anyhow::Error::msg)?
+        .is_match(text))
 }
 
 /// The first of `networks` (CIDR, or a single address) that holds one of the node's addresses.

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::BufReader;
 
 use computatom_spec::paths;
-use computatom_spec::site::Site;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Settings;
 use crate::identity::Identity;
 use crate::role::Assignment;
 use crate::root::Root;
@@ -49,6 +49,8 @@ pub struct Status {
     pub failed_units: Vec<String>,
     /// What the node waits for, as sentences.
     pub waits_for: Vec<String>,
+    /// What is wrong with the site settings: the node has a name, and does nothing else.
+    pub fault: Option<String>,
     /// What people must know.
     pub warnings: Vec<&'static str>,
 }
@@ -57,12 +59,15 @@ impl Status {
     /// Asks everything; takes at most a few seconds per service.
     pub fn collect(
         root: &Root,
-        site: &Site,
+        settings: &Settings,
         identity: &Identity,
         assignment: &Assignment,
         image: Option<&str>,
     ) -> Self {
-        let mut checks = checks::all(identity, assignment);
+        let mut checks = match settings.fault {
+            None => checks::all(identity, assignment),
+            Some(_) => Vec::new(),
+        };
         let mut failed_units = Vec::new();
         if root.is_system() {
             failed_units = systemd::failed_units();
@@ -74,17 +79,17 @@ impl Status {
         }
         Self {
             failed_units,
-            ..Self::with(site, identity, assignment, image, checks)
+            ..Self::with(settings, identity, assignment, image, checks)
         }
     }
 
     /// What is known before anything was asked.
-    pub fn unasked(site: &Site, identity: &Identity, assignment: &Assignment, image: Option<&str>) -> Self {
-        Self::with(site, identity, assignment, image, Vec::new())
+    pub fn unasked(settings: &Settings, identity: &Identity, assignment: &Assignment, image: Option<&str>) -> Self {
+        Self::with(settings, identity, assignment, image, Vec::new())
     }
 
     fn with(
-        site: &Site,
+        settings: &Settings,
         identity: &Identity,
         assignment: &Assignment,
         image: Option<&str>,
@@ -94,18 +99,15 @@ impl Status {
         if identity.interface.is_none() {
             waits_for.push("an address on the LAN: is the cable in, and does the DHCP server answer?".to_owned());
         } else {
-            waits_for.extend(
-                checks
-                    .iter()
-                    .filter(|check| !check.healthy)
-                    .map(|check| match check.hint(site) {
-                        Some(hint) => format!("{}: {} ({hint})", check.service, check.detail),
-                        None => format!("{}: {}", check.service, check.detail),
-                    }),
-            );
+            waits_for.extend(checks.iter().filter(|check| !check.healthy).map(
+                |check| match check.hint(&settings.site) {
+                    Some(hint) => format!("{}: {} ({hint})", check.service, check.detail),
+                    None => format!("{}: {}", check.service, check.detail),
+                },
+            ));
         }
         Self {
-            cluster: site.cluster.clone(),
+            cluster: settings.site.cluster.clone(),
             identity: identity.clone(),
             assignment: assignment.clone(),
             image: image.map(str::to_owned),
@@ -113,6 +115,7 @@ impl Status {
             checks,
             failed_units: Vec::new(),
             waits_for,
+            fault: settings.fault.clone(),
             warnings: vec![OPEN],
         }
     }

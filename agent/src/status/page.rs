@@ -22,13 +22,24 @@ pub fn render(status: &Status) -> String {
             .waits_for
             .iter()
             .map(|wait| format!("<li>waits for {}</li>", escape(wait)));
+        let fault = status.fault.as_ref().map(|fault| {
+            format!(
+                "<li>wrong: {}; correct the site settings, build the image anew and burn it</li>",
+                escape(fault)
+            )
+        });
         let failed = status
             .failed_units
             .iter()
             .map(|unit| format!("<li>failed: {}</li>", escape(unit)));
         format!(
             "<ul class=bad>{}</ul>",
-            items.chain(failed).collect::<Vec<_>>().concat()
+            fault
+                .into_iter()
+                .chain(items)
+                .chain(failed)
+                .collect::<Vec<_>>()
+                .concat()
         )
     };
     let address = identity

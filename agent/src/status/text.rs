@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::status::Status;
 
-/// The state, at most 100 columns wide.
+/// The state, a fact a line; a line is as long as what it has to say.
 pub fn render(status: &Status) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -52,6 +52,10 @@ fn write(status: &Status, text: &mut String) -> std::fmt::Result {
         }
     }
     writeln!(text)?;
+    if let Some(fault) = &status.fault {
+        writeln!(text, "  wrong: {fault}")?;
+        writeln!(text, "  correct the site settings, build the image anew and burn it")?;
+    }
     for unit in &status.failed_units {
         writeln!(text, "  failed: {unit}")?;
     }

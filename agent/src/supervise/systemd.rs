@@ -29,6 +29,9 @@ pub fn enforce(change: Change) -> anyhow::Result<()> {
     }
 }
 
+/// systemctl's exit code for a unit that does not exist (`EXIT_NOTINSTALLED` of the LSB, systemctl(1)).
+const NOT_LOADED: i32 = 5;
+
 /// Queues a job and does not wait for its end: the unit may itself wait for this program.
 fn systemctl(verb: &str, unit: &str) -> anyhow::Result<()> {
     let output = Command::new("systemctl")
@@ -36,11 +39,16 @@ fn systemctl(verb: &str, unit: &str) -> anyhow::Result<()> {
         .stdin(Stdio::null())
         .output()
         .context("running systemctl")?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        bail!("systemctl {verb} {unit}: {}", words.trim());
+    let words = String::from_utf8_lossy(&output.stderr);
+    match output.status.code() {
+        Some(0) => Ok(()),
+        // An image without that unit: nothing to do, now or later.
+        Some(NOT_LOADED) => {
+            crate::cli::complain(&anyhow::anyhow!("systemctl {verb} {unit}: {}", words.trim()));
+            Ok(())
+        }
+        _ => bail!("systemctl {verb} {unit}: {}", words.trim()),
     }
-    Ok(())
 }
 
 /// Units that have failed, each with the last it said; empty also when systemd does not answer.

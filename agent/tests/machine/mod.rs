@@ -64,7 +64,12 @@ impl Machine {
         let assignment = Assignment::decide(&site, &identity).unwrap();
         identity.store(&self.root).unwrap();
         assignment.store(&self.root).unwrap();
-        render::apply(&self.root, &render::render(&self.root, &site, &identity, &assignment)).unwrap()
+        let files = render::render(&self.root, &site, &identity, &assignment);
+        let changes = render::apply(&self.root, &files).unwrap();
+        for change in &changes {
+            render::applied::confirm(&self.root, &files, change.unit).unwrap();
+        }
+        changes
     }
 }
 

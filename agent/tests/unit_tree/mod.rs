@@ -23,7 +23,16 @@ pub(crate) fn build() -> UnitTree {
         fs::create_dir_all(root.path().join(folder)).unwrap();
         symlink(folder, root.path().join(link)).unwrap();
     }
-    for program in ["computatom-agent", "consul", "nomad", "ssh-keygen", "stand-in"] {
+    for program in [
+        "computatom-agent",
+        "consul",
+        "mv",
+        "nomad",
+        "rm",
+        "ssh-keygen",
+        "stand-in",
+        "sync",
+    ] {
         let path = root.path().join("usr/bin").join(program);
         fs::write(&path, "").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

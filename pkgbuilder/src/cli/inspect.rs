@@ -47,6 +47,9 @@ impl Arguments {
         }
         let path = definition::find(&self.subject, Path::new("."))?;
         let image = definition::load(&path, self.site.as_deref(), assemble::boards::names())?;
+        for warning in image.site.warnings() {
+            reporter.warn(format_args!("site settings: {warning}"));
+        }
         super::print(&format!("{}\n", serde_json::to_string_pretty(&image)?))?;
         Ok(())
     }

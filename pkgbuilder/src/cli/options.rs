@@ -125,7 +125,11 @@ impl Inputs {
             .iter()
             .map(|choice| parse_source(choice))
             .collect::<Result<_>>()?;
-        Workshop::open(&definition.path()?, definition.load()?, settings, sources, reporter)
+        let image = definition.load()?;
+        for warning in image.site.warnings() {
+            reporter.warn(format_args!("site settings: {warning}"));
+        }
+        Workshop::open(&definition.path()?, image, settings, sources, reporter)
     }
 }
 

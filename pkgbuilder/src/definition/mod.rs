@@ -38,8 +38,8 @@ pub mod range;
 /// The validated image definition and its parts.
 pub mod image;
 
+pub(crate) use computatom_spec::site::check_network;
 pub use image::Image;
-pub(crate) use site::check_network;
 pub use site::{FILE as SITE_FILE, load_site};
 
 /// Loads the definition `path` with the site settings of `site`, or of `site.jsonnet` at the top of the repository

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use computatom_compose::tree::{Follow, Inode, Tree};
 use computatom_spec::manifest::Manifest;
 use computatom_spec::paths;
+use computatom_spec::site::Site;
 
 use crate::definition::image::{Image, ImageFile};
 use crate::{bail_input, interrupt};
@@ -189,6 +190,14 @@ fn write_tables(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
 }
 
 fn write_contract(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
+    let zone = &input.image.site.timezone;
+    // Without the database (package tzdata) the clock shows UTC, which is the default.
+    if *zone != Site::default().timezone && !tree.is_file(&format!("/usr/share/zoneinfo/{zone}")) {
+        bail_input!(
+            "the site settings say `timezone: '{zone}'`, but the image has no /usr/share/zoneinfo/{zone}; \
+             correct the name, or add tzdata to the packages"
+        );
+    }
     put(tree, paths::SITE, &json(&input.image.site)?, 0o644)?;
     put(tree, paths::MANIFEST, &json(input.manifest)?, 0o644)
 }

@@ -36,7 +36,7 @@ ports {
 }
 rejoin_after_leave = true
 retry_interval = "15s"
-retry_join = ["192.168.1.20", "core-1.local"]
+retry_join = ["192.168.1.20"]
 server = false
 skip_leave_on_interrupt = true
 telemetry {

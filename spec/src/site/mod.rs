@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::role::Role;
 
+mod check;
+
+pub use check::{check_network, glob};
+
 /// The site settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -17,7 +21,7 @@ pub struct Site {
     pub datacenter: String,
     /// Nomad region.
     pub region: String,
-    /// Host names of the servers; their number is `bootstrap_expect`.
+    /// Host names of the servers that found the cluster; their number is `bootstrap_expect`.
     pub servers: Vec<String>,
     /// Addresses of servers to join, where names do not resolve (IP addresses or DNS names).
     pub server_addresses: Vec<String>,
@@ -85,6 +89,34 @@ pub struct PrometheusSettings {
     pub scrape_interval: String,
 }
 
+impl Site {
+    /// Refuses settings that a node could not follow; called before an image is built, and again on the node.
+    ///
+    /// # Errors
+    /// A sentence that names the key, what is wrong with it, and what to write instead.
+    pub fn check(&self) -> Result<(), String> {
+        check::check(self)
+    }
+
+    /// What works but is hardly meant, as sentences.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.servers.len().is_multiple_of(2) {
+            warnings.push(format!(
+                "`servers` names {} boards: with an even number, no more of them may fail than with one less; use one, \
+                 three or five",
+                self.servers.len()
+            ));
+        }
+        warnings
+    }
+
+    /// Whether `hostname` is in `servers`: only such a board may found a cluster, every other server joins one.
+    pub fn founds(&self, hostname: &str) -> bool {
+        self.servers.iter().any(|server| server.eq_ignore_ascii_case(hostname))
+    }
+}
+
 impl Default for Site {
     fn default() -> Self {
         Self {
@@ -134,6 +166,32 @@ mod tests {
     #[test]
     fn an_empty_object_is_the_default_site() {
         assert_eq!(serde_json::from_str::<Site>("{}").unwrap(), Site::default());
+    }
+
+    /// `tests/sites.json`: settings and what is said about them; builder and agent are asked about the same.
+    #[test]
+    fn the_table_of_settings() {
+        #[derive(Deserialize)]
+        struct Case {
+            site: Site,
+            says: Option<String>,
+        }
+        let cases: Vec<Case> = serde_json::from_str(include_str!("../../tests/sites.json")).unwrap();
+        for case in cases {
+            match (case.site.check(), case.says) {
+                (Ok(()), None) => {}
+                (Err(said), Some(says)) => assert!(said.contains(&says), "{said} does not say {says}"),
+                (result, says) => panic!("{:?} gave {result:?} instead of {says:?}", case.site),
+            }
+        }
+    }
+
+    #[test]
+    fn an_even_number_of_servers_is_warned_of() {
+        let mut site = Site::default();
+        assert!(site.warnings().is_empty());
+        site.servers.push("core-2".to_owned());
+        assert!(site.warnings()[0].contains("names 2 boards"));
     }
 
     #[test]
