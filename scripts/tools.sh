@@ -24,7 +24,7 @@ armel_packages=(gcc-arm-linux-gnueabi libc6-dev-armel-cross)
 # shellcheck disable=SC2034
 quick_packages=(
   shellcheck dpkg-dev apt-utils dash busybox-static util-linux bsdextrautils mawk binutils systemd zstd xz-utils
-  sqv squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpg gpg-agent gpgv
+  sqv openssh-client squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpg gpg-agent gpgv
 )
 # Judges and machines of the others.
 # shellcheck disable=SC2034

@@ -66,8 +66,8 @@ impl Identity {
             });
         let interface = network::lan_interface(root, lan, &leases);
         let machine_id = root.attribute("/etc/machine-id").filter(|id| is_machine_id(id));
-        let leased = leased_name(&leases, interface.as_ref());
-        let (hostname, hostname_source) = name(root, site, &board, leased, machine_id.as_deref());
+        let given = leased_name(&leases, interface.as_ref());
+        let (hostname, hostname_source) = name(root, site, &board, given, machine_id.as_deref());
         let mut domains: Vec<String> = Vec::new();
         for domain in leases.iter().flat_map(|lease| &lease.domains) {
             if !domains.contains(domain) {

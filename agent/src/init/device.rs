@@ -35,7 +35,7 @@ impl RootDisk {
         let kind = firmware_disk(Path::new("/proc/device-tree/chosen/bootloader/boot-mode"));
         let mut said = false;
         loop {
-            let found = Self::find(root)?;
+            let found = Self::find(*root)?;
             let waited = began.elapsed();
             match choose(&found, kind) {
                 Choice::One(name) => return Ok(Self { name }),
@@ -74,7 +74,7 @@ impl RootDisk {
     }
 
     /// Kernel names of all disks that have signature and partition.
-    fn find(root: &PartUuid) -> Result<Vec<String>> {
+    fn find(root: PartUuid) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for name in names()? {
             // A drive without a medium cannot be read: not the one.

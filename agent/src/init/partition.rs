@@ -188,7 +188,7 @@ pub fn ensure_data(disk: &mut impl BlockDevice, number: u32, minimum: u64) -> Re
                 start: record + align,
                 sectors: end - record - align,
             };
-            disk.write_at(&[0; EMPTIED], data.start * SECTOR)
+            disk.write_at(&vec![0; EMPTIED], data.start * SECTOR)
                 .context("emptying the beginning of DATA")?;
             write_record(disk, record, data, None, extended.start)?;
             disk.flush()?;

@@ -136,10 +136,10 @@ pub fn check_network(text: &str) -> Result<(), String> {
     };
     let address: IpAddr = address.parse().map_err(|_| wrong())?;
     // `parse` would also take `+24`.
-    let length: u32 = match length.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => length.parse().map_err(|_| wrong())?,
-        false => return Err(wrong()),
-    };
+    if !length.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let length: u32 = length.parse().map_err(|_| wrong())?;
     let (bits, width) = match address {
         IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 32),
         IpAddr::V6(address) => (address.to_bits(), 128),
