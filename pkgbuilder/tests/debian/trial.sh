@@ -30,7 +30,7 @@ leads() { api "$1/v1/status/leader" | grep -q '"[0-9.]*:'; }
 # A Nomad client alone, with neither Consul nor a server.
 step programs-only 'apt-get -qq -y -o Dpkg::Use-Pty=0 install ./nomad_*.deb; systemctl is-enabled nomad; systemctl is-active nomad'
 step client 'apt-get -qq -y -o Dpkg::Use-Pty=0 install ./nomad_*.deb ./nomad-config-client_*.deb'
-step client-runs 'until_ok 120 "api 4646/v1/agent/self >/dev/null"; runs nomad'
+step client-runs 'until_ok 400 "api 4646/v1/agent/self >/dev/null"; runs nomad'
 step client-is-client 'api 4646/v1/agent/self | grep -o "\"ACLEnabled\"\|\"client\":{" | sort -u; cat /etc/nomad.d/10-role.hcl | grep -c "^client {"'
 
 # A Consul server with a gossip key.
@@ -62,7 +62,7 @@ step new-settings 'dpkg -i ./consul-config-local_*.deb; [ "$(pid consul)" != "$c
 step journal 'journalctl --no-pager | grep -c -F "$(cat key)"'
 
 # Removing keeps settings and data, purging does not.
-step remove 'apt-get -qq -y -o Dpkg::Use-Pty=0 remove consul nomad; systemctl is-active consul nomad; command -v consul nomad'
+step remove 'apt-get -qq -y -o Dpkg::Use-Pty=0 remove consul nomad; systemctl is-failed consul nomad; command -v consul nomad'
 step removed 'ls /var/lib/consul | grep -c . ; ls /var/lib/nomad | grep -c . ; ls /etc/consul.d /etc/nomad.d'
 step again 'apt-get -qq -y -o Dpkg::Use-Pty=0 install ./consul_*.deb ./consul-config-server_*.deb ./consul-config-local_*.deb; until_ok 180 "leads 8500"; consul kv get trial'
 step purge 'apt-get -qq -y -o Dpkg::Use-Pty=0 purge "consul*" "nomad*" wifi-local'
