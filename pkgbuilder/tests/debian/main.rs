@@ -147,7 +147,10 @@ fn apt_makes_an_ordinary_debian_a_member_of_a_cluster() {
     trial.says("new-settings", "kept\nroot:consul 640");
     assert_eq!(trial.ended("journal", 1), "0", "no key in the journal");
     let removed = trial.ended("remove", 127);
-    assert!(removed.ends_with("inactive\ninactive"), "stopping is no failure: {removed}");
+    assert!(
+        removed.ends_with("inactive\ninactive"),
+        "stopping is no failure: {removed}"
+    );
     let kept = trial.ended("removed", 0);
     assert!(
         !kept.starts_with("0\n") && !kept.contains("\n0\n"),
