@@ -14,13 +14,15 @@ const LIMIT: Duration = Duration::from_hours(1);
 /// Packages beside the essential ones: what a server installation of Debian has.
 const INCLUDE: &str = "systemd-sysv,udev,dbus,linux-image-cloud-amd64,initramfs-tools,kmod,procps,iproute2,curl";
 
-/// What mmdebstrap does in the finished root: an initramfs for this machine only, and a network by DHCP.
+/// What mmdebstrap does in the finished root: an initramfs for this machine only, a network by DHCP, and
+/// the way out that every network has: without one Nomad's client does not know which interface is its own. QEMU lets
+/// nothing through.
 const HOOK: &str = r#"
 printf 'MODULES=list\n' >"$1/etc/initramfs-tools/conf.d/trial"
 printf 'virtio_pci\nvirtio_blk\next4\n' >>"$1/etc/initramfs-tools/modules"
 chroot "$1" update-initramfs -u
 mkdir -p "$1/etc/systemd/network"
-printf '[Match]\nType=ether\n[Network]\nDHCP=ipv4\n' >"$1/etc/systemd/network/20-wired.network"
+printf '[Match]\nType=ether\n[Network]\nDHCP=ipv4\nGateway=10.0.2.2\n' >"$1/etc/systemd/network/20-wired.network"
 chroot "$1" systemctl enable systemd-networkd trial.service
 "#;
 

@@ -20,6 +20,12 @@ bind_addr = \"{{ GetPrivateIP }}\"
 addresses {
   http = \"127.0.0.1 {{ GetPrivateIP }}\"
 }
+# Of several addresses Nomad would take the first, and it refuses to advertise loopback.
+advertise {
+  http = \"{{ GetPrivateIP }}\"
+  rpc = \"{{ GetPrivateIP }}\"
+  serf = \"{{ GetPrivateIP }}\"
+}
 disable_update_check = true
 # A machine that restarts is the same machine.
 leave_on_interrupt = false
