@@ -15,6 +15,8 @@ computatom.image({
   components+: {
     consul: {},
     nomad: {},
+    // Jobs with networks of their own (`network { mode = "bridge" }`).
+    'cni-plugins': {},
     // As Debian packages them: with the rest of the system they get its security updates.
     prometheus: computatom.debian,
     'prometheus-node-exporter': computatom.debian,

@@ -69,7 +69,7 @@ impl Node {
         Ok(())
     }
 
-    /// Nomad has a leader, and this node is a ready client that can run `exec` tasks.
+    /// Nomad has a leader, and this node is a ready client that can run `exec` tasks and make networks for jobs.
     ///
     /// What the servers say of a node outlives a boot; what counts is that the client of this boot is registered: it
     /// has been given a time to live for its heartbeats only then (`registerNode` in Nomad's `client/client.go`).
@@ -100,6 +100,15 @@ impl Node {
             "exec is not healthy: {}",
             node["Drivers"]["exec"]
         );
+        // Nomad asks each plugin for its version: that there is one means that it runs on this board.
+        let id = node["ID"].as_str().context("the node has no id")?;
+        let attributes = self.get(4646, &format!("/v1/node/{id}"))?["Attributes"].clone();
+        for plugin in ["bridge", "host-local", "loopback", "portmap", "firewall"] {
+            ensure!(
+                attributes[format!("plugins.cni.version.{plugin}")].is_string(),
+                "Nomad finds no CNI plugin `{plugin}`: {attributes}"
+            );
+        }
         Ok(())
     }
 
