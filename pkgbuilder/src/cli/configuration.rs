@@ -18,7 +18,7 @@ use crate::{atomic, bail_input, input_error};
 /// They hold keys, so they go to OUT/packages-private, which only you may read. Do not serve that folder to others.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The keys of --config are ConsulSerfEncrypt, NomadSerfEncrypt (gossip keys, as `consul keygen` makes them), CoreServers,
+The keys of --config are ConsulSerfEncrypt, NomadSerfEncrypt (gossip keys, as `consul keygen` makes them), CoreServers, \
 CoreCidr, Datacenter, Region, WifiSsid and WifiPsk. What it leaves open comes from the site settings, if there are any.
 
 Examples:

@@ -16,20 +16,20 @@ use crate::{atomic, bail_input, catalog, repository};
 /// Build packages: of a definition's components, of any component of the catalog, or of a recipe of your own.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Components of a definition that come from Debian (Prometheus) are not among them: apt has these. One that is named by
+Components of a definition that come from Debian (Prometheus) are not among them: apt has these. One that is named by \
 `--component` is fetched from Debian, for machines without apt or of another release.
 
-The folder of the packages is an apt repository of all that lie in it, signed by a key of yours. To point a machine
+The folder of the packages is an apt repository of all that lie in it, signed by a key of yours. To point a machine \
 at it, give it the file computatom.sources (the address and the public key are in it):
   sudo cp out/packages/computatom.sources /etc/apt/sources.list.d/
   sudo apt update && sudo apt install nomad
-Apt reads as the user _apt: a folder below a closed home is out of its reach, one in /srv is not. For other machines
+Apt reads as the user _apt: a folder below a closed home is out of its reach, one in /srv is not. For other machines \
 serve the folder over HTTP, by any server, and put its address into their copy of the file:
   python3 -m http.server --directory out/packages 8000
   sed -i 's|^URIs:.*|URIs: http://HOST:8000/|' computatom.sources
 Machines trust whoever has the signing key: keep it, and keep it to yourself.
 
-A recipe (YAML, or Jsonnet where its name ends so) needs no definition and no checkout. It is written in nfpm's words
+A recipe (YAML, or Jsonnet where its name ends so) needs no definition and no checkout. It is written in nfpm's words \
 (nfpm.goreleaser.com/docs/configuration); its files are named relative to the folder the command runs in.
 
 Examples:

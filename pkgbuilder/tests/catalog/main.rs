@@ -216,27 +216,41 @@ fn the_cluster_and_its_monitoring_for_32_bit_arm() {
     }
 }
 
+/// Prometheus for 32-bit Arm is Debian's. Where the mirror's security archive is out of step, as it may be for days on
+/// some, that of the release alone is taken.
 #[test]
 fn prometheus_for_32_bit_arm_is_debians() {
+    // Definitions lie in a checkout.
+    let out = repository().join("out");
+    fs::create_dir_all(&out).unwrap();
+    let release = tempfile::tempdir_in(out).unwrap();
+    let definition = release.path().join("release.jsonnet");
+    fs::write(
+        &definition,
+        "(import 'catalog.jsonnet') + { debian+: { suites: ['trixie'] } }",
+    )
+    .unwrap();
     for arch in [Arch::Armhf, Arch::Armel] {
         let folder = tempfile::tempdir().unwrap();
-        let output = pkgbuilder(folder.path(), &["prometheus"], &[arch]).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
+        let mut command = pkgbuilder(folder.path(), &["prometheus"], &[arch]);
+        let mut output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() && said.contains("out of step") {
             report(&format!(
-                "Prometheus for {arch}: {}",
+                "Prometheus for {arch} with security updates: {}",
                 said.lines().last().unwrap_or_default()
             ));
-            continue;
+            output = command.arg(&definition).output().unwrap();
         }
+        let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
         let deb = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
-        let root = unpacked(&deb);
-        // Linked to other libraries than the C library's, so it is not run here: `file` of it must do.
-        let header = run(Command::new("readelf")
-            .arg("--file-header")
-            .arg(root.join("usr/bin/prometheus")));
-        assert!(header.contains("ARM"), "{header}");
+        let program = unpacked(&deb).join("usr/bin/prometheus");
+        let said = run(machine(arch).arg(&program).arg("--version"));
+        assert!(
+            deb.to_str().unwrap().contains(said.split_whitespace().nth(2).unwrap()),
+            "{deb:?} says {said}"
+        );
     }
 }
 
