@@ -129,8 +129,17 @@ impl Arguments {
         let key = self.signing.open(&folder, reporter)?;
         let written = standalone::write(&packages, &folder, reporter)?;
         repository::update(&folder, &key, &Cache::open()?, reporter)?;
-        let records: Vec<PackageRecord> = written.into_iter().map(|(_, record)| record).collect();
-        self.print_made(&records)
+        if self.json {
+            let records = packages.iter().zip(&written);
+            let records: Result<Vec<PackageRecord>> = records
+                .map(|(package, path)| standalone::record(package, path))
+                .collect();
+            return self.print_made(&records?);
+        }
+        for path in &written {
+            super::print(&format!("{}\n", path.display()))?;
+        }
+        Ok(())
     }
 
     fn print_list(&self, rows: &[catalog::Row]) -> Result<()> {

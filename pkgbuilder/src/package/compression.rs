@@ -8,6 +8,7 @@ use flate2::{Compress, Crc, FlushCompress, Status};
 use liblzma::stream::{Check, MtStreamBuilder};
 use liblzma::write::XzEncoder;
 use rayon::prelude::*;
+use zstd::zstd_safe::CParameter;
 
 use crate::{bail_input, input_error};
 
@@ -90,13 +91,7 @@ impl Compression {
                     .context("preparing xz")?;
                 Encoder::Xz(XzEncoder::new_stream(out, stream))
             }
-            Self::Zstd(level) => {
-                let mut encoder = zstd::Encoder::new(out, level).context("preparing zstd")?;
-                // With workers, be it one, the bytes do not depend on their number; without, they differ.
-                encoder.multithread(threads).context("preparing zstd")?;
-                encoder.include_checksum(true).context("preparing zstd")?;
-                Encoder::Zstd(encoder)
-            }
+            Self::Zstd(level) => Encoder::Zstd(zstd_encoder(out, level, threads).context("preparing zstd")?),
         })
     }
 }
@@ -112,6 +107,17 @@ impl fmt::Display for Compression {
     }
 }
 
+/// With workers, be it one, the bytes do not depend on their number; without, they differ.
+fn zstd_encoder<W: Write>(out: W, level: i32, threads: u32) -> io::Result<zstd::Encoder<'static, W>> {
+    let mut encoder = zstd::Encoder::new(out, level)?;
+    encoder.multithread(threads)?;
+    if level <= SMALL_WINDOW {
+        encoder.set_parameter(CParameter::JobSize(ZSTD_JOB))?;
+    }
+    encoder.include_checksum(true)?;
+    Ok(encoder)
+}
+
 /// Blocks are compressed independently and in parallel; their size, not the number of threads, decides the bytes. A
 /// block is at least twice the preset's dictionary (xz(1)), else a larger preset would be for nothing.
 fn xz_block(preset: u32) -> u64 {
@@ -124,6 +130,14 @@ fn xz_block(preset: u32) -> u64 {
     };
     2 * dictionary
 }
+
+/// The last zstd level whose jobs are [`ZSTD_JOB`] and not the library's four windows: below it a job looks back an eighth
+/// of 2 MiB into the one before. Above, windows are larger and a job indexes more of them again.
+const SMALL_WINDOW: i32 = 4;
+
+/// Bytes per job of the fast zstd levels. Measured at level 3 on the 101 MB arm64 Nomad against the library's 8 MiB: three
+/// quarters of the CPU time (a job and its result stay in the caches), 40 MiB less memory, 0.5 % more bytes.
+const ZSTD_JOB: u32 = 1 << 20;
 
 /// A compressor on its way.
 #[allow(missing_debug_implementations, reason = "the encoders inside have none")]
@@ -362,6 +376,21 @@ mod tests {
             pool.install(|| compressed(Compression::Gzip(6), &content))
         };
         assert!(with(1) == with(3));
+    }
+
+    #[test]
+    fn threads_do_not_change_zstds_bytes() {
+        let content = sample(3 * usize::try_from(ZSTD_JOB).unwrap() + 5);
+        let with = |threads: u32, level: i32| {
+            let mut encoder = zstd_encoder(Vec::new(), level, threads).unwrap();
+            encoder.write_all(&content).unwrap();
+            encoder.finish().unwrap()
+        };
+        for level in [3, 9] {
+            let one = with(1, level);
+            assert!(one == with(2, level) && one == with(7, level), "level {level}");
+            assert!(decompressed("zstd", &one) == content, "level {level}");
+        }
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use md5::digest::Output;
 use md5::{Digest, Md5};
 use tar::{EntryType, Header};
 
@@ -15,6 +18,9 @@ use crate::interrupt;
 
 /// Bytes moved at once.
 const CHUNK: usize = 256 << 10;
+
+/// Chunks that may wait to be hashed: 4 MiB.
+const QUEUE: usize = 16;
 
 /// The content of a file, in memory or where it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,7 +164,6 @@ pub fn write_tar(entries: &[Entry], epoch: i64, out: impl Write) -> Result<Strin
     let mut writer = Tar {
         out,
         epoch,
-        buffer: vec![0; CHUNK],
         md5sums: String::new(),
     };
     writer.entry(&Entry::dir("/", 0o755))?;
@@ -176,7 +181,6 @@ pub fn write_tar(entries: &[Entry], epoch: i64, out: impl Write) -> Result<Strin
 struct Tar<W> {
     out: W,
     epoch: i64,
-    buffer: Vec<u8>,
     md5sums: String,
 }
 
@@ -229,36 +233,45 @@ impl<W: Write> Tar<W> {
 
     /// Writes a content and what fills its last block; returns its MD5.
     fn body(&mut self, body: &Body) -> Result<String> {
-        let mut md5 = Md5::new();
-        match body {
+        let md5 = match body {
             Body::Bytes(bytes) => {
                 for chunk in bytes.chunks(CHUNK) {
                     interrupt::check()?;
-                    md5.update(chunk);
                     self.out.write_all(chunk)?;
                 }
+                Md5::digest(bytes)
             }
-            Body::File { path, size } => {
-                let reading = || format!("reading {}", path.display());
-                let mut file = File::open(path).with_context(reading)?;
-                let mut left = *size;
-                loop {
-                    interrupt::check()?;
-                    let read = file.read(&mut self.buffer).with_context(reading)?;
-                    if read as u64 > left || (read == 0 && left > 0) {
-                        bail!("{} changed while it was packed: run it again", path.display());
-                    }
-                    if read == 0 {
-                        break;
-                    }
-                    left -= read as u64;
-                    md5.update(&self.buffer[..read]);
-                    self.out.write_all(&self.buffer[..read])?;
-                }
-            }
-        }
+            Body::File { path, size } => self.file(path, *size)?,
+        };
         self.fill_block(body.size())?;
-        Ok(hex::encode(md5.finalize()))
+        Ok(hex::encode(md5))
+    }
+
+    /// Writes the content of a file; returns its MD5, which is computed beside: it has no parallel form and takes longer
+    /// than two threads of zstd, which must not wait for it.
+    fn file(&mut self, path: &Path, size: u64) -> Result<Output<Md5>> {
+        // Chunks go round: fresh memory for each is slower than what is done with it.
+        let (filled, to_hash) = mpsc::sync_channel::<Vec<u8>>(QUEUE);
+        let (hashed, empty) = mpsc::channel();
+        thread::scope(|scope| {
+            let hashing = scope.spawn(move || {
+                let mut md5 = Md5::new();
+                for chunk in to_hash {
+                    md5.update(&chunk);
+                    // After the last one nobody waits for it.
+                    let _ = hashed.send(chunk);
+                }
+                md5.finalize()
+            });
+            let written = each_chunk(path, size, |chunk| {
+                self.out.write_all(&chunk)?;
+                filled.send(chunk).expect("chunks are taken as long as there are any");
+                Ok(empty.try_recv().unwrap_or_default())
+            });
+            drop(filled);
+            let md5 = hashing.join().expect("hashing does not panic");
+            written.map(|()| md5)
+        })
     }
 
     fn fill_block(&mut self, size: u64) -> Result<()> {
@@ -291,6 +304,29 @@ impl<W: Write> Tar<W> {
         self.out.write_all(header.as_bytes())?;
         self.out.write_all(&content)?;
         self.fill_block(content.len() as u64)
+    }
+}
+
+/// Hands the content of a file to `take` chunk by chunk; `take` gives back a buffer for the next one.
+fn each_chunk(path: &Path, size: u64, mut take: impl FnMut(Vec<u8>) -> io::Result<Vec<u8>>) -> Result<()> {
+    let reading = || format!("reading {}", path.display());
+    let mut file = File::open(path).with_context(reading)?;
+    let mut left = size;
+    let mut chunk = Vec::new();
+    loop {
+        interrupt::check()?;
+        chunk.clear();
+        chunk.reserve_exact(CHUNK);
+        let mut next = (&mut file).take(CHUNK as u64);
+        let read = next.read_to_end(&mut chunk).with_context(reading)? as u64;
+        if read > left || (read == 0 && left > 0) {
+            bail!("{} changed while it was packed: run it again", path.display());
+        }
+        if read == 0 {
+            return Ok(());
+        }
+        left -= read;
+        chunk = take(chunk)?;
     }
 }
 

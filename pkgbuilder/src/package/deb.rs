@@ -1,10 +1,10 @@
 //! The .deb container (`deb(5)`): an `ar` archive of `debian-binary`, `control.tar` and `data.tar`.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{BufWriter, Read, Seek, Write};
 
 use anyhow::{Context, Result, bail};
 use ar::{Builder, Header};
+use tempfile::SpooledTempFile;
 
 use super::compression::Compression;
 use super::control::Control;
@@ -13,6 +13,12 @@ use super::scripts::Scripts;
 
 /// The largest member that an `ar` header can tell: its size has ten decimal digits.
 const LARGEST_MEMBER: u64 = 9_999_999_999;
+
+/// Bytes moved at once.
+const CHUNK: usize = 256 << 10;
+
+/// Compressed files of up to this many bytes are collected in memory, those of larger packages in a nameless file.
+const IN_MEMORY: usize = 64 << 20;
 
 /// A package that can be written; the contents of large files stay where they are until then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +49,7 @@ impl Package {
     }
 
     /// Writes the .deb: the same package gives the same bytes, whatever machine writes it. The compressed files are
-    /// collected in a nameless file, for what stands before them needs their sums and their length.
+    /// collected first, for what stands before them needs their sums and their length.
     pub fn write(&self, out: impl Write) -> Result<()> {
         let epoch = u64::try_from(self.epoch).context("packing: the time stamp is before 1970")?;
         let (mut data, md5sums) = self.data()?;
@@ -53,7 +59,7 @@ impl Package {
         }
         data.rewind().context("packing")?;
         let extension = self.compression.extension();
-        let mut archive = Builder::new(out);
+        let mut archive = Builder::new(BufWriter::with_capacity(CHUNK, out));
         let mut member = |name: &str, size: u64, content: &mut dyn Read| -> Result<()> {
             let mut header = Header::new(name.as_bytes().to_vec(), size);
             header.set_mtime(epoch);
@@ -66,17 +72,17 @@ impl Package {
         let control = self.control_member(md5sums)?;
         let name = format!("control.tar{extension}");
         member(&name, control.len() as u64, &mut control.as_slice())?;
-        member(&format!("data.tar{extension}"), size, &mut BufReader::new(data))
+        member(&format!("data.tar{extension}"), size, &mut data)?;
+        let mut out = archive.into_inner().context("writing the package")?;
+        out.flush().context("writing the package")
     }
 
     /// The compressed files and their `md5sums`.
-    fn data(&self) -> Result<(File, String)> {
-        let file = tempfile::tempfile().context("creating a temporary file")?;
-        let mut encoder = self.compression.encoder(BufWriter::new(file))?;
+    fn data(&self) -> Result<(SpooledTempFile, String)> {
+        let mut encoder = self.compression.encoder(tempfile::spooled_tempfile(IN_MEMORY))?;
         let md5sums = data::write_tar(&self.entries, self.epoch, &mut encoder)?;
-        let writer = encoder.finish().context("compressing")?;
-        let file = writer.into_inner().map_err(std::io::IntoInnerError::into_error);
-        Ok((file.context("writing a temporary file")?, md5sums))
+        let file = encoder.finish().context("compressing, or writing a temporary file")?;
+        Ok((file, md5sums))
     }
 
     fn control_member(&self, md5sums: String) -> Result<Vec<u8>> {
@@ -101,5 +107,37 @@ impl Package {
         let mut encoder = self.compression.encoder(Vec::new())?;
         data::write_tar(&entries, self.epoch, &mut encoder)?;
         encoder.finish().context("compressing")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::data::Body;
+
+    #[test]
+    fn more_than_fits_into_memory_is_written_whole() {
+        let content = tempfile::NamedTempFile::new().unwrap();
+        let size = IN_MEMORY as u64 + 512;
+        content.as_file().set_len(size).unwrap();
+        let path = content.path().to_owned();
+        let package = Package {
+            entries: vec![Entry::file("/zeros", 0o644, Body::File { path, size })],
+            compression: Compression::None,
+            ..Package::default()
+        };
+        let mut made = tempfile::tempfile().unwrap();
+        package.write(&mut made).unwrap();
+        made.rewind().unwrap();
+        let mut archive = ar::Archive::new(made);
+        let mut lengths = Vec::new();
+        while let Some(member) = archive.next_entry() {
+            let mut member = member.unwrap();
+            let read = std::io::copy(&mut member, &mut std::io::sink()).unwrap();
+            lengths.push((String::from_utf8(member.header().identifier().to_vec()).unwrap(), read));
+        }
+        // Two headers, the content, two empty blocks.
+        assert_eq!(lengths[2], ("data.tar".to_owned(), 2 * 512 + size + 1024));
+        assert_eq!(lengths[0], ("debian-binary".to_owned(), 4));
     }
 }

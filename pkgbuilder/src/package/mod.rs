@@ -82,7 +82,7 @@ use crate::verify::Sha256;
 use crate::{bail_input, input_error};
 
 /// Changes whenever this program packages the same input differently, so that older packages in the cache are not used.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// How components are to be had.
 #[derive(Clone, Debug)]

@@ -90,31 +90,33 @@ fn expand(recipe: &mut Recipe, path: &Path, environment: Environment<'_>, report
     }
 }
 
-/// Writes packages into the folder `output` under their usual names, each whole or not at all.
-pub fn write(packages: &[Package], output: &Path, reporter: &Reporter) -> Result<Vec<(PathBuf, PackageRecord)>> {
+/// Writes packages into the folder `output` under their usual names, each whole or not at all; gives back where.
+pub fn write(packages: &[Package], output: &Path, reporter: &Reporter) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     for package in packages {
         let name = package.file_name();
-        let path = output.join(&name);
         let bar = reporter.busy(format!("packing {name}"));
-        let mut pending = Pending::create(&path)?;
+        let mut pending = Pending::create(&output.join(&name))?;
         package
             .write(pending.file())
             .with_context(|| format!("packing {name}"))?;
-        let path = pending.commit()?;
+        written.push(pending.commit()?);
         bar.finish_and_clear();
-        let record = PackageRecord {
-            name: package.control.package.clone(),
-            version: package.control.version.clone(),
-            architecture: package.control.arch.clone(),
-            digest: format!("sha256:{}", Sha256::of_file(&path)?),
-            source: "recipe".to_owned(),
-            origin: String::new(),
-            verified: String::new(),
-        };
-        written.push((path, record));
     }
     Ok(written)
+}
+
+/// What is said about `package`, written to `path`.
+pub fn record(package: &Package, path: &Path) -> Result<PackageRecord> {
+    Ok(PackageRecord {
+        name: package.control.package.clone(),
+        version: package.control.version.clone(),
+        architecture: package.control.arch.clone(),
+        digest: format!("sha256:{}", Sha256::of_file(path)?),
+        source: "recipe".to_owned(),
+        origin: String::new(),
+        verified: String::new(),
+    })
 }
 
 #[cfg(test)]
@@ -138,7 +140,7 @@ mod tests {
         assert_eq!(std::fs::read_dir(&output).unwrap().count(), written.len());
         Ok(written
             .into_iter()
-            .map(|(path, _)| path.file_name().unwrap().to_str().unwrap().to_owned())
+            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
             .collect())
     }
 
