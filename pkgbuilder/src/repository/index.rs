@@ -25,8 +25,8 @@ pub(super) fn text(packages: &[Listed], architecture: &str) -> String {
     text
 }
 
-/// An encoder for `length` bytes. A dictionary that is no larger than them costs nothing in size, and the preset's own of
-/// 8 MiB, with its tables, is most of the work for a small index.
+/// An encoder for `length` bytes. A dictionary that is no larger than them costs nothing in size, and spares a small index
+/// the preset's own of 8 MiB with its tables.
 fn xz(length: usize) -> Result<Stream> {
     let mut options = LzmaOptions::new_preset(PRESET)?;
     let length = u32::try_from(length).unwrap_or(u32::MAX);
