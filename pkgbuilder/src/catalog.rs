@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::definition::image::{Component, Source};
 use crate::definition::root_of;
+use crate::package::sources::release;
 
 /// The definition that names every component, below the top of a checkout. Its lock pins them for `packages
 /// --component`.
@@ -29,6 +30,8 @@ pub struct Row {
     pub version: String,
     /// Architectures that at least one source has.
     pub architectures: Vec<Arch>,
+    /// Those of them that Debian alone has, in its own version.
+    pub debian_only: Vec<Arch>,
     /// Sources in the order they are tried.
     pub sources: Vec<&'static str>,
     /// SPDX expression.
@@ -41,13 +44,25 @@ pub struct Row {
 
 /// The rows of `components`.
 pub fn rows(components: &[Component]) -> Vec<Row> {
+    let of = |component: &Component, wanted: &dyn Fn(&Source) -> bool| -> Vec<Arch> {
+        let has = |arch: &Arch| {
+            let mut sources = component.sources.iter().filter(|source| wanted(source));
+            sources.any(|source| has(component, source, *arch))
+        };
+        Arch::ALL.into_iter().filter(has).collect()
+    };
+    let upstream = |source: &Source| !matches!(source, Source::Debian { .. });
     let row = |component: &Component| Row {
         name: component.name.clone(),
         version: component.version.clone(),
-        architectures: Arch::ALL
-            .into_iter()
-            .filter(|&arch| component.sources.iter().any(|source| has(component, source, arch)))
-            .collect(),
+        architectures: of(component, &|_| true),
+        debian_only: {
+            let own = of(component, &upstream);
+            of(component, &|source| !upstream(source))
+                .into_iter()
+                .filter(|arch| !own.contains(arch))
+                .collect()
+        },
         sources: component.sources.iter().map(Source::name).collect(),
         license: component.license.clone(),
         homepage: component.homepage.clone(),
@@ -60,6 +75,7 @@ pub fn rows(components: &[Component]) -> Vec<Row> {
 /// it is believed unless upstream dropped the architecture.
 fn has(component: &Component, source: &Source, arch: Arch) -> bool {
     match source {
+        Source::Release { .. } if release::url(source, &component.version, arch).is_none() => false,
         Source::Release { sha256, .. } if sha256.is_empty() => crate::package::dropped(component, arch).is_none(),
         Source::Release { sha256, .. } => sha256.contains_key(&arch),
         Source::GoModule(_) | Source::Debian { .. } | Source::File { .. } => true,
@@ -85,18 +101,25 @@ pub fn markdown(rows: &[Row]) -> String {
     body.replacen('\n', &format!("\n{rule}|\n"), 1)
 }
 
-const HEAD: [&str; 5] = ["component", "version", "architectures", "sources", "licence"];
+const HEAD: [&str; 6] = [
+    "component",
+    "version",
+    "architectures",
+    "sources",
+    "licence",
+    "homepage",
+];
 
 fn lines(rows: &[Row], line: impl Fn(&[String], &[usize]) -> String) -> String {
     let mut cells = vec![HEAD.map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
-        let architectures: Vec<String> = row.architectures.iter().map(Arch::to_string).collect();
         [
             row.name.clone(),
             row.version.clone(),
-            architectures.join(" "),
+            architectures(row),
             row.sources.join(", "),
             row.license.clone(),
+            row.homepage.clone(),
         ]
     }));
     let widths: Vec<usize> = (0..HEAD.len())
@@ -107,6 +130,21 @@ fn lines(rows: &[Row], line: impl Fn(&[String], &[usize]) -> String) -> String {
         writeln!(text, "{}", line(row, &widths)).expect("a string takes all");
     }
     text
+}
+
+/// `amd64 arm64`, and `(Debian's version: armhf)` behind it where the version of the row is not what comes.
+fn architectures(row: &Row) -> String {
+    let words = |wanted: bool| {
+        let these = row.architectures.iter();
+        let these = these.filter(|arch| row.debian_only.contains(arch) == wanted);
+        these.map(Arch::to_string).collect::<Vec<_>>().join(" ")
+    };
+    match words(true) {
+        debian if debian.is_empty() => words(false),
+        debian => format!("{} (Debian's version: {debian})", words(false))
+            .trim_start()
+            .to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +180,22 @@ mod tests {
             for arch in [Arch::Amd64, Arch::Arm64] {
                 assert!(row.architectures.contains(&arch), "{row:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_only_debian_has_is_told_apart_and_homepages_are_shown() {
+        let rows = rows(&catalog());
+        let of = |name: &str| rows.iter().find(|row| row.name == name).unwrap();
+        let prometheus = of("prometheus");
+        assert_eq!(prometheus.debian_only, [Arch::Armhf, Arch::Armel]);
+        let text = table(std::slice::from_ref(prometheus));
+        let line = text.lines().nth(1).unwrap();
+        assert!(line.contains("amd64 arm64 (Debian's version: armhf armel)"), "{line}");
+        assert!(line.ends_with("https://github.com/prometheus/prometheus"), "{line}");
+        // Of both Debian has a package, too.
+        for name in ["restic", "prometheus-node-exporter"] {
+            assert!(of(name).debian_only.is_empty(), "{name}");
         }
     }
 

@@ -75,6 +75,10 @@ impl Workshop {
         let fetcher = Fetcher::through(Cache::open()?, reporter.clone(), hosts)?;
         let root = definition::root_of(path)?;
         let reporter = reporter.clone();
+        let sources = sources.into_iter();
+        let sources = sources
+            .map(|(name, source)| (packages::meant(&image, name), source))
+            .collect();
         Ok(Self {
             image,
             lock,

@@ -149,6 +149,15 @@ impl Workshop {
     }
 }
 
+/// The full name of the component that a person means by `given`; `given` itself where there is none.
+pub(super) fn meant(image: &Image, given: String) -> String {
+    let mut names = image.components.iter().map(|component| &component.name);
+    if names.clone().any(|name| *name == given) {
+        return given;
+    }
+    names.find(|name| is_called(name, &given)).cloned().unwrap_or(given)
+}
+
 /// Whether a person who writes `given` means the package `name`: `node_exporter` is `prometheus-node-exporter`.
 fn is_called(name: &str, given: &str) -> bool {
     let given = given.replace('_', "-");

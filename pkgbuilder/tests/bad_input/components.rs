@@ -55,7 +55,7 @@ fn every_failure_is_told() {
         "--arch=armel",
         "--arch=armhf",
         "--source=nomad=release",
-        "--source=prometheus-alertmanager=release",
+        "--source=alertmanager=release",
     ];
     let mut command = packages(&world, &arguments);
     let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
