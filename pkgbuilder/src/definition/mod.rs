@@ -42,6 +42,17 @@ pub(crate) use computatom_spec::site::check_network;
 pub use image::Image;
 pub use site::{FILE as SITE_FILE, load_site};
 
+/// Who answers for packages that no definition speaks for, as `jsonnet/maintainer.libsonnet` says it.
+pub fn maintainer() -> &'static str {
+    let text = include_str!("../../../jsonnet/maintainer.libsonnet");
+    let mut values = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('\'')?.strip_suffix('\''));
+    values
+        .next()
+        .expect("the file's value is a line of its own: a test says so")
+}
+
 /// Loads the definition `path` with the site settings of `site`, or of `site.jsonnet` at the top of the repository
 /// where there is one. `boards` are the targets that can be assembled.
 pub fn load(path: &Path, site: Option<&Path>, boards: &[&str]) -> Result<Image> {

@@ -47,14 +47,13 @@ use super::deb::Package;
 use super::documents;
 use super::scripts::Scripts;
 use crate::bail_input;
-use crate::definition::nearest;
+use crate::definition::{maintainer, nearest};
 
 pub use self::folder::{FOLDER, Written, write};
 
 /// The time stamp of every file: the day the first of these packages was made. Settings have no date.
 const EPOCH: i64 = 1_795_219_200;
 
-const MAINTAINER: &str = "Computatom packagers <computatom@users.noreply.example.org>";
 const LICENCE: &str = "Apache-2.0 or MIT";
 
 /// A configuration package that can be made.
@@ -120,7 +119,8 @@ impl Member {
         ));
         let changelog = format!(
             "{name} ({version}) stable; urgency=medium\n\n  * Made from the settings of one cluster.\n\n -- \
-             {MAINTAINER}  {}\n",
+             {}  {}\n",
+            maintainer(),
             super::date::ChangelogDate(EPOCH)
         );
         entries.push(documents::gzip(&format!("{doc}/changelog.Debian.gz"), &changelog)?);
@@ -144,7 +144,7 @@ impl Member {
                 package: name.to_owned(),
                 version,
                 arch: "all".to_owned(),
-                maintainer: MAINTAINER.to_owned(),
+                maintainer: maintainer().to_owned(),
                 installed_size: data::installed_size(&entries),
                 depends,
                 recommends: parts.recommends,
