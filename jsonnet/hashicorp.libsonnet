@@ -1,11 +1,13 @@
 // What HashiCorp's products have in common.
 {
   // Their archive of one version; where its sums are not pinned here, `pkgbuilder lock` takes them from the signed list.
-  // HashiCorp has one 32-bit Arm build, for ARMv5 and up: it serves both of Debian's 32-bit Arm architectures.
-  release(product, version, pins):: local known = std.get(pins, version, {}); [{
+  // HashiCorp has one 32-bit Arm build. As a rule it is for ARMv5 and up and serves both of Debian's 32-bit Arm
+  // architectures; `arm` names those that it serves where it is for newer machines only.
+  release(product, version, pins, arm=['armhf', 'armel']):: local known = std.get(pins, version, {}); [{
     type: 'release',
     url: 'https://releases.hashicorp.com/%s/{version}/%s_{version}_linux_{arch}.zip' % [product, product],
     arch_names: 'hashicorp',
+    [if arm != ['armhf', 'armel'] then 'architectures']: ['amd64', 'arm64'] + arm,
     sums: {
       type: 'hashicorp',
       url: 'https://releases.hashicorp.com/%s/{version}/%s_{version}_SHA256SUMS' % [product, product],
@@ -13,7 +15,7 @@
     },
     sha256: std.foldl(
       function(sums, arch)
-        sums + (if arch == 'arm' then { armhf: known.arm, armel: known.arm } else { [arch]: known[arch] }),
+        sums + { [name]: known[arch] for name in if arch == 'arm' then arm else [arch] },
       std.objectFields(known),
       {},
     ),

@@ -21,6 +21,7 @@ local unit = import 'unit.libsonnet';
   //   name       of package, program and unit; else the repository's, below `prometheus-`
   //   package    of the module that is built; null where the module is not enough
   //   debian     whether Debian has it under that name
+  //   range      that `pkgbuilder lock --update` looks in; else up to the next major version
   //   arguments  on its command line, which /etc/default/<name> sets
   //   variable   that holds its version
   //   service    [Service] of its unit beyond the sandbox
@@ -34,6 +35,7 @@ local unit = import 'unit.libsonnet';
     local doc = '/usr/share/doc/' + name,
 
     version: daemon.version,
+    range: std.get(given, 'range', '>=%s, <%d' % [given.version, std.parseInt(std.split(given.version, '.')[0]) + 1]),
     license: license,
     homepage: 'https://github.com/' + daemon.repository,
     summary: daemon.summary,

@@ -5,6 +5,7 @@ local unit = import '../unit.libsonnet';
 
 {
   version: '2.11.9',
+  range: '^2.11',
   license: 'Apache-2.0',
   homepage: 'https://caddyserver.com/',
   summary: 'web server and reverse proxy with certificates of its own',

@@ -3,15 +3,21 @@
 local content = import '../content.libsonnet';
 local go = import '../go.libsonnet';
 
-local plugins = {
-  main: ['bridge', 'dummy', 'host-device', 'ipvlan', 'loopback', 'macvlan', 'ptp', 'tap', 'vlan'],
+local plugins(version) = {
+  main: ['bridge', 'dummy', 'host-device', 'ipvlan', 'loopback', 'macvlan', 'ptp', 'vlan']
+        // Since 1.3.
+        + (if std.startsWith(version, '1.2.') then [] else ['tap']),
   ipam: ['dhcp', 'host-local', 'static'],
   meta: ['bandwidth', 'firewall', 'portmap', 'sbr', 'tuning', 'vrf'],
 };
-local packages = { [name]: './plugins/%s/%s' % [kind, name] for kind in std.objectFields(plugins) for name in plugins[kind] };
+local packages(version) = local all = plugins(version);
+                          { [name]: './plugins/%s/%s' % [kind, name] for kind in std.objectFields(all) for name in all[kind] };
 
 {
   version: '1.9.1',
+  range: '^1.9',
+  // What Nomad needs; 1.1 has no `dummy` either.
+  minimum: '1.2.0',
   license: 'Apache-2.0',
   homepage: 'https://www.cni.dev/',
   summary: 'network interfaces for containers and jobs',
@@ -24,7 +30,7 @@ local packages = { [name]: './plugins/%s/%s' % [kind, name] for kind in std.obje
   sources: [
     // One list for each archive, so its digests are to be written here: none is known yet.
     { type: 'release', url: archive, arch_names: 'go', sha256: {} },
-    go.module('github.com/containernetworking/plugins', packages, {
+    go.module('github.com/containernetworking/plugins', packages($.version), {
       ldflags: ['-X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v{version}'],
     }),
   ],
@@ -35,7 +41,7 @@ local packages = { [name]: './plugins/%s/%s' % [kind, name] for kind in std.obje
     section: 'net',
     depends: [],
     recommends: ['iptables'],
-    contents: [content.program(name, '/opt/cni/bin/' + name) for name in std.objectFields(packages)],
+    contents: [content.program(name, '/opt/cni/bin/' + name) for name in std.objectFields(packages($.version))],
     services: [],
     lintian_overrides: go.apache_overrides + [
       { tag: 'statically-linked-binary', reason: 'pure Go without cgo, as upstream ships it' },

@@ -5,6 +5,7 @@ local hashicorp = import '../hashicorp.libsonnet';
 
 hashicorp.product {
   version: '0.41.1',
+  range: '>=0.41, <1',
   license: 'MPL-2.0',
   homepage: 'https://github.com/hashicorp/consul-template',
   summary: 'renders files from Consul, Vault and Nomad',

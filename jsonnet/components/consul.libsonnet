@@ -8,6 +8,8 @@ local pins = import '../pins/consul.libsonnet';
   version: '1.22.0',
   // Patch releases: a step to the next minor version of a cluster wants its upgrade notes read.
   range: '~1.22',
+  // 1.16.0 is under another licence than the one below.
+  minimum: '1.17.0',
   refused: {},
   license: hashicorp.license,
   homepage: 'https://www.consul.io/',

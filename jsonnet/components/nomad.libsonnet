@@ -12,6 +12,8 @@ local api = { '1.10.5': 'v0.0.0-20250909143645-a3b86c697f38' };
   version: '1.10.5',
   // Patch releases: a step to the next minor version of a cluster wants its upgrade notes read.
   range: '~1.10',
+  // 1.6.0 is under another licence than the one below.
+  minimum: '1.7.0',
   refused: {
     '1.9.2': 'HashiCorp withdrew it: an upgrade to it can lose the whole cluster state; take 1.9.3 or newer',
   },
@@ -24,7 +26,8 @@ local api = { '1.10.5': 'v0.0.0-20250909143645-a3b86c697f38' };
     One binary is both server and client.
   |||,
 
-  sources: hashicorp.release('nomad', self.version, pins) + [go.module('github.com/hashicorp/nomad', { nomad: '.' }, {
+  // Its `arm` is ARMv7, which machines of armel need not be: https://github.com/hashicorp/nomad/issues/2517
+  sources: hashicorp.release('nomad', self.version, pins, arm=['armhf']) + [go.module('github.com/hashicorp/nomad', { nomad: '.' }, {
     // As HashiCorp's own release builds: the web UI and the generated codec are in the module.
     tags: ['ui', 'codegen_generated', 'hashicorpmetrics', 'release'],
     // The `exec` driver enters name spaces from C before Go's runtime starts.

@@ -4,6 +4,7 @@ local go = import '../go.libsonnet';
 
 {
   version: '0.18.1',
+  range: '>=0.18, <1',
   license: 'BSD-2-Clause',
   homepage: 'https://restic.net/',
   summary: 'fast, encrypted, deduplicated backups',

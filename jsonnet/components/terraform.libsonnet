@@ -5,6 +5,7 @@ local hashicorp = import '../hashicorp.libsonnet';
 
 hashicorp.product {
   version: '1.13.3',
+  range: '^1.13',
   homepage: 'https://www.terraform.io/',
   summary: 'infrastructure as code',
   description: |||

@@ -6,6 +6,8 @@ local unit = import '../unit.libsonnet';
 
 hashicorp.product {
   version: '1.21.4',
+  // Patch releases: a step to the next minor version wants its upgrade notes read.
+  range: '~1.21',
   homepage: 'https://www.vaultproject.io/',
   summary: 'keeps secrets and hands them out',
   description: |||

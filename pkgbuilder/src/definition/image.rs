@@ -79,6 +79,9 @@ pub struct Component {
     /// Which versions `pkgbuilder lock --update` may choose; without one, only the named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<VersionRange>,
+    /// The oldest version that its sources and its recipe are good for; none where any is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<String>,
     /// Versions that must not be used, with the reason and the way out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, String>,
@@ -122,6 +125,9 @@ pub enum Source {
         url: String,
         /// Which spelling of the architecture the URL has: `hashicorp`, `goreleaser`.
         arch_names: String,
+        /// Architectures whose machines run what the publisher ships under that spelling; all, unless named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        architectures: Option<Vec<Arch>>,
         /// `sha256` by Debian architecture, as the publisher signed it. One that is not here is not usable until it is
         /// pinned from `sums`.
         sha256: BTreeMap<Arch, String>,
@@ -142,7 +148,25 @@ pub enum Source {
         path: String,
         /// `sha256` by Debian architecture; empty for what this checkout builds itself.
         sha256: BTreeMap<Arch, String>,
+        /// What the .deb says of other packages, for `lock`, which may come before it is built.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        relations: Option<Relations>,
     },
+}
+
+/// Relationship fields of a package (Policy 7.1), each entry one relationship (`systemd (>= 257)`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relations {
+    /// `Depends`.
+    #[serde(default)]
+    pub depends: Vec<String>,
+    /// `Recommends`.
+    #[serde(default)]
+    pub recommends: Vec<String>,
+    /// `Provides`.
+    #[serde(default)]
+    pub provides: Vec<String>,
 }
 
 /// A publisher's list of digests: `sha256sum` lines, one for each archive of a version.

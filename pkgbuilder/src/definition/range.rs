@@ -84,6 +84,14 @@ pub fn parse(text: &str) -> Option<Version> {
     Version::parse(&format!("{numbers}{padding}{rest}")).ok()
 }
 
+/// The version without its edition, and the edition, where `text` is an enterprise build as HashiCorp writes them:
+/// `1.10.5+ent`, `1.10.5+ent.hsm` (<https://releases.hashicorp.com/nomad/>), formerly `+pro` and `+prem`.
+pub fn enterprise(text: &str) -> Option<(&str, &str)> {
+    let (plain, edition) = text.split_once('+')?;
+    let first = edition.split('.').next().unwrap_or(edition);
+    ["ent", "pro", "prem"].contains(&first).then_some((plain, edition))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -135,6 +143,16 @@ mod tests {
         assert_eq!(version("1.10.0-beta.1").as_deref(), Some("1.10.0-beta.1"));
         for bad in ["", "v", "1.2.3.4", "latest", "01.2.3", "1..2"] {
             assert_eq!(version(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn enterprise_builds_are_known_by_their_edition() {
+        assert_eq!(enterprise("1.10.5+ent"), Some(("1.10.5", "ent")));
+        assert_eq!(enterprise("1.7.0+ent.hsm"), Some(("1.7.0", "ent.hsm")));
+        assert_eq!(enterprise("0.8.7+pro"), Some(("0.8.7", "pro")));
+        for other in ["1.10.5", "2.0.0+incompatible", "1.30.2+k3s1", "1.0+entry", "+", ""] {
+            assert_eq!(enterprise(other), None, "{other}");
         }
     }
 

@@ -63,6 +63,9 @@ pub struct RawComponent {
     /// See [`super::image::Component::range`].
     #[serde(default)]
     pub range: Option<String>,
+    /// See [`super::image::Component::minimum`].
+    #[serde(default)]
+    pub minimum: Option<String>,
     /// The only source allowed, where the definition fixes one (`go-module`).
     pub source: Option<String>,
     /// Versions that must not be used, with the reason and the way out.

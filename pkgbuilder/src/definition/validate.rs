@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use computatom_spec::site::Site;
+use debversion::Version;
 
 use super::exclude;
 use super::image::{Component, Debian, GoModule, Image, ImageFile, Partitions, Recipe, Source, Target, Units};
@@ -227,6 +228,7 @@ impl<'a> Validator<'a> {
             let text = format!("`{version}` is not a version such as `1.10.5` (without `v` and without Debian's `-1`)");
             return Err(self.wrong(&version_key, text));
         }
+        self.allowed_version(&key, &name, &version, raw.minimum.as_deref())?;
         let range = raw.range.map(|range| range.parse::<VersionRange>()).transpose();
         let range = range.map_err(|text| self.wrong(&format!("{key}.range"), text))?;
         if let Some(range) = &range
@@ -250,6 +252,7 @@ impl<'a> Validator<'a> {
         Ok(Component {
             version,
             range,
+            minimum: raw.minimum,
             refused: raw.refused,
             license: raw.license.ok_or_else(|| missing("license"))?,
             homepage: raw.homepage.ok_or_else(|| missing("homepage"))?,
@@ -260,6 +263,32 @@ impl<'a> Validator<'a> {
             recipe: raw.recipe.filter(|_| packaged).map(Recipe::for_deb),
             name,
         })
+    }
+
+    /// Editions that no source here has, and versions older than the component's `minimum`.
+    fn allowed_version(&self, key: &str, name: &str, version: &str, minimum: Option<&str>) -> Result<()> {
+        let version_key = format!("{key}.version");
+        if let Some((plain, edition)) = range::enterprise(version) {
+            let text = format!(
+                "{name} {version} is refused: `+{edition}` is an enterprise build, which needs a licence of its \
+                 publisher's and is not what the sources give: write `{plain}`"
+            );
+            return Err(self.wrong(&version_key, text));
+        }
+        let Some(minimum) = minimum else { return Ok(()) };
+        let oldest = minimum.parse::<Version>().ok().filter(|_| names::version(minimum));
+        let Some(oldest) = oldest else {
+            let text = format!("`{minimum}` is not a version such as `1.10.5`");
+            return Err(self.wrong(&format!("{key}.minimum"), text));
+        };
+        if version != "*" && version.parse::<Version>().is_ok_and(|version| version < oldest) {
+            let text = format!(
+                "{name} {version} is older than {minimum}, the oldest that its sources and its recipe are good for: \
+                 name {minimum} or newer"
+            );
+            return Err(self.wrong(&version_key, text));
+        }
+        Ok(())
     }
 
     /// The sources in their order, or the only one that the definition allows.
@@ -308,9 +337,20 @@ impl<'a> Validator<'a> {
             }
             Source::GoModule(go) => go_module(go).map_err(|text| self.wrong(&key, text)),
             Source::Debian { package } => self.packages(&key, std::slice::from_ref(package)),
-            Source::File { path, sha256 } => {
+            Source::File {
+                path,
+                sha256,
+                relations,
+            } => {
                 if path.starts_with('/') || path.split('/').any(|part| part == "..") {
                     return Err(self.wrong(&key, format!("`{path}` must stay inside the checkout")));
+                }
+                let relations = relations.iter();
+                let mut entries = relations
+                    .flat_map(|all| [&all.depends, &all.recommends, &all.provides])
+                    .flatten();
+                if let Some(entry) = entries.find(|entry| entry.is_empty() || entry.contains(['\n', ','])) {
+                    return Err(self.wrong(&key, format!("`{entry}` in `relations` is not one relationship")));
                 }
                 self.digests(&key, sha256.values())
             }

@@ -312,6 +312,7 @@ fn key(component: &Component, arch: Arch, source: &Source, identity: &str) -> Re
     description.sources = vec![source.clone()];
     // Nor does what it could have been.
     description.range = None;
+    description.minimum = None;
     description.refused.clear();
     description.dropped.clear();
     let description = serde_json::to_string(&description).context("describing a component")?;

@@ -111,7 +111,17 @@ fn place(
                 pins.debian.push(package.clone());
                 return Ok(true);
             }
-            Source::File { path, sha256 } => {
+            // What this checkout builds need not be built yet: the lock holds nothing of it.
+            Source::File {
+                sha256,
+                relations: Some(relations),
+                ..
+            } if sha256.is_empty() => {
+                pins.stanzas
+                    .push(sources::file::declared(component, relations, bench.arch));
+                return Ok(true);
+            }
+            Source::File { path, sha256, .. } => {
                 if let Attempt::Deb(path) = sources::file::give(bench, component, path, sha256)? {
                     pins.stanzas.push(sources::file::deb(bench, component, &path)?.control);
                     return Ok(true);

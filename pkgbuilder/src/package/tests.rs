@@ -68,6 +68,7 @@ fn source(url: &str, digest: &str) -> Source {
     Source::Release {
         url: url.to_owned(),
         arch_names: "hashicorp".to_owned(),
+        architectures: None,
         sha256: [(Arch::Arm64, digest.to_owned())].into(),
         sums: None,
     }
@@ -96,6 +97,7 @@ fn component(sources: Vec<Source>) -> Component {
         name: "tool".to_owned(),
         version: "1.0".to_owned(),
         range: None,
+        minimum: None,
         refused: BTreeMap::new(),
         license: "Apache-2.0".to_owned(),
         homepage: "https://example.org/".to_owned(),
@@ -296,6 +298,7 @@ fn what_no_source_has_does_not_exist() {
     let other = Source::Release {
         url,
         arch_names,
+        architectures: None,
         sha256,
         sums: None,
     };
@@ -357,6 +360,7 @@ fn a_missing_file_of_the_checkout_names_the_next_step() {
     let mut agent = component(vec![Source::File {
         path: "out/packages/tool_{version}_{arch}.deb".to_owned(),
         sha256: BTreeMap::new(),
+        relations: None,
     }]);
     agent.version = "*".to_owned();
     let error = fixture.resolve(agent.clone(), &fixture.options()).unwrap_err();

@@ -1,11 +1,12 @@
 use std::fs;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pkgbuilder::fetch::Cache;
 use pkgbuilder::resolve::Lock;
 
 use crate::server::Fault;
+use crate::world::TARGET;
 use crate::{World, assert_says, hello};
 
 /// `lock` pins without fetching what it pins, and a build asks the solver exactly what `lock` asked.
@@ -39,6 +40,68 @@ fn lock_builds_nothing_and_says_what_moved() {
         &said,
         &["library: 1.0-1 -> 1.0-2", "hello: 1.0, no longer needed", "wrote "],
     );
+}
+
+/// Makes the agent's package as `scripts/agent-package` does, but for what is in it.
+fn build_agent(world: &World) {
+    let content = world.folder.path().join("agent/DEBIAN");
+    fs::create_dir_all(&content).unwrap();
+    let control = "Package: computatom-agent\nVersion: 0.1.0-1\nArchitecture: arm64\n\
+        Maintainer: Test <test@example.invalid>\n\
+        Depends: e2fsprogs, libc6 (>= 2.34), libgcc-s1 (>= 4.2), systemd (>= 257), systemd-resolved, udev\n\
+        Recommends: busybox, ca-certificates, iptables\nProvides: linux-initramfs-tool\nDescription: test\n";
+    fs::write(content.join("control"), control).unwrap();
+    let folder = world.checkout().join("out/packages");
+    fs::create_dir_all(&folder).unwrap();
+    let made = Command::new("dpkg-deb")
+        .args(["--root-owner-group", "--build"])
+        .args([
+            world.folder.path().join("agent"),
+            folder.join("computatom-agent_0.1.0-1_arm64.deb"),
+        ])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// A fresh checkout has no agent yet. What `lock` asks the solver there is what it asks, and a build asks, once there is
+/// one.
+#[test]
+fn locking_needs_no_agent_that_is_built() {
+    let mut world = World::new();
+    for (name, version) in [
+        ("e2fsprogs", "1.47"),
+        ("libc6", "2.41"),
+        ("libgcc-s1", "14"),
+        ("systemd", "257.9"),
+        ("systemd-resolved", "257.9"),
+        ("udev", "257.9"),
+    ] {
+        world.archive.add("trixie", name, version, "");
+    }
+    world.archive.publish();
+    world.define(&[("components", "{ 'computatom-agent': {} }")]);
+    assert_says(&world.succeeds(world.command("lock", &[])), &["wrote "]);
+    let without = fs::read(world.lock()).unwrap();
+    let names: Vec<String> = Lock::load(&world.lock(), "tiny").unwrap().unwrap().debian[TARGET]
+        .iter()
+        .map(|deb| deb.name.clone())
+        .collect();
+    assert!(names.contains(&"systemd-resolved".to_owned()), "{names:?}");
+    world.succeeds(world.command("lock", &["--check"]));
+    // What packs it still says what is missing.
+    let said = world.judge(&world.command("build", &["--locked"]).output().unwrap(), 2);
+    assert_says(
+        &said,
+        &["computatom-agent for arm64 is not there", "scripts/build makes it"],
+    );
+
+    build_agent(&world);
+    assert_says(&world.succeeds(world.command("lock", &[])), &["nothing moved"]);
+    world.succeeds(world.command("lock", &["--check"]));
+    let said = world.judge(&world.command("build", &["--locked"]).output().unwrap(), 2);
+    assert_says(&said, &["composing raspberrypi-arm64 from ", "there is no kernel"]);
+    assert_eq!(fs::read(world.lock()).unwrap(), without);
 }
 
 /// A subcommand that runs beside the test.

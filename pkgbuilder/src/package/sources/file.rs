@@ -9,7 +9,7 @@ use computatom_spec::arch::Arch;
 use debversion::Version;
 
 use super::{Attempt, Workbench};
-use crate::definition::image::{Component, Source};
+use crate::definition::image::{Component, Relations, Source};
 use crate::package::{Deb, Note, open};
 use crate::verify::Sha256;
 use crate::{bail_input, input_error};
@@ -65,6 +65,30 @@ pub fn deb(bench: &Workbench<'_>, component: &Component, path: &Path) -> Result<
         bail_input!("{} is for {}, not {arch}", path.display(), deb.record.architecture);
     }
     Ok(deb)
+}
+
+/// The control stanza of a .deb that may not be there yet, as far as the solver asks. Its version is no part of that
+/// question: "0" where the file decides it.
+pub fn declared(component: &Component, relations: &Relations, arch: Arch) -> String {
+    let version = if component.version == "*" {
+        "0"
+    } else {
+        &component.version
+    };
+    let mut stanza = format!(
+        "Package: {}\nVersion: {version}\nArchitecture: {arch}\n",
+        component.name
+    );
+    for (field, entries) in [
+        ("Depends", &relations.depends),
+        ("Recommends", &relations.recommends),
+        ("Provides", &relations.provides),
+    ] {
+        if !entries.is_empty() {
+            stanza.extend([field, ": ", &entries.join(", "), "\n"]);
+        }
+    }
+    stanza
 }
 
 fn find(root: &Path, pattern: &str, version: &str) -> Result<Option<PathBuf>> {

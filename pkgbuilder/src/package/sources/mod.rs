@@ -71,7 +71,7 @@ pub fn give(
         Source::GoModule(module) => go_module::give(bench, component, module, pinned),
         // The solver finds, pins and verifies it with all the others.
         Source::Debian { package } => Ok(Attempt::Debian(package.clone())),
-        Source::File { path, sha256 } => file::give(bench, component, path, sha256),
+        Source::File { path, sha256, .. } => file::give(bench, component, path, sha256),
     }
 }
 

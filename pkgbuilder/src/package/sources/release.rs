@@ -177,11 +177,20 @@ pub fn confirm(
     }
 }
 
-/// The address of a source's archive of a version for an architecture.
+/// The address of a source's archive of a version for an architecture; `None` where it has none that runs there.
 pub fn url(source: &Source, version: &str, arch: Arch) -> Option<String> {
-    let Source::Release { url, arch_names, .. } = source else {
+    let Source::Release {
+        url,
+        arch_names,
+        architectures,
+        ..
+    } = source
+    else {
         return None;
     };
+    if architectures.as_ref().is_some_and(|known| !known.contains(&arch)) {
+        return None;
+    }
     let names = arch.names();
     let spelled = match arch_names.as_str() {
         "hashicorp" => names.hashicorp,
