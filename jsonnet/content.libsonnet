@@ -40,4 +40,36 @@ local owned(mode, owner='root', group='root') = { mode: mode } +
       complete -f -c %(command)s -a "(__complete_%(word)s)"
     ||| % { command: command, word: std.strReplace(command, '-', '_'), program: program }),
   ],
+
+  // Completions of a program that answers `--completion-bash WORD...` by one word on each line, as alecthomas/kingpin has
+  // it (Prometheus' tools): what its `--completion-script-bash` and `-zsh` would print.
+  kingpin_completions(command):: local word = std.strReplace(command, '-', '_'); local bash = |||
+    _%(word)s_complete() {
+        local IFS=$'\n'
+        COMPREPLY=($(compgen -W "$("$1" --completion-bash "${COMP_WORDS[@]:1:COMP_CWORD}")" -- "$2"))
+    }
+    complete -o default -F _%(word)s_complete %(command)s
+  ||| % { command: command, word: word }; [
+    self.text('/usr/share/bash-completion/completions/' + command, bash),
+    self.text(
+      '/usr/share/zsh/vendor-completions/_' + command,
+      '#compdef %s\nautoload -U +X bashcompinit && bashcompinit\n%s' % [command, bash]
+    ),
+    self.text('/usr/share/fish/vendor_completions.d/%s.fish' % command, |||
+      complete -f -c %(command)s -a "(%(command)s --completion-bash (commandline -opc)[2..] (commandline -ct))"
+    ||| % { command: command }),
+  ],
+
+  // Completions of a program that prints its own, as spf13/cobra has it: it is asked when they are first needed, in its
+  // documentation's words.
+  cobra_completions(command):: [
+    self.text('/usr/share/bash-completion/completions/' + command, 'source <(%s completion bash)\n' % command),
+    // What is sourced puts a function of the same name in the place of this file.
+    self.text('/usr/share/zsh/vendor-completions/_' + command, |||
+      #compdef %(command)s
+      source <(%(command)s completion zsh)
+      _%(command)s "$@"
+    ||| % { command: command }),
+    self.text('/usr/share/fish/vendor_completions.d/%s.fish' % command, '%s completion fish | source\n' % command),
+  ],
 }

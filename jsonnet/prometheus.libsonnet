@@ -33,6 +33,12 @@ local unit = import 'unit.libsonnet';
     local program = std.split(given.repository, '/')[1],
     local name = std.get(given, 'name', 'prometheus-' + std.strReplace(program, '_', '-')),
     local doc = '/usr/share/doc/' + name,
+    // Its data: purging the package removes what tmpfiles.d names. What several programs share is not among them.
+    local state = [
+      folder
+      for folder in std.split(std.get(daemon.service, 'StateDirectory', ''), ' ')
+      if std.member(folder, '/')
+    ],
 
     version: daemon.version,
     range: std.get(given, 'range', '>=%s, <%d' % [given.version, std.parseInt(std.split(given.version, '.')[0]) + 1]),
@@ -79,7 +85,12 @@ local unit = import 'unit.libsonnet';
           } + daemon.service,
           Install: { WantedBy: 'multi-user.target' },
         })),
-      ] + (if daemon.notice then [content.file('NOTICE', doc + '/NOTICE')] else []) + daemon.contents,
+      ]
+      + (if state == [] then [] else [content.text('/usr/lib/tmpfiles.d/%s.conf' % name, std.lines([
+           'd /var/lib/%s 0755 prometheus prometheus -' % folder
+           for folder in state
+         ]))])
+      + (if daemon.notice then [content.file('NOTICE', doc + '/NOTICE')] else []) + daemon.contents,
       services: [name + '.service'],
       lintian_overrides: go.lintian_overrides('github.com/' + daemon.repository, license),
     },

@@ -56,7 +56,7 @@ local unit = import '../unit.libsonnet';
         },
         Install: { WantedBy: 'multi-user.target' },
       })),
-    ],
+    ] + content.cobra_completions('caddy'),
     services: ['caddy.service'],
     lintian_overrides: go.lintian_overrides('caddyserver.com/docs', 'Apache-2.0'),
   },

@@ -18,6 +18,7 @@ hashicorp.product {
   recipe+: {
     section: 'net',
     contents: [
+      // A daemon without subcommands: upstream has no completions for it.
       content.program('consul-template', '/usr/bin/consul-template'),
       content.text('/usr/lib/systemd/system/consul-template.service', importstr 'consul-template.service'),
       content.dir('/etc/consul-template.d'),

@@ -16,5 +16,5 @@ prometheus.daemon({
   contents: [
     content.program('amtool', '/usr/bin/amtool'),
     content.config('/etc/prometheus/alertmanager.yml', 'route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n'),
-  ],
+  ] + content.kingpin_completions('amtool'),
 })

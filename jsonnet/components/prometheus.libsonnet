@@ -13,9 +13,10 @@ prometheus.daemon({
     answers queries about them and raises alerts. Port 9090.
   |||,
   arguments: ['--config.file=/etc/prometheus/prometheus.yml', '--storage.tsdb.path=/var/lib/prometheus/metrics2'],
-  service: { StateDirectory: 'prometheus', LimitNOFILE: '65536', TimeoutStopSec: '60' },
+  // Debian's folder for the data.
+  service: { StateDirectory: 'prometheus prometheus/metrics2', LimitNOFILE: '65536', TimeoutStopSec: '60' },
   contents: [
     content.program('promtool', '/usr/bin/promtool'),
     content.config('/etc/prometheus/prometheus.yml', importstr 'prometheus.yml'),
-  ],
+  ] + content.kingpin_completions('promtool'),
 })

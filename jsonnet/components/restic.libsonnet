@@ -27,7 +27,13 @@ local go = import '../go.libsonnet';
     section: 'utils',
     depends: [],
     recommends: ['ca-certificates'],
-    contents: [content.program('restic', '/usr/bin/restic')],
+    contents: [
+      content.program('restic', '/usr/bin/restic'),
+      // What `restic generate` makes is in the module.
+      content.file('doc/bash-completion.sh', '/usr/share/bash-completion/completions/restic'),
+      content.file('doc/zsh-completion.zsh', '/usr/share/zsh/vendor-completions/_restic'),
+      content.file('doc/fish-completion.fish', '/usr/share/fish/vendor_completions.d/restic.fish'),
+    ],
     services: [],
     lintian_overrides: go.lintian_overrides('restic.readthedocs.io'),
   },

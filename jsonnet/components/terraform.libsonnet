@@ -14,7 +14,7 @@ hashicorp.product {
   |||,
   sources: hashicorp.release('terraform', self.version, {}),
   recipe+: {
-    contents: [content.program('terraform', '/usr/bin/terraform')],
+    contents: [content.program('terraform', '/usr/bin/terraform')] + content.completions('terraform'),
     lintian_overrides: go.lintian_overrides('developer.hashicorp.com/terraform'),
   },
 }

@@ -49,7 +49,7 @@ hashicorp.product {
         Install: { WantedBy: 'multi-user.target' },
       })),
       content.dir('/etc/vault.d'),
-    ],
+    ] + content.completions('vault'),
     services: ['vault.service'],
     lintian_overrides: go.lintian_overrides('developer.hashicorp.com/vault'),
   },

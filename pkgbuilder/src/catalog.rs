@@ -151,6 +151,8 @@ fn architectures(row: &Row) -> String {
 mod tests {
     use super::*;
     use crate::definition;
+    use crate::package::data::Entry;
+    use crate::package::scripts::Scripts;
 
     fn catalog() -> Vec<Component> {
         let path = path(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -207,5 +209,124 @@ mod tests {
             assert_eq!(line.as_bytes()[column - 1], b' ', "{line}");
             assert_ne!(line.as_bytes()[column], b' ', "{line}");
         }
+    }
+
+    /// The text of each of a component's files that the catalog itself writes, by path.
+    fn texts(component: &Component) -> Vec<(&str, &str)> {
+        let contents = component.recipe.iter().flat_map(|recipe| &recipe.contents);
+        contents
+            .filter_map(|content| Some((content.dst.as_str(), content.text.as_deref()?)))
+            .collect()
+    }
+
+    #[test]
+    fn what_a_service_keeps_goes_when_its_package_is_purged() {
+        let mut keeping = 0;
+        for component in &catalog() {
+            let entries: Vec<Entry> = texts(component)
+                .iter()
+                .map(|(path, text)| Entry::file(path, 0o644, text.as_bytes().to_vec()))
+                .collect();
+            let purge = Scripts::of(&entries, &[]).postrm;
+            let units = texts(component)
+                .into_iter()
+                .filter(|(path, _)| path.ends_with(".service"));
+            for (path, text) in units {
+                let kept = text.lines().filter_map(|line| line.strip_prefix("StateDirectory="));
+                for folder in kept.flat_map(str::split_whitespace) {
+                    keeping += 1;
+                    let whole = format!("'/var/lib/{folder}'");
+                    let within = format!("'/var/lib/{folder}/");
+                    assert!(
+                        purge.contains(&whole) || purge.contains(&within),
+                        "{path} keeps /var/lib/{folder}, which purging {} leaves:\n{purge}",
+                        component.name
+                    );
+                }
+            }
+        }
+        assert!(keeping > 4, "only {keeping} folders");
+        let of = |name: &str| catalog().into_iter().find(|component| component.name == name).unwrap();
+        let shared = of("prometheus-alertmanager");
+        assert!(
+            texts(&shared)
+                .iter()
+                .all(|(path, text)| !path.contains("tmpfiles") || !text.contains("prometheus 0755")),
+            "/var/lib/prometheus is also others'"
+        );
+    }
+
+    /// Bash, zsh and fish know what to offer; the names are those of the programs that people type.
+    #[test]
+    fn commands_complete_themselves() {
+        let components = catalog();
+        let placed: Vec<&str> = components
+            .iter()
+            .flat_map(|component| component.recipe.iter().flat_map(|recipe| &recipe.contents))
+            .map(|content| content.dst.as_str())
+            .collect();
+        for command in [
+            "amtool",
+            "caddy",
+            "consul",
+            "nomad",
+            "promtool",
+            "restic",
+            "terraform",
+            "vault",
+        ] {
+            for path in [
+                format!("/usr/bin/{command}"),
+                format!("/usr/share/bash-completion/completions/{command}"),
+                format!("/usr/share/zsh/vendor-completions/_{command}"),
+                format!("/usr/share/fish/vendor_completions.d/{command}.fish"),
+            ] {
+                assert!(placed.contains(&path.as_str()), "no package has {path}");
+            }
+        }
+    }
+
+    /// What bash offers after `words`, by the completions of the catalog and a program that is the shell script `program`.
+    fn bash_offers(program: &str, words: &[&str]) -> String {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!("/usr/share/bash-completion/completions/{}", words[0]);
+        let components = catalog();
+        let mut texts = components.iter().flat_map(texts);
+        let (_, completion) = texts.find(|(path, _)| *path == file).unwrap();
+        let executable = folder.path().join(words[0]);
+        std::fs::write(&executable, format!("#!/bin/sh\n{program}\n")).unwrap();
+        std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+        let script = format!(
+            "PATH={}:$PATH\n{completion}\nspec=$(complete -p {command})\nfunction=${{spec##*-F }}; \
+             function=${{function%% *}}\nCOMP_WORDS=({words}); COMP_CWORD={last}\n$function {command} '{word}'\n\
+             printf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+            folder.path().display(),
+            command = words[0],
+            words = quoted.join(" "),
+            last = words.len() - 1,
+            word = words[words.len() - 1],
+        );
+        let output = std::process::Command::new("bash")
+            .args(["--norc", "-c", &script])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn completions_ask_the_program() {
+        // Kingpin: it is given the words so far, and answers words.
+        let kingpin = "[ \"$*\" = '--completion-bash check co' ] && printf 'config\\ncore files\\nrules\\n'";
+        assert_eq!(
+            bash_offers(kingpin, &["promtool", "check", "co"]),
+            "config\ncore files\n"
+        );
+        // Cobra: it prints a script when the completions are first loaded.
+        let cobra =
+            "[ \"$*\" = 'completion bash' ] && echo '_caddy() { COMPREPLY=(reload run); }; complete -F _caddy caddy'";
+        assert_eq!(bash_offers(cobra, &["caddy", "r"]), "reload\nrun\n");
     }
 }

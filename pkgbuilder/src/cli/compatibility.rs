@@ -11,7 +11,7 @@ use crate::definition::nearest;
 use crate::package::configuration as packages;
 use crate::package::configuration::{MEMBERS, Member, Settings};
 use crate::reporter::Reporter;
-use crate::{atomic, bail_input};
+use crate::{atomic, bail_input, data_home};
 
 /// The older tool's flags.
 const FLAGS: [&str; 3] = ["arches", "packages", "config"];
@@ -44,6 +44,9 @@ const RETIRED: [(&str, &str); 5] = [
     ("script-exporter", "the agent measures the board now"),
     ("raspberrypi_exporter", "the agent measures the board now"),
 ];
+
+/// Products that are settings alone: there is no program of that name.
+const WITHOUT_PROGRAM: [&str; 1] = ["wifi"];
 
 /// What the older tool was asked for.
 #[derive(Debug)]
@@ -136,7 +139,8 @@ struct Plan {
     remarks: Vec<String>,
 }
 
-fn plan(request: &Request, components: &[String]) -> Result<Plan> {
+/// `components` are the programs that can be made: those of the checkout, `None` outside any.
+fn plan(request: &Request, components: Option<&[String]>) -> Result<Plan> {
     let mut arches = Vec::new();
     for name in names(&request.arches) {
         let Some((_, debian)) = ARCHES.iter().find(|(old, _)| *old == name) else {
@@ -162,7 +166,11 @@ fn plan(request: &Request, components: &[String]) -> Result<Plan> {
     };
     let everything = names(&request.packages).next().is_none();
     if everything {
-        plan.programs = components.to_vec();
+        match components {
+            Some(components) => plan.programs = components.to_vec(),
+            None if !plan.arches.is_empty() => bail_input!("programs cannot be made here: {NO_CHECKOUT}"),
+            None => {}
+        }
         plan.products = MEMBERS.iter().map(|member| member.product.to_owned()).collect();
     }
     for name in names(&request.packages) {
@@ -190,8 +198,12 @@ fn plan(request: &Request, components: &[String]) -> Result<Plan> {
     Ok(plan)
 }
 
+/// What to do about a program where there is no catalog to make it from.
+const NO_CHECKOUT: &str = "this folder lies in no Computatom checkout, whose jsonnet/components say how programs are \
+                           made: run this in one, or ask for configuration packages alone (`-arches all`)";
+
 impl Plan {
-    fn add(&mut self, name: &str, components: &[String]) -> Result<()> {
+    fn add(&mut self, name: &str, components: Option<&[String]>) -> Result<()> {
         if MEMBERS.iter().any(|member| member.name == name) {
             self.named.push(name.to_owned());
             return Ok(());
@@ -201,18 +213,28 @@ impl Plan {
                 .push(format!("there is no package {name} any more: {reason}"));
             return Ok(());
         }
+        let product = MEMBERS.iter().any(|member| member.product == name);
+        let program = !WITHOUT_PROGRAM.contains(&name);
+        if components.is_none() && product && program && !self.arches.is_empty() {
+            bail_input!("the program {name} cannot be made here: {NO_CHECKOUT}");
+        }
+        let elsewhere = if components.is_none() {
+            format!("; programs are not among them: {NO_CHECKOUT}")
+        } else {
+            String::new()
+        };
+        let components = components.unwrap_or_default();
         let renamed = RENAMED.iter().find(|(old, _)| *old == name).map(|(_, new)| *new);
         let component = components
             .iter()
             .find(|component| *component == name || Some(component.as_str()) == renamed);
-        let product = MEMBERS.iter().any(|member| member.product == name);
         if let Some(component) = component {
             self.programs.push(component.clone());
         } else if !product {
             let mut known: Vec<String> = components.to_vec();
             known.extend(MEMBERS.iter().map(|member| member.name.to_owned()));
             bail_input!(
-                "-packages has an unknown package `{name}`{}; there are {}",
+                "-packages has an unknown package `{name}`{}; there are {}{elsewhere}",
                 nearest(name, &known),
                 known.join(", ")
             );
@@ -240,12 +262,12 @@ impl Plan {
 
 impl Request {
     /// Does what the older tool would do, in our folders: programs in out/packages, configuration in
-    /// out/packages-private. `components` are the programs of the catalog; `package` makes packages of some for
-    /// architectures.
+    /// out/packages-private. `components` are the programs of the checkout's catalog, `None` outside any; `package`
+    /// makes packages of some for architectures.
     pub(super) fn run(
         self,
         reporter: &Reporter,
-        components: &[String],
+        components: Option<&[String]>,
         package: impl FnOnce(&[String], &[String]) -> Result<()>,
     ) -> Result<()> {
         let plan = plan(&self, components)?;
@@ -273,7 +295,9 @@ impl Request {
         let out = PathBuf::from("out");
         atomic::check_writable(&out)?;
         if !members.is_empty() {
-            configuration::print(&packages::write(&members, &settings, &out)?, false)?;
+            configuration::remark_dependencies(&members, &settings, reporter);
+            let written = packages::write(&members, &settings, &out, &data_home::folder()?)?;
+            configuration::print(&written, false)?;
         }
         // The keys are not needed while programs are built.
         drop(settings);
@@ -300,12 +324,12 @@ mod tests {
     }
 
     fn planned(arguments: &[&str]) -> Plan {
-        plan(&parse(arguments).unwrap().unwrap(), &components()).unwrap()
+        plan(&parse(arguments).unwrap().unwrap(), Some(&components())).unwrap()
     }
 
     fn refused(arguments: &[&str]) -> String {
         let error = match parse(arguments) {
-            Ok(request) => plan(&request.unwrap(), &components()).unwrap_err(),
+            Ok(request) => plan(&request.unwrap(), Some(&components())).unwrap_err(),
             Err(error) => error,
         };
         assert_eq!(crate::failure::exit_code(&error), 2);
@@ -386,6 +410,38 @@ mod tests {
     }
 
     #[test]
+    fn outside_a_checkout_a_program_is_refused_and_settings_are_made() {
+        let outside = |arguments: &[&str]| plan(&parse(arguments).unwrap().unwrap(), None);
+        for arguments in [
+            &[
+                "-arches",
+                "all,arm64",
+                "-packages",
+                "consul-config-static-hostid,nomad,consul",
+            ][..],
+            &["-arches", "arm64", "-packages", "nomad"],
+            &["-packages", "node_exporter"],
+            &["-arches", "all", "-packages", "prometheus-node-exporter"],
+            &["-config", "{}"],
+        ] {
+            let error = outside(arguments).unwrap_err();
+            assert_eq!(crate::failure::exit_code(&error), 2);
+            assert!(
+                error.to_string().contains("lies in no Computatom checkout"),
+                "{arguments:?}: {error}"
+            );
+        }
+        let settings = outside(&["-arches", "all", "-packages", "consul,nomad-config-client"]).unwrap();
+        assert_eq!(
+            (settings.products, settings.named.len()),
+            (vec!["consul".to_owned()], 1)
+        );
+        let settings = outside(&["-packages", "wifi,nomad-config-client"]).unwrap();
+        assert_eq!((settings.products, settings.named.len()), (vec!["wifi".to_owned()], 1));
+        assert_eq!(outside(&["-arches", "all"]).unwrap().products.len(), 4);
+    }
+
+    #[test]
     fn without_packages_everything_is_made() {
         let plan = planned(&["-config", "{}"]);
         assert_eq!(plan.programs, components());
@@ -414,12 +470,11 @@ mod tests {
                 .map(|member| member.name)
                 .collect()
         };
+        // Without a key there is no consul-config-local, and without that neither role can be installed.
         assert_eq!(
             members(r#"{"CoreServers": ["10.0.0.1"]}"#),
             [
                 "wifi-local",
-                "consul-config-server",
-                "consul-config-client",
                 "consul-config-static-hostid",
                 "nomad-config-local",
                 "nomad-config-server",

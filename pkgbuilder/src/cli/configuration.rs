@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::definition::{self, SITE_FILE};
 use crate::package::configuration::{self, MEMBERS, Member, Settings, Written};
 use crate::reporter::Reporter;
-use crate::{atomic, bail_input, input_error};
+use crate::{atomic, bail_input, data_home, input_error};
 
 /// Make the packages that make an ordinary Debian or Raspberry Pi OS machine, without our image, a member of a cluster.
 ///
@@ -81,7 +81,8 @@ impl Arguments {
             bail_input!("there are no settings to make a package from; give them by `--config @FILE`");
         }
         atomic::check_writable(&self.out)?;
-        let written = configuration::write(&members, &settings, &self.out)?;
+        remark_dependencies(&members, &settings, reporter);
+        let written = configuration::write(&members, &settings, &self.out, &data_home::folder()?)?;
         print(&written, self.json)
     }
 }
@@ -98,7 +99,21 @@ pub(super) fn print(written: &[Written], json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Those members that `settings` suffice for; says what the others lack.
+/// Says which packages those of `members` need that are not among them: they may have been made before.
+pub(super) fn remark_dependencies(members: &[&'static Member], settings: &Settings, reporter: &Reporter) {
+    for member in members {
+        for needed in member.depends(settings) {
+            if !members.iter().any(|member| member.name == needed.name) {
+                reporter.step(format_args!(
+                    "{} can be installed only beside {}, which is not made now",
+                    member.name, needed.name
+                ));
+            }
+        }
+    }
+}
+
+/// Those members that `settings` suffice for, and that can be installed; says what the others lack.
 pub(super) fn sufficient(
     members: impl Iterator<Item = &'static Member>,
     settings: &Settings,
@@ -107,7 +122,14 @@ pub(super) fn sufficient(
     let mut chosen = Vec::new();
     for member in members {
         let missing = member.missing(settings);
-        if missing.is_empty() {
+        if let Some(needed) = member.depends_on_missing(settings).filter(|_| missing.is_empty()) {
+            reporter.step(format_args!(
+                "{} is left out: it needs {}, for which there is no {}",
+                member.name,
+                needed.name,
+                needed.missing(settings).join(", no ")
+            ));
+        } else if missing.is_empty() {
             chosen.push(member);
         } else {
             reporter.step(format_args!(
@@ -131,6 +153,9 @@ impl Json {
             return Settings::from_json(&text);
         }
         if let Some(path) = self.0.strip_prefix('@') {
+            if path.is_empty() {
+                bail_input!("`@` names a file of settings, and no name follows it: write `-config @FILE`");
+            }
             let text = std::fs::read_to_string(path)
                 .map_err(|error| input_error!("cannot read the settings in {path}: {error}"))?;
             return Settings::from_json(&Zeroizing::new(text)).with_context(|| format!("reading {path}"));
@@ -139,7 +164,15 @@ impl Json {
             "settings in arguments can be read by every user of this machine in the list of processes, and stay in \
              the shell's history: write `-config @FILE`, or `-config -` for standard input",
         );
-        Settings::from_json(&self.0)
+        // Nothing of the text is repeated: it may be JSON that lost its quotes.
+        let given = Settings::from_json(&self.0);
+        if self.0.trim_start().starts_with('{') {
+            given
+        } else {
+            given.map_err(|error| {
+                input_error!("{error:#}; if it is the name of a file, write `@` before it: `-config @FILE`")
+            })
+        }
     }
 }
 

@@ -118,8 +118,9 @@ fn execute(command: Command, reporter: &Reporter) -> Result<()> {
 fn as_before(request: compatibility::Request) -> Result<()> {
     let reporter = Reporter::new(false);
     interrupt::install()?;
-    let components = definition::components(Path::new("."));
-    request.run(&reporter, &components, |programs, arches| {
+    let checkout = definition::root_of(Path::new(".")).ok();
+    let components = checkout.map(|root| definition::components(&root));
+    request.run(&reporter, components.as_deref(), |programs, arches| {
         let mut line = vec!["pkgbuilder", "packages"];
         line.extend(programs.iter().flat_map(|name| ["--component", name]));
         line.extend(arches.iter().flat_map(|name| ["--arch", name]));

@@ -5,6 +5,7 @@ use std::fmt;
 
 use anyhow::Result;
 
+use crate::definition::nearest;
 use crate::resolve::debian::relation;
 use crate::{bail_input, input_error};
 
@@ -78,13 +79,17 @@ impl Control {
             );
         }
         check_version(&self.version)?;
-        if self.arch.is_empty()
-            || !self
-                .arch
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        {
-            bail_input!("`{}` is not an architecture such as `arm64` or `all`", self.arch);
+        if !is_architecture(&self.arch) {
+            let known: Vec<String> = PROCESSORS
+                .map(str::to_owned)
+                .into_iter()
+                .chain(["all".to_owned()])
+                .collect();
+            bail_input!(
+                "`{}` is not an architecture of Debian such as `arm64` or `all`{}; `dpkg-architecture -L` lists them",
+                self.arch,
+                nearest(&self.arch, &known)
+            );
         }
         if self.maintainer.trim().is_empty() {
             bail_input!("there is no `maintainer`: write `Name <address>`");
@@ -118,6 +123,12 @@ impl Control {
         for (name, value) in &self.fields {
             check_field(name, value)?;
         }
+        let same = |(name, value): (&String, &String)| {
+            name.eq_ignore_ascii_case("Multi-Arch") && value.trim().eq_ignore_ascii_case("same")
+        };
+        if self.arch == "all" && self.fields.iter().any(same) {
+            bail_input!("`Multi-Arch: same` in `deb.fields` is for packages of one architecture, not of `all`");
+        }
         Ok(())
     }
 }
@@ -126,6 +137,9 @@ fn check_field(name: &str, value: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_graphic() && c != ':';
     if name.is_empty() || name.starts_with(['#', '-']) || !name.chars().all(plain) {
         bail_input!("`{name}` in `deb.fields` is not the name of a control field (Debian Policy 5.1)");
+    }
+    if name.len() < 2 {
+        bail_input!("`{name}` in `deb.fields` is too short: dpkg takes names of two letters or more");
     }
     if OWN_FIELDS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
         bail_input!(
@@ -142,6 +156,54 @@ fn check_field(name: &str, value: &str) -> Result<()> {
             "the lines of `deb.fields` `{name}` after the first begin with a space and are not empty \
              (Debian Policy 5.1)"
         );
+    }
+    check_value(name, value.trim())
+}
+
+/// Fields of which dpkg takes some values only, in any case (lib/dpkg/fields.c).
+const VALUES: [(&str, &[&str]); 3] = [
+    ("Essential", &["yes", "no"]),
+    ("Protected", &["yes", "no"]),
+    ("Multi-Arch", &["same", "foreign", "allowed", "no"]),
+];
+
+/// Fields of dpkg's own database: it refuses them in a package, or takes them for what it wrote itself.
+const OF_THE_DATABASE: [&str; 5] = [
+    "Status",
+    "Config-Version",
+    "Triggers-Pending",
+    "Triggers-Awaited",
+    "Conffiles",
+];
+
+/// Old names of fields, which dpkg reads as their new ones.
+const NICKNAMES: [(&str, &str); 6] = [
+    ("Recommended", "Recommends"),
+    ("Optional", "Suggests"),
+    ("Class", "Priority"),
+    ("Revision", "Version"),
+    ("Package-Revision", "Version"),
+    ("Package_Revision", "Version"),
+];
+
+fn check_value(name: &str, value: &str) -> Result<()> {
+    if let Some(own) = OF_THE_DATABASE.iter().find(|own| own.eq_ignore_ascii_case(name)) {
+        bail_input!("`{own}` in `deb.fields` is of dpkg's database, not of a package: remove it");
+    }
+    if let Some((old, new)) = NICKNAMES.iter().find(|(old, _)| old.eq_ignore_ascii_case(name)) {
+        bail_input!("`{old}` in `deb.fields` is the old name of `{new}`, which has a key of its own in a recipe");
+    }
+    if let Some((field, values)) = VALUES.iter().find(|(field, _)| field.eq_ignore_ascii_case(name))
+        && !value.is_empty()
+        && !values.iter().any(|known| known.eq_ignore_ascii_case(value))
+    {
+        bail_input!(
+            "`{field}` in `deb.fields` is one of {}, not `{value}`",
+            values.join(", ")
+        );
+    }
+    if name.eq_ignore_ascii_case("Enhances") && !value.is_empty() {
+        return check_relations("Enhances", &[value.to_owned()]);
     }
     Ok(())
 }
@@ -167,6 +229,24 @@ const OWN_FIELDS: [&str; 18] = [
     "Homepage",
     "Description",
 ];
+
+/// What ends the names of Debian's architectures; those of other systems than Linux with the GNU C library have theirs
+/// before it, as in `musl-linux-arm64`. dpkg 1.22's ostable, cputable and tupletable.
+#[rustfmt::skip]
+const PROCESSORS: [&str; 46] = [
+    "alpha", "amd64", "arc", "arm", "arm64", "arm64ilp32", "armeb", "armel", "armhf", "avr32", "hppa", "i386",
+    "ia64", "loong64", "m32r", "m68k", "mips", "mips64", "mips64el", "mips64r6", "mips64r6el", "mipsel", "mipsn32",
+    "mipsn32el", "mipsn32r6", "mipsn32r6el", "mipsr6", "mipsr6el", "nios2", "or1k", "powerpc", "powerpcel",
+    "powerpcspe", "ppc64", "ppc64el", "riscv64", "s390", "s390x", "sh3", "sh3eb", "sh4", "sh4eb", "sparc", "sparc64",
+    "tilegx", "x32",
+];
+
+/// Debian's word for it, or one of its architectures.
+fn is_architecture(name: &str) -> bool {
+    let (system, processor) = name.rsplit_once('-').unwrap_or(("linux", name));
+    let word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    name == "all" || system.split('-').all(word) && PROCESSORS.contains(&processor)
+}
 
 fn is_package_name(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -264,7 +344,7 @@ impl fmt::Display for Control {
             // A line of a field cannot be empty: Policy 5.6.13 writes a dot.
             writeln!(f, " {}", if line.trim().is_empty() { "." } else { line })?;
         }
-        for (name, value) in self.fields.iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in self.fields.iter().filter(|(_, value)| !value.trim().is_empty()) {
             writeln!(f, "{name}: {}", value.trim_end())?;
         }
         Ok(())
@@ -307,6 +387,37 @@ mod tests {
     fn what_we_take_dpkg_takes() {
         control().check().unwrap();
         assert!(dpkg_takes(&control()), "{}", control());
+        for (field, value) in [
+            ("Essential", "YES"),
+            ("Essential", " "),
+            ("Protected", "no"),
+            ("Multi-Arch", "same"),
+            ("Enhances", "a (>= 1), b | c"),
+            ("Xy", "z"),
+        ] {
+            let mut control = control();
+            control.fields = [(field.to_owned(), value.to_owned())].into();
+            control.check().unwrap();
+            assert!(dpkg_takes(&control), "{control}");
+        }
+    }
+
+    #[test]
+    fn architectures_are_dpkgs() {
+        let known = Command::new("dpkg-architecture").arg("-L").output().unwrap();
+        let known = String::from_utf8(known.stdout).unwrap();
+        assert!(known.lines().count() > 100);
+        for name in known.lines().chain(["all"]) {
+            assert!(is_architecture(name), "{name}");
+        }
+        for name in ["", "mips99", "any", "source", "Arm64", "arm64-", "-arm64", "linux"] {
+            assert!(!is_architecture(name), "{name}");
+        }
+        let mut control = control();
+        control.arch = "arm46".to_owned();
+        let error = control.check().unwrap_err();
+        assert_eq!(crate::failure::exit_code(&error), 2);
+        assert!(error.to_string().contains("(did you mean `arm64`?)"), "{error}");
     }
 
     /// Each of them dpkg-deb refuses too, except where it says otherwise.
@@ -343,8 +454,36 @@ mod tests {
             assert!(error.to_string().contains(part), "{error}");
             assert!(!dpkg_takes(&control), "dpkg-deb takes\n{control}");
         }
+        for (field, value, part) in [
+            (
+                "Essential",
+                "maybe",
+                "`Essential` in `deb.fields` is one of yes, no, not `maybe`",
+            ),
+            ("protected", "maybe", "`Protected`"),
+            ("Multi-Arch", "maybe", "same, foreign, allowed, no"),
+            ("X", "y", "too short"),
+            ("Status", "install ok installed", "of dpkg's database"),
+            ("Enhances", "a b", "`a b` in `Enhances`"),
+        ] {
+            let mut control = control();
+            control.fields = [(field.to_owned(), value.to_owned())].into();
+            let error = control.check().unwrap_err();
+            assert_eq!(crate::failure::exit_code(&error), 2);
+            assert!(error.to_string().contains(part), "{error}");
+            assert!(!dpkg_takes(&control), "dpkg-deb takes\n{control}");
+        }
+        let mut everywhere = control();
+        everywhere.arch = "all".to_owned();
+        everywhere.fields = [("Multi-Arch".to_owned(), "same".to_owned())].into();
+        let error = everywhere.check().unwrap_err().to_string();
+        assert!(error.contains("not of `all`") && !dpkg_takes(&everywhere), "{error}");
         // dpkg-deb lets these pass, and reads them otherwise than they were meant.
-        let misread: [(Change, &str); 7] = [
+        let misread: [(Change, &str); 8] = [
+            (
+                |c| c.fields = [("Class".to_owned(), "x".to_owned())].into(),
+                "the old name of `Priority`",
+            ),
             (|c| c.package = "Tool".to_owned(), "`Tool` is not a package name"),
             (|c| c.depends = vec!["a (1)".to_owned()], "`a (1)` in `Depends`"),
             (
@@ -358,7 +497,7 @@ mod tests {
             ),
             (|c| c.depends = vec!["a\n".to_owned()], "not one line"),
             (
-                |c| c.fields = [("X".to_owned(), "a\nEssential: yes".to_owned())].into(),
+                |c| c.fields = [("Xy".to_owned(), "a\nEssential: yes".to_owned())].into(),
                 "begin with a space",
             ),
         ];

@@ -3,7 +3,6 @@
 //! Ed25519 because its signatures are a function of key and text alone (RFC 8032), so that signing the same again
 //! gives the same bytes, and because `rsa` leaks timing (RUSTSEC-2023-0071).
 
-use std::env;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -18,7 +17,7 @@ use pgp::types::{KeyDetails, KeyVersion, Password, Timestamp};
 use rpgpie::tsk::{DataSigner, Tsk};
 
 use crate::reporter::Reporter;
-use crate::{bail_input, input_error};
+use crate::{bail_input, data_home, input_error};
 
 /// The user id of a key that we make.
 const USER_ID: &str = "Computatom package repository";
@@ -164,17 +163,8 @@ impl SigningKey {
 
 /// Where the person's own key lies: never in an output folder, never in a checkout.
 fn own() -> Result<PathBuf> {
-    let base = match env::var_os("XDG_DATA_HOME").map(PathBuf::from) {
-        Some(path) if path.is_absolute() => path,
-        // The XDG specification: relative paths are to be ignored.
-        _ => {
-            let home = env::var_os("HOME").context(
-                "finding the signing key: neither HOME nor XDG_DATA_HOME is set; name one by `--signing-key FILE`",
-            )?;
-            PathBuf::from(home).join(".local/share")
-        }
-    };
-    Ok(base.join("computatom/signing-key.asc"))
+    let folder = data_home::folder().context("finding the signing key (name one by `--signing-key FILE`)")?;
+    Ok(folder.join("signing-key.asc"))
 }
 
 /// Makes a key without passphrase that nobody else can read; `false` if another process was faster.

@@ -46,6 +46,7 @@ impl World {
             .current_dir(self.path())
             .env("HOME", self.path())
             .env("XDG_CACHE_HOME", self.path().join("cache"))
+            .env("XDG_DATA_HOME", self.path().join("data"))
             .env("TMPDIR", tmp);
         command
     }
@@ -220,6 +221,37 @@ fn settings_come_from_a_file_standard_input_or_the_argument() {
     assert!(names(&world, &made) == by_file);
 }
 
+/// dpkg knows each package that one of them depends on, or it is not made.
+#[test]
+fn what_is_made_can_be_installed_from_what_is_made() {
+    for (config, count) in [
+        (settings(), 7),
+        (r#"{"CoreServers": ["10.0.0.1"]}"#.to_owned(), 4),
+        ("{}".to_owned(), 3),
+    ] {
+        let world = World::new();
+        let (made, _) = world.succeeds(&["-arches", "all", "-packages", "consul,nomad", "-config", &config]);
+        let fields = |deb: &str, field: &str| {
+            let path = world.path().join(deb);
+            String::from_utf8(run(Command::new("dpkg-deb").arg("--field").arg(path).arg(field))).unwrap()
+        };
+        let names: Vec<String> = made
+            .lines()
+            .map(|deb| fields(deb, "Package").trim().to_owned())
+            .collect();
+        assert_eq!(names.len(), count, "{names:?}");
+        for deb in made.lines() {
+            for needed in fields(deb, "Depends").split(',').map(str::trim) {
+                let ours = needed.contains("-config-");
+                assert!(
+                    !ours || names.iter().any(|name| name == needed),
+                    "{deb} depends on {needed}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn bad_input_is_told_in_one_sentence_without_the_values() {
     let world = World::new();
@@ -244,6 +276,14 @@ fn bad_input_is_told_in_one_sentence_without_the_values() {
         said.contains("cannot read the settings in /no/such/file: No such file"),
         "{said}"
     );
+    let said = compatible("@");
+    assert!(said.contains("no name follows it: write `-config @FILE`"), "{said}");
+    let said = compatible("cluster.json");
+    assert!(
+        said.contains("is not JSON") && said.contains("write `@` before it"),
+        "{said}"
+    );
+    assert!(!said.contains("cluster.json"), "{said}");
     let said = compatible("@.");
     assert!(said.contains("cannot read the settings in .: Is a directory"), "{said}");
     let said = world.refuses(&["-arches", "arm46", "-packages", "consul"]);
@@ -265,6 +305,14 @@ fn bad_input_is_told_in_one_sentence_without_the_values() {
         said.contains("no configuration package `wifi-loca` (did you mean `wifi-local`?)"),
         "{said}"
     );
+    for (arches, packages) in [
+        ("all,arm64", "consul-config-static-hostid,nomad,consul"),
+        ("arm64", "nomad"),
+        ("arm64", "node_exporter"),
+    ] {
+        let said = world.refuses(&["-arches", arches, "-packages", packages]);
+        assert!(said.contains("lies in no Computatom checkout"), "{said}");
+    }
     let said = world.refuses(&["configuration", "--site", "nowhere.jsonnet"]);
     assert!(said.contains("there is no site file nowhere.jsonnet"), "{said}");
 }

@@ -62,6 +62,7 @@ fn configuration(output: &Path) {
         .args(["-arches", "all", "-packages", "consul,nomad,wifi-local", "-config"])
         .arg(format!("@{}", config.display()))
         .current_dir(folder.path())
+        .env("XDG_DATA_HOME", folder.path())
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

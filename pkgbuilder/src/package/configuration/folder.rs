@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use zeroize::Zeroizing;
 
+use super::revisions::Revisions;
 use super::{Member, Settings};
 use crate::atomic::Pending;
+use crate::verify::Sha256;
 use crate::{bail_input, interrupt};
 
 /// Name of the folder beside `packages`, which others may be served from.
@@ -25,11 +27,11 @@ pub struct Written {
     pub path: PathBuf,
 }
 
-/// Writes the packages of `members` to `out`/[`FOLDER`].
+/// Writes the packages of `members` to `out`/[`FOLDER`]; what they were last is kept in the folder `record`.
 ///
-/// A package that says the same as the one that lies there keeps its version; else it gets the next revision, so that
-/// apt sees an upgrade, and the older one is removed.
-pub fn write(members: &[&Member], settings: &Settings, out: &Path) -> Result<Vec<Written>> {
+/// A package that says the same as the last one keeps its version and its bytes, wherever it is written; else it gets the
+/// next revision, so that apt sees an upgrade. Older ones that lie there are removed.
+pub fn write(members: &[&Member], settings: &Settings, out: &Path, record: &Path) -> Result<Vec<Written>> {
     for member in members {
         let missing = member.missing(settings);
         if !missing.is_empty() {
@@ -38,9 +40,10 @@ pub fn write(members: &[&Member], settings: &Settings, out: &Path) -> Result<Vec
     }
     let folder = out.join(FOLDER);
     make_private(&folder)?;
+    let mut revisions = Revisions::open(record)?;
     members
         .iter()
-        .map(|member| write_one(member, settings, &folder))
+        .map(|member| write_one(member, settings, &folder, &mut revisions))
         .collect()
 }
 
@@ -57,27 +60,55 @@ fn make_private(folder: &Path) -> Result<()> {
     fs::set_permissions(folder, Permissions::from_mode(0o700)).with_context(doing)
 }
 
-fn write_one(member: &Member, settings: &Settings, folder: &Path) -> Result<Written> {
+fn write_one(member: &Member, settings: &Settings, folder: &Path, revisions: &mut Revisions) -> Result<Written> {
     interrupt::check()?;
-    let older = revisions(member.name, folder)?;
-    let newest = older.last().copied();
-    if let Some(revision) = newest {
-        let (written, bytes) = render(member, settings, folder, revision)?;
-        if fs::read(&written.path).is_ok_and(|present| present == *bytes) {
-            fs::set_permissions(&written.path, Permissions::from_mode(0o600))
-                .with_context(|| format!("protecting {}", written.path.display()))?;
-            return Ok(written);
-        }
+    let present = present(member.name, folder)?;
+    let (revision, written, bytes) = current(member, settings, folder, &present, revisions)?;
+    // First of all: a version that was once written is never given to something else.
+    revisions.keep(member.name, revision, &Sha256::of(&bytes))?;
+    let writing = || format!("writing {}", written.path.display());
+    if fs::read(&written.path).is_ok_and(|present| present == *bytes) {
+        fs::set_permissions(&written.path, Permissions::from_mode(0o600)).with_context(writing)?;
+    } else {
+        let mut pending = Pending::create(&written.path)?;
+        std::io::Write::write_all(pending.file(), &bytes).with_context(writing)?;
+        pending.commit_with_mode(0o600)?;
     }
-    let (written, bytes) = render(member, settings, folder, newest.unwrap_or(0) + 1)?;
-    let mut pending = Pending::create(&written.path)?;
-    std::io::Write::write_all(pending.file(), &bytes).with_context(|| format!("writing {}", written.path.display()))?;
-    pending.commit_with_mode(0o600)?;
-    for revision in older {
-        let path = folder.join(file_name(member.name, revision));
+    for older in present.into_iter().filter(|older| *older != revision) {
+        let path = folder.join(file_name(member.name, older));
         fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
     }
     Ok(written)
+}
+
+/// The package in the last revision if that said the same, else in the next one.
+///
+/// What lies in the folder counts where it is newer than what was kept: it may be from elsewhere.
+fn current(
+    member: &Member,
+    settings: &Settings,
+    folder: &Path,
+    present: &[u32],
+    revisions: &Revisions,
+) -> Result<(u32, Written, Zeroizing<Vec<u8>>)> {
+    let last = revisions.last(member.name);
+    let newest = present.last().copied().max(last.map(|last| last.revision));
+    if let Some(revision) = newest {
+        let (written, bytes) = render(member, settings, folder, revision)?;
+        let same = match last.filter(|last| last.revision == revision) {
+            Some(last) => last.sha256 == Sha256::of(&bytes).to_string(),
+            None => fs::read(&written.path).is_ok_and(|present| present == *bytes),
+        };
+        if same {
+            return Ok((revision, written, bytes));
+        }
+    }
+    let revision = newest
+        .unwrap_or(0)
+        .checked_add(1)
+        .context("counting revisions: there are too many")?;
+    let (written, bytes) = render(member, settings, folder, revision)?;
+    Ok((revision, written, bytes))
 }
 
 fn render(member: &Member, settings: &Settings, folder: &Path, revision: u32) -> Result<(Written, Zeroizing<Vec<u8>>)> {
@@ -99,7 +130,7 @@ fn file_name(name: &str, revision: u32) -> String {
 }
 
 /// The revisions of a package that lie in `folder`, smallest first.
-fn revisions(name: &str, folder: &Path) -> Result<Vec<u32>> {
+fn present(name: &str, folder: &Path) -> Result<Vec<u32>> {
     let prefix = format!("{name}_{}-", env!("CARGO_PKG_VERSION"));
     let mut revisions = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {

@@ -34,6 +34,9 @@ mod prometheus;
 /// `wifi-local`
 mod wifi;
 
+/// Which revision a package has.
+mod revisions;
+
 /// The folder of the finished packages.
 mod folder;
 
@@ -103,6 +106,24 @@ impl Member {
     /// Keys that this package needs and `settings` lack.
     pub fn missing(&self, settings: &Settings) -> Vec<&'static str> {
         self.needs.iter().copied().filter(|key| !settings.has(key)).collect()
+    }
+
+    /// The other members that this one cannot be installed without.
+    pub fn depends(&self, settings: &Settings) -> Vec<&'static Member> {
+        let depends = (self.parts)(settings).depends;
+        let among = |member: &&Member| depends.iter().any(|name| name == member.name);
+        MEMBERS.iter().filter(among).collect()
+    }
+
+    /// The first member that this one cannot be installed without and that `settings` do not suffice for.
+    pub fn depends_on_missing(&self, settings: &Settings) -> Option<&'static Member> {
+        self.depends(settings).into_iter().find_map(|member| {
+            if member.missing(settings).is_empty() {
+                member.depends_on_missing(settings)
+            } else {
+                Some(member)
+            }
+        })
     }
 
     /// The package with this Debian revision.

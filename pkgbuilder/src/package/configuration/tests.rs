@@ -40,7 +40,7 @@ fn control(deb: &Path, field: &str) -> String {
 #[test]
 fn dpkg_reads_every_package_and_only_their_maker_may() {
     let folder = tempfile::tempdir().unwrap();
-    let written = write(&everything(), &settings(), folder.path()).unwrap();
+    let written = write(&everything(), &settings(), folder.path(), &folder.path().join("data")).unwrap();
     assert_eq!(written.len(), MEMBERS.len());
     let private = folder.path().join(FOLDER);
     assert_eq!(fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o700);
@@ -115,7 +115,7 @@ fn the_version_rises_with_what_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let member = named(&["consul-config-server".to_owned()]).unwrap();
     let versions = |settings: &Settings| {
-        let written = write(&member, settings, folder.path()).unwrap();
+        let written = write(&member, settings, folder.path(), &folder.path().join("data")).unwrap();
         let files: Vec<_> = fs::read_dir(folder.path().join(FOLDER))
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -135,7 +135,7 @@ fn the_version_rises_with_what_is_said() {
 fn the_same_settings_make_the_same_bytes() {
     let make = || {
         let folder = tempfile::tempdir().unwrap();
-        let written = write(&everything(), &settings(), folder.path()).unwrap();
+        let written = write(&everything(), &settings(), folder.path(), &folder.path().join("data")).unwrap();
         written
             .iter()
             .map(|package| fs::read(&package.path).unwrap())
@@ -144,11 +144,65 @@ fn the_same_settings_make_the_same_bytes() {
     assert!(make() == make());
 }
 
+/// The version is of what the packages say, not of the folder that they lie in.
+#[test]
+fn neither_another_folder_nor_an_emptied_one_changes_a_version() {
+    let world = tempfile::tempdir().unwrap();
+    let data = world.path().join("data");
+    let make = |folder: &str, settings: &Settings| {
+        let written = write(&everything(), settings, &world.path().join(folder), &data).unwrap();
+        let of = written
+            .iter()
+            .find(|package| package.name == "consul-config-server")
+            .unwrap();
+        let revision = of.version.rsplit_once('-').unwrap().1.to_owned();
+        (revision, fs::read(&of.path).unwrap())
+    };
+    let one = settings();
+    let mut two = settings();
+    two.servers.pop();
+    let first = make("a", &one);
+    assert_eq!(first.0, "1");
+    assert!(make("b", &one) == first, "another folder");
+    fs::remove_dir_all(world.path().join("a")).unwrap();
+    let second = make("a", &two);
+    assert_eq!(second.0, "2", "other settings are newer in an emptied folder too");
+    assert!(make("b", &two) == second, "and where the first ones lie");
+    assert_eq!(make("a", &one).0, "3", "also when they go back");
+    // Its maker alone can read what it remembers.
+    let kept = data.join("configuration-revisions.json");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+    // Forgotten, what lies in the folder still counts.
+    fs::remove_file(&kept).unwrap();
+    assert_eq!(make("a", &two).0, "4");
+    fs::write(&kept, "{").unwrap();
+    let error = write(&everything(), &one, &world.path().join("a"), &data).unwrap_err();
+    assert_eq!(crate::failure::exit_code(&error), 2);
+    assert!(error.to_string().contains("is damaged"), "{error}");
+}
+
+#[test]
+fn what_a_package_needs_is_known_before_it_is_made() {
+    let server = Settings::from_json(r#"{"CoreServers": ["10.0.0.1"]}"#).unwrap();
+    let of = |name: &str| MEMBERS.iter().find(|member| member.name == name).unwrap();
+    let missing = |name: &str, settings: &Settings| of(name).depends_on_missing(settings).map(|member| member.name);
+    assert_eq!(missing("consul-config-client", &server), Some("consul-config-local"));
+    assert_eq!(missing("consul-config-client", &settings()), None);
+    assert_eq!(missing("nomad-config-client", &Settings::default()), None);
+}
+
 #[test]
 fn what_is_missing_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let member = named(&["wifi-local".to_owned()]).unwrap();
-    let error = write(&member, &Settings::default(), folder.path()).unwrap_err();
+    let error = write(
+        &member,
+        &Settings::default(),
+        folder.path(),
+        &folder.path().join("data"),
+    )
+    .unwrap_err();
     assert_eq!(crate::failure::exit_code(&error), 2);
     assert!(
         error.to_string().contains("wifi-local needs WifiSsid and WifiPsk"),
