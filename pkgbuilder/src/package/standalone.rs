@@ -37,10 +37,21 @@ pub fn packages(
         }
         None => None,
     };
-    recipes(&written, architectures, path, environment, reporter)?
+    let recipes = recipes(&written, architectures, path, environment, reporter)?;
+    let packages = recipes
         .iter()
         .map(|recipe| recipe::of_files(recipe, folder, epoch).with_context(|| format!("reading {}", path.display())))
-        .collect()
+        .collect::<Result<Vec<Package>>>()?;
+    let maintainer = packages
+        .first()
+        .map_or("", |package| package.control.maintainer.as_str());
+    if !is_reachable(maintainer) {
+        reporter.warn(format_args!(
+            "{}: the maintainer `{maintainer}` is not written `Name <address>` (Debian Policy 5.6.2)",
+            path.display()
+        ));
+    }
+    Ok(packages)
 }
 
 /// The recipe for each architecture, as it is for a .deb.
@@ -80,13 +91,6 @@ fn recipes(
     }
     for recipe in &recipes {
         check_head(recipe, path)?;
-    }
-    let maintainer = recipes.first().map_or("", |recipe| recipe.maintainer.as_str());
-    if !maintainer.is_empty() && !is_reachable(maintainer) {
-        reporter.warn(format_args!(
-            "{}: the maintainer `{maintainer}` is not written `Name <address>` (Debian Policy 5.6.2)",
-            path.display()
-        ));
     }
     Ok(recipes)
 }

@@ -150,9 +150,58 @@ fn control_fields_that_dpkg_would_refuse() {
         &format!("{RECIPE}deb: {{fields: {{Depends: x}}}}\n"),
         &["`deb.fields` has `Depends`, which has a key of its own"],
     );
+    for (field, part) in [
+        (
+            "Essential: maybe",
+            "`Essential` in `deb.fields` is one of yes, no, not `maybe`",
+        ),
+        (
+            "Multi-Arch: maybe",
+            "`Multi-Arch` in `deb.fields` is one of same, foreign, allowed, no",
+        ),
+        ("Protected: maybe", "`Protected` in `deb.fields`"),
+        ("X: y", "`X` in `deb.fields` is too short"),
+    ] {
+        refused(&format!("{RECIPE}deb: {{fields: {{{field}}}}}\n"), &[part]);
+    }
+    refused(
+        &replaced("arch: all", "arch: mips99"),
+        &["`mips99` is not an architecture of Debian"],
+    );
     refused(
         &format!("{RECIPE}deb: {{compression: bzip2}}\n"),
         &["`bzip2` in `deb.compression` is unknown"],
+    );
+}
+
+/// dpkg takes any maintainer, and nfpm's examples have none that can be written to.
+#[test]
+fn a_maintainer_without_an_address_and_an_unset_variable_are_warned_of() {
+    let bench = Bench::new(
+        &RECIPE
+            .replace("A Person <a@example.org>", "nobody $NOBODY")
+            .replace("all", "${GOARCH}"),
+    );
+    let said = |arguments: &[&str], code: i32| {
+        let output = bench.run(arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        said
+    };
+    let of_arch = said(&["--arch", "arm64"], 0);
+    assert!(
+        of_arch.contains("the maintainer `nobody ` is not written `Name <address>`"),
+        "{of_arch}"
+    );
+    assert!(
+        of_arch.contains("$NOBODY is not set") && !of_arch.contains("$GOARCH"),
+        "{of_arch}"
+    );
+    assert!(bench.out().join("packages/tool_1.0.0_arm64.deb").is_file());
+    let without = said(&[], 2);
+    assert!(
+        without.contains("$GOARCH is not set") && without.contains("has no `arch`"),
+        "{without}"
     );
 }
 

@@ -131,7 +131,7 @@ pub fn give(
         .ok_or_else(|| input_error!("{} has no recipe", component.name))?;
     if let Some(locked) = &pinned.go_module {
         let identity = inputs(component, go, locked, &toolchain);
-        if let Some(payload) = built(bench, go, recipe, &identity, locked.time)? {
+        if let Some(payload) = built(bench, go, recipe, &identity, locked.time, false)? {
             return Ok(Attempt::Payload { payload, identity });
         }
     }
@@ -155,11 +155,11 @@ pub fn give(
         .fetcher
         .cache()
         .lock(&format!("built-{}", Sha256::of(identity.as_bytes())))?;
-    if let Some(payload) = built(bench, go, recipe, &identity, locked.time)? {
+    if let Some(payload) = built(bench, go, recipe, &identity, locked.time, false)? {
         return Ok(Attempt::Payload { payload, identity });
     }
     job.build(&prepared, locked, recipe, &identity)?;
-    let payload = built(bench, go, recipe, &identity, locked.time)?;
+    let payload = built(bench, go, recipe, &identity, locked.time, true)?;
     let payload = payload.context("taking the new binary out of the cache: it is gone already")?;
     Ok(Attempt::Payload { payload, identity })
 }
@@ -222,22 +222,33 @@ fn file_key(identity: &str, file: &str) -> String {
 }
 
 /// The files of an earlier build with the same identity, if all that is needed is there.
-fn built(bench: &Workbench<'_>, go: &GoModule, recipe: &Recipe, identity: &str, epoch: i64) -> Result<Option<Payload>> {
+///
+/// A recipe may want more of the module than it did when that was built: then it is built again, unless `just_built`,
+/// when the module has no more.
+fn built(
+    bench: &Workbench<'_>,
+    go: &GoModule,
+    recipe: &Recipe,
+    identity: &str,
+    epoch: i64,
+    just_built: bool,
+) -> Result<Option<Payload>> {
+    let licences: Vec<&String> = recipe.copyright.iter().flat_map(|copyright| &copyright.files).collect();
     let mut files = BTreeMap::new();
     let mut origin = None;
     let mut complete = true;
     for name in recipe::wanted(recipe) {
+        let binary = go.binaries.contains_key(name);
         if let Some(note) = Note::read(bench, "built", &file_key(identity, name))? {
             files.insert(name.to_owned(), Body::of_file(note.path)?);
-            if go.binaries.contains_key(name) {
+            if binary {
                 origin = Some(note.origin);
             }
-        } else if go.binaries.contains_key(name) {
+        } else if binary || !just_built && !licences.iter().any(|licence| *licence == name) {
             complete = false;
         }
     }
-    let mut licences = recipe.copyright.iter().flat_map(|copyright| &copyright.files);
-    let licensed = licences.any(|file| files.contains_key(file));
+    let licensed = licences.iter().any(|file| files.contains_key(*file));
     Ok(origin
         .filter(|_| licensed && complete)
         .map(|origin| Payload { files, origin, epoch }))
