@@ -34,7 +34,7 @@ local api = { '1.10.5': 'v0.0.0-20250909143645-a3b86c697f38' };
     cgo: true,
     replace: { 'github.com/hashicorp/nomad/api': std.get(api, $.version, 'commit') },
   })],
-  dropped: [{ from: '1.8.1', architectures: ['armhf', 'armel'], instead: 'the source `go-module` builds it' }],
+  dropped: [{ from: '1.8.1', architectures: ['armhf'], instead: 'the source `go-module` builds it' }],
 
   recipe: {
     maintainer: hashicorp.maintainer,

@@ -273,7 +273,16 @@ fn resolve(
 fn not_to_be_had(component: &Component, arch: Arch, reasons: &[String], out_of_reach: bool) -> anyhow::Error {
     let (name, version) = (&component.name, &component.version);
     let mut reasons = reasons.to_vec();
-    if let Some(dropped) = dropped(component, arch) {
+    let foreign = |source: &&Source| matches!(source, Source::Release { architectures: Some(known), .. } if !known.contains(&arch));
+    if component.sources.iter().any(|source| foreign(&source)) {
+        let others = component.sources.iter().filter(|source| !foreign(source));
+        let others: Vec<String> = others.map(|source| format!("`{}`", source.name())).collect();
+        let left = match others.as_slice() {
+            [] => String::new(),
+            others => format!("; that leaves {}", others.join(" and ")),
+        };
+        reasons.push(format!("no archive that upstream ships of {name} runs on {arch}{left}"));
+    } else if let Some(dropped) = dropped(component, arch) {
         reasons.push(format!(
             "upstream has not shipped {name} for {arch} since {}: {}, or take an older version",
             dropped.from, dropped.instead

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use super::Workshop;
+use super::packages::meant;
 use crate::bail_input;
 use crate::definition::{self, Image};
 use crate::package;
@@ -21,7 +22,9 @@ impl Workshop {
         names: &[String],
         at: &dyn Fn(&BTreeMap<String, String>) -> Result<Image>,
     ) -> Result<Vec<Found>> {
-        self.check_names(names)?;
+        let names = names.iter().map(|name| meant(&self.image, name.clone()));
+        let names: Vec<String> = names.collect();
+        self.check_names(&names)?;
         let options = self.options(None);
         let benches: Vec<Workbench<'_>> = self
             .image

@@ -33,16 +33,28 @@ fn an_unknown_component_in_upstreams_spelling() {
 #[test]
 fn an_architecture_that_upstream_dropped() {
     let world = World::new();
-    let arguments = ["--component", "nomad", "--arch", "armel", "--source", "nomad=release"];
-    let said = world.refuses(packages(&world, &arguments), 2);
+    let said = |arch: &str| {
+        let arguments = ["--component", "nomad", "--arch", arch, "--source", "nomad=release"];
+        world.refuses(packages(&world, &arguments), 2)
+    };
+    assert_says(
+        &said("armhf"),
+        &[
+            "nomad 1.10.5 for armhf does not exist in any source",
+            "upstream has not shipped nomad for armhf since 1.8.1",
+            "the source `go-module` builds it, or take an older version",
+        ],
+    );
+    // Older ones are for ARMv7.
+    let said = said("armel");
     assert_says(
         &said,
         &[
             "nomad 1.10.5 for armel does not exist in any source",
-            "upstream has not shipped nomad for armel since 1.8.1",
-            "the source `go-module` builds it, or take an older version",
+            "no archive that upstream ships of nomad runs on armel; that leaves `go-module`",
         ],
     );
+    assert!(!said.contains("older version"), "{said}");
     assert!(!world.folder.path().join("out/packages").exists(), "nothing was made");
 }
 
@@ -69,4 +81,15 @@ fn every_failure_is_told() {
             "prometheus-alertmanager for armel: ",
         ],
     );
+}
+
+#[test]
+fn an_update_takes_upstreams_spelling() {
+    let world = World::new();
+    let mut command = world.pkgbuilder();
+    let api = format!("api.github.com={}/api", world.server.url());
+    command.args(["lock", "jsonnet/catalog.jsonnet", "--release-host", &api]);
+    command.args(["--update", "alertmanager", "--dry-run"]);
+    let said = world.refuses(command, 1);
+    assert_says(&said, &["nobody can be asked", "prometheus-alertmanager: release: "]);
 }

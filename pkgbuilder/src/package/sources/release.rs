@@ -48,6 +48,7 @@ pub fn give(
     // nothing, its list need not be asked.
     if is_signed(source)
         && dropped(component, arch).is_none()
+        && url(source, version, arch).is_some()
         && let Some(attempt) = pin(bench, component, source, pinned)?
     {
         return Ok(attempt);
