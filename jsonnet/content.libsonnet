@@ -46,7 +46,7 @@ local owned(mode, owner='root', group='root') = { mode: mode } +
   kingpin_completions(command):: local word = std.strReplace(command, '-', '_'); local bash = |||
     _%(word)s_complete() {
         local IFS=$'\n'
-        COMPREPLY=($(compgen -W "$("$1" --completion-bash "${COMP_WORDS[@]:1:COMP_CWORD}")" -- "$2"))
+        COMPREPLY=($(compgen -W "$("$1" --completion-bash "${COMP_WORDS[@]:1:$COMP_CWORD}")" -- "$2"))
     }
     complete -o default -F _%(word)s_complete %(command)s
   ||| % { command: command, word: word }; [

@@ -172,7 +172,7 @@ fn ours(case: &Case, scratch: &Path) -> Result<Facts, String> {
     let made = standalone::packages(&recipe, &[], &case.folder, &variable, &reporter)
         .and_then(|packages| standalone::write(&packages, &scratch.join("ours"), &reporter));
     match made {
-        Ok(written) => Ok(Facts::of(&written[0].0)),
+        Ok(written) => Ok(Facts::of(&written[0])),
         Err(error) => {
             assert_eq!(pkgbuilder::failure::exit_code(&error), 2, "{error:#}");
             Err(format!("{error:#}"))
