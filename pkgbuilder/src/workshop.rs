@@ -22,7 +22,7 @@ use crate::fetch::{Fetcher, ReleaseHosts};
 use crate::housekeeping::space::{self, Demand};
 use crate::like::Like;
 use crate::package::pins::{moves as component_moves, pin_components};
-use crate::package::{self, Components};
+use crate::package::{self, Components, room};
 use crate::reporter::Reporter;
 use crate::repository::{self, SigningKey};
 use crate::resolve::{self, LocalPackage, Lock, Policy, Settings};
@@ -145,6 +145,8 @@ impl Workshop {
     /// Pins every input of every target anew, without building anything, and says what moved.
     pub fn lock(&mut self) -> Result<()> {
         let before = self.lock.clone();
+        let options = self.options(None);
+        space::check(&room::to_pin(&self.image, &self.lock, &options)?)?;
         self.lock_from(&before)
     }
 
@@ -196,10 +198,21 @@ impl Workshop {
 
     /// Fails unless there is room for images of `targets` in `out`, as far as the lock tells what they take.
     pub fn check_room(&self, targets: &[Target], out: &Path) -> Result<()> {
-        let demands: Vec<Demand> = targets
+        let mut demands: Vec<Demand> = targets
             .iter()
             .flat_map(|target| space::of_image(&self.lock, target, self.fetcher.cache(), out))
             .collect();
+        let architectures: Vec<Arch> = targets.iter().map(|target| target.arch).collect();
+        let options = self.options(None);
+        let (fetcher, image) = (&self.fetcher, &self.image);
+        demands.extend(room::to_make(
+            fetcher,
+            image,
+            &architectures,
+            &self.lock,
+            &options,
+            out,
+        )?);
         space::check(&demands)
     }
 

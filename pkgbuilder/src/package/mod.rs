@@ -63,6 +63,9 @@ pub mod update;
 /// What is pinned of a component, and pinning without building.
 pub mod pins;
 
+/// The room that all this takes.
+pub mod room;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

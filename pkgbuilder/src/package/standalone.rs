@@ -11,6 +11,7 @@ use super::deb::Package;
 use super::recipe;
 use crate::atomic::Pending;
 use crate::definition::recipe::{Recipe, read_file};
+use crate::housekeeping::space::{self, Demand};
 use crate::reporter::Reporter;
 use crate::verify::Sha256;
 use crate::{bail_input, input_error};
@@ -144,6 +145,7 @@ fn expanded(written: &Recipe, environment: Environment<'_>, unset: &mut BTreeSet
 /// Writes packages into the folder `output` under their usual names, each whole or not at all; gives back where. One that
 /// lies there with the same bytes is left alone.
 pub fn write(packages: &[Package], output: &Path, reporter: &Reporter) -> Result<Vec<PathBuf>> {
+    space::check(&room(packages, output))?;
     let mut written = Vec::new();
     for package in packages {
         let name = package.file_name();
@@ -161,6 +163,22 @@ pub fn write(packages: &[Package], output: &Path, reporter: &Reporter) -> Result
         }
     }
     Ok(written)
+}
+
+/// What packages take, as if nothing could be compressed: in `output`, and each of them while it is made.
+fn room(packages: &[Package], output: &Path) -> Vec<Demand> {
+    let sizes: Vec<u64> = packages
+        .iter()
+        .map(|package| package.control.installed_size << 10)
+        .collect();
+    vec![
+        Demand::new(output, sizes.iter().sum(), "packages"),
+        Demand::new(
+            &std::env::temp_dir(),
+            sizes.into_iter().max().unwrap_or(0),
+            "a package's content",
+        ),
+    ]
 }
 
 /// What is said about `package`, written to `path`.

@@ -11,7 +11,8 @@ use super::{Workshop, of_debian};
 use crate::definition::Image;
 use crate::definition::image::Component;
 use crate::failure::{InputError, Interrupted, exit_code};
-use crate::package::{self, Options};
+use crate::housekeeping::space;
+use crate::package::{self, Options, room};
 use crate::resolve::{self, Policy};
 use crate::{atomic, bail_input, interrupt};
 
@@ -101,6 +102,15 @@ impl Workshop {
         let folder = out.join("packages");
         let options = self.options(Some(folder.clone()));
         package::check_choices(&self.image, &options)?;
+        let (fetcher, image) = (&self.fetcher, &self.image);
+        space::check(&room::to_make(
+            fetcher,
+            image,
+            &architectures,
+            &self.lock,
+            &options,
+            &folder,
+        )?)?;
         let mut made = Made::default();
         for arch in architectures {
             for component in self.image.components.clone() {

@@ -199,3 +199,69 @@ fn a_disk_that_fills_up_while_the_image_is_written() {
         ],
     );
 }
+
+/// Mounts a file system of 1 MiB over a folder.
+const SMALL: &str = "mount -t tmpfs -o size=1m tmpfs \"$1\" && shift && exec \"$@\"";
+
+#[test]
+fn an_output_folder_without_room_for_packages() {
+    let (world, digest) = hello::world();
+    world.define(&[("components", &hello::component(&world, &digest.hex()))]);
+    fs::create_dir(world.out()).unwrap();
+    let said = world.refuses(in_namespace(SMALL, &world.out(), &world.command("packages", &[])), 1);
+    assert_says(
+        &said,
+        &["not enough room", "30.0 MiB for packages in out/packages", "--out DIR"],
+    );
+    assert_eq!(world.server.seen(), [], "it is known before any work is done");
+}
+
+#[test]
+fn no_room_for_the_package_of_a_recipe() {
+    let world = World::new();
+    let out = world.checkout().join("out");
+    fs::create_dir(&out).unwrap();
+    fs::write(world.checkout().join("big"), vec![0; 4 << 20]).unwrap();
+    let recipe = "name: tool\narch: all\nversion: 1.0.0\nmaintainer: A Person <a@example.org>\ncontents:\n\
+                  - {src: big, dst: /usr/lib/big}\n";
+    fs::write(world.checkout().join("tool.yaml"), recipe).unwrap();
+    let mut command = world.pkgbuilder();
+    command.args(["packages", "--recipe", "tool.yaml"]);
+    let said = world.refuses(in_namespace(SMALL, &out, &command), 1);
+    assert_says(
+        &said,
+        &["not enough room", "4.0 MiB for packages in out/packages", "--out DIR"],
+    );
+}
+
+#[test]
+fn no_room_for_go() {
+    let world = World::new();
+    let small = world.folder.path().join("small");
+    fs::create_dir(&small).unwrap();
+    for (variable, what) in [
+        ("GOCACHE", "Go's build cache"),
+        ("GOMODCACHE", "Go modules to fetch"),
+        ("TMPDIR", "Go's working files"),
+    ] {
+        let mut command = world.pkgbuilder();
+        command.args(["packages", "--component", "process-exporter", "--arch", "arm64"]);
+        command.env("GOPROXY", "off").env(variable, &small);
+        let said = world.refuses(in_namespace(SMALL, &small, &command), 1);
+        assert_says(&said, &["not enough room", what, "small"]);
+        assert!(!said.contains("0 of 1"), "it is known before any work is done: {said}");
+    }
+}
+
+#[test]
+fn no_room_for_modules_that_are_to_be_pinned() {
+    let world = World::new();
+    world.define(&[("components", "{ 'prometheus-process-exporter': { version: '0.8.6' } }")]);
+    let small = world.folder.path().join("small");
+    fs::create_dir(&small).unwrap();
+    let mut command = world.command("lock", &[]);
+    command.env("GOPROXY", "off").env("GOMODCACHE", &small);
+    let said = world.refuses(in_namespace(SMALL, &small, &command), 1);
+    assert_says(&said, &["not enough room", "Go modules to fetch in", "small"]);
+    assert_eq!(world.server.seen(), [], "it is known before any work is done");
+}

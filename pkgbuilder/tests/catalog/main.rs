@@ -216,6 +216,40 @@ fn the_cluster_and_its_monitoring_for_32_bit_arm() {
     }
 }
 
+/// Prometheus and Alertmanager where their publisher's archives are out of reach: Debian's packages, whose programs say
+/// the version that the package's name does.
+#[test]
+fn prometheus_and_alertmanager_for_64_bit_machines_from_debian() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["prometheus", "prometheus-alertmanager"];
+    let mut command = pkgbuilder(folder.path(), &names, &[Arch::Amd64, Arch::Arm64]);
+    for name in names {
+        command.args(["--source", &format!("{name}=debian")]);
+    }
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let debs: Vec<PathBuf> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(PathBuf::from)
+        .collect();
+    let mut made: Vec<(String, Arch)> = debs
+        .iter()
+        .map(|deb| parts(deb))
+        .map(|(name, _, arch)| (name, arch))
+        .collect();
+    made.sort_unstable();
+    let wanted: Vec<(String, Arch)> = names
+        .iter()
+        .flat_map(|name| [Arch::Amd64, Arch::Arm64].map(|arch| ((*name).to_owned(), arch)))
+        .collect();
+    assert_eq!(made, wanted);
+    for deb in &debs {
+        says_its_version(deb);
+    }
+}
+
 /// Prometheus for 32-bit Arm is Debian's. Where the mirror's security archive is out of step, as it may be for days on
 /// some, that of the release alone is taken.
 #[test]

@@ -5,9 +5,10 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 
 use super::prepare::{Job, Prepared};
-use super::{FLAGS, file_key, ldflags};
+use super::{FLAGS, Folders, file_key, ldflags};
 use crate::command;
 use crate::definition::image::Recipe;
+use crate::housekeeping::space;
 use crate::package::Note;
 use crate::package::recipe;
 use crate::resolve::lock::LockedModule;
@@ -23,6 +24,9 @@ impl Job<'_> {
         identity: &str,
     ) -> Result<()> {
         let (name, version, arch) = (&self.component.name, &self.component.version, self.bench.arch);
+        if let Some(folders) = Folders::find()? {
+            space::check(&folders.to_compile(1, self.bench.fetcher.cache().root()))?;
+        }
         let reporter = self.bench.fetcher.reporter();
         reporter.step(format_args!(
             "building {name} {version} for {arch} from its Go module: several minutes the first time, then it comes \

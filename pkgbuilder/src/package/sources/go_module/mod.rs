@@ -16,6 +16,9 @@ mod build;
 /// What Go's complaints mean.
 mod complaint;
 
+/// The room that a module takes.
+mod room;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
@@ -23,6 +26,7 @@ use computatom_spec::arch::Arch;
 use serde::Deserialize;
 
 use self::prepare::Job;
+pub use self::room::Folders;
 use self::toolchain::Toolchain;
 use super::{Attempt, Workbench};
 use crate::command;

@@ -9,10 +9,11 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use super::COMMIT;
 use super::complaint::complaint;
 use super::toolchain::Toolchain;
+use super::{COMMIT, Folders};
 use crate::definition::image::{Component, GoModule};
+use crate::housekeeping::space;
 use crate::package::date;
 use crate::package::sources::{Attempt, Workbench};
 use crate::resolve::lock::{LockedComponent, LockedModule};
@@ -79,6 +80,9 @@ impl Job<'_> {
     /// Downloads the module and all it needs, checks the sums against the lock, or pins them.
     pub(super) fn prepare(&self, pinned: &mut LockedComponent) -> Result<Result<Prepared, Attempt>> {
         let (name, version) = (&self.component.name, self.version());
+        if let Some(folders) = Folders::find()? {
+            space::check(&folders.to_fetch([(self.component, self.go)].into_iter()))?;
+        }
         let reporter = self.bench.fetcher.reporter();
         let bar = reporter.busy(format!("fetching {} {version} and what it needs", self.go.module));
         let beside = tempfile::tempdir().context("creating a folder for go.mod")?;

@@ -105,7 +105,7 @@ impl Toolchain {
 }
 
 /// The first line a tool prints; `None` where the tool is missing.
-fn said(command: &mut Command) -> Result<Option<String>> {
+pub(super) fn said(command: &mut Command) -> Result<Option<String>> {
     match command.output() {
         Ok(output) if output.status.success() => {
             let text = String::from_utf8_lossy(&output.stdout);
