@@ -30,5 +30,5 @@ fuzz_target!(|data: &[u8]| {
         auto_installed: Vec::new(),
         keep_going: true,
     };
-    let _ = compose(&[package], &options, &mut |_| {});
+    let _ = compose(&[package], &options, &mut |_| Ok(()));
 });
