@@ -192,6 +192,8 @@ anonymous_paths() {
   # Separated as Cargo wants it, because paths may have spaces.
   CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}")
   export CARGO_ENCODED_RUSTFLAGS
-  # The C compiler's wrapper splits at spaces; a path with some stays as it is there.
-  export CFLAGS="${cflags[*]}"
+  # Build scripts (the crate cc) split these at spaces, unless they are told that a shell's quotes count.
+  export CC_SHELL_ESCAPED_FLAGS=1
+  CFLAGS=$(printf '%q ' "${cflags[@]}")
+  export CFLAGS
 }
