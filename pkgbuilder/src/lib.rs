@@ -57,8 +57,8 @@ pub mod reporter;
 /// Files that appear whole or not at all.
 pub mod atomic;
 
-/// Where a person's signing key and the like are.
-pub mod data_home;
+/// Where a person keeps things.
+pub mod xdg;
 
 /// External programs, their output kept for the error message.
 pub mod command;

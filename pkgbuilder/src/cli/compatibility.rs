@@ -11,7 +11,7 @@ use crate::definition::nearest;
 use crate::package::configuration as packages;
 use crate::package::configuration::{MEMBERS, Member, Settings};
 use crate::reporter::Reporter;
-use crate::{atomic, bail_input, data_home};
+use crate::{atomic, bail_input, xdg};
 
 /// The older tool's flags.
 const FLAGS: [&str; 3] = ["arches", "packages", "config"];
@@ -296,7 +296,7 @@ impl Request {
         atomic::check_writable(&out)?;
         if !members.is_empty() {
             configuration::remark_dependencies(&members, &settings, reporter);
-            let written = packages::write(&members, &settings, &out, &data_home::folder()?)?;
+            let written = packages::write(&members, &settings, &out, &xdg::data()?)?;
             configuration::print(&written, false)?;
         }
         // The keys are not needed while programs are built.

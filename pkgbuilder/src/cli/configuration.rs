@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::definition::{self, SITE_FILE};
 use crate::package::configuration::{self, MEMBERS, Member, Settings, Written};
 use crate::reporter::Reporter;
-use crate::{atomic, bail_input, data_home, input_error};
+use crate::{atomic, bail_input, input_error, xdg};
 
 /// Make the packages that make an ordinary Debian or Raspberry Pi OS machine, without our image, a member of a cluster.
 ///
@@ -82,7 +82,7 @@ impl Arguments {
         }
         atomic::check_writable(&self.out)?;
         remark_dependencies(&members, &settings, reporter);
-        let written = configuration::write(&members, &settings, &self.out, &data_home::folder()?)?;
+        let written = configuration::write(&members, &settings, &self.out, &xdg::data()?)?;
         print(&written, self.json)
     }
 }

@@ -8,7 +8,6 @@
 //! ```
 //! Objects appear by a rename, so any number of processes may share one cache.
 
-use std::env;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -19,9 +18,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
 
-use crate::interrupt;
 use crate::reporter::Reporter;
 use crate::verify::digest::{Hasher, Sha256};
+use crate::{interrupt, xdg};
 
 /// Age at which an unfinished download is thrown away.
 const STALE: Duration = Duration::from_hours(7 * 24);
@@ -46,15 +45,7 @@ impl Cache {
     }
 
     fn place() -> Result<PathBuf> {
-        let base = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
-            Some(path) if path.is_absolute() => path,
-            // The XDG specification: relative paths are to be ignored.
-            _ => {
-                let home = env::var_os("HOME").context("finding the cache: neither HOME nor XDG_CACHE_HOME is set")?;
-                PathBuf::from(home).join(".cache")
-            }
-        };
-        Ok(base.join("computatom"))
+        xdg::cache().context("finding the cache")
     }
 
     /// The cache of the person who runs this, with nobody else at work in it, to remove things from it. Waits for those

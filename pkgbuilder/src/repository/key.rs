@@ -17,7 +17,7 @@ use pgp::types::{KeyDetails, KeyVersion, Password, Timestamp};
 use rpgpie::tsk::{DataSigner, Tsk};
 
 use crate::reporter::Reporter;
-use crate::{bail_input, data_home, input_error};
+use crate::{bail_input, input_error, xdg};
 
 /// The user id of a key that we make.
 const USER_ID: &str = "Computatom package repository";
@@ -163,7 +163,7 @@ impl SigningKey {
 
 /// Where the person's own key lies: never in an output folder, never in a checkout.
 fn own() -> Result<PathBuf> {
-    let folder = data_home::folder().context("finding the signing key (name one by `--signing-key FILE`)")?;
+    let folder = xdg::data().context("finding the signing key (name one by `--signing-key FILE`)")?;
     Ok(folder.join("signing-key.asc"))
 }
 
