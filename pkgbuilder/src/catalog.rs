@@ -44,29 +44,26 @@ pub struct Row {
 
 /// The rows of `components`.
 pub fn rows(components: &[Component]) -> Vec<Row> {
-    let of = |component: &Component, wanted: &dyn Fn(&Source) -> bool| -> Vec<Arch> {
-        let has = |arch: &Arch| {
-            let mut sources = component.sources.iter().filter(|source| wanted(source));
-            sources.any(|source| has(component, source, *arch))
+    let row = |component: &Component| {
+        let comes = |arch: Arch, wanted: fn(&Source) -> bool| {
+            let mut sources = component.sources.iter();
+            sources.any(|source| wanted(source) && has(component, source, arch))
         };
-        Arch::ALL.into_iter().filter(has).collect()
-    };
-    let upstream = |source: &Source| !matches!(source, Source::Debian { .. });
-    let row = |component: &Component| Row {
-        name: component.name.clone(),
-        version: component.version.clone(),
-        architectures: of(component, &|_| true),
-        debian_only: {
-            let own = of(component, &upstream);
-            of(component, &|source| !upstream(source))
-                .into_iter()
-                .filter(|arch| !own.contains(arch))
-                .collect()
-        },
-        sources: component.sources.iter().map(Source::name).collect(),
-        license: component.license.clone(),
-        homepage: component.homepage.clone(),
-        summary: component.summary.clone(),
+        let upstream = |source: &Source| !matches!(source, Source::Debian { .. });
+        let mut architectures = Arch::ALL.to_vec();
+        architectures.retain(|arch| comes(*arch, |_| true));
+        let mut debian_only = architectures.clone();
+        debian_only.retain(|arch| !comes(*arch, upstream));
+        Row {
+            name: component.name.clone(),
+            version: component.version.clone(),
+            architectures,
+            debian_only,
+            sources: component.sources.iter().map(Source::name).collect(),
+            license: component.license.clone(),
+            homepage: component.homepage.clone(),
+            summary: component.summary.clone(),
+        }
     };
     components.iter().map(row).collect()
 }
