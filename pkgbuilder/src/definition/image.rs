@@ -154,6 +154,18 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// What definitions, arguments and manifests call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Release { .. } => "release",
+            Self::GoModule { .. } => "go-module",
+            Self::Debian { .. } => "debian",
+            Self::File { .. } => "file",
+        }
+    }
+}
+
 /// Relationship fields of a package (Policy 7.1), each entry one relationship (`systemd (>= 257)`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
