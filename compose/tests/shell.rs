@@ -26,6 +26,8 @@ const FILES: &[&str] = &[
     "commands.json",
     "redirection.json",
     "bash.json",
+    // What Debian's maintainer scripts do, construct by construct.
+    "mined.json",
 ];
 
 /// Where a script finds its programs, in the sandbox as in the tree.

@@ -21,6 +21,9 @@ pub mod process;
 /// Options and bounds of an interpretation.
 pub mod session;
 
+/// What a script uses, without running it.
+pub mod inventory;
+
 mod builtins;
 mod expand;
 mod files;

@@ -33,7 +33,15 @@ impl Shell<'_> {
     fn redirect(&mut self, redirect: &Redirect) -> Run<Result<(), String>> {
         let opened = match &redirect.action {
             RedirectAction::Read(word) => self.open_word(word, Access::Read)?,
-            RedirectAction::Write(word) => self.open_word(word, Access::Write)?,
+            RedirectAction::Write(word) if self.state.options.has("noclobber") => {
+                let path = self.string(word)?;
+                if self.system.tree.is_file(&self.absolute(&path)) {
+                    Err(format!("cannot create {path}: File exists"))
+                } else {
+                    self.open(&path, Access::Write)?
+                }
+            }
+            RedirectAction::Write(word) | RedirectAction::Clobber(word) => self.open_word(word, Access::Write)?,
             RedirectAction::Append(word) => self.open_word(word, Access::Append)?,
             RedirectAction::ReadWrite(word) => self.open_word(word, Access::ReadWrite)?,
             RedirectAction::Both(word, append) => {

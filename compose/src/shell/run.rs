@@ -15,6 +15,7 @@ impl Shell<'_> {
             let mut parser = Parser::new(text, line, shell.state.bash);
             let mut status = 0;
             loop {
+                parser.aliases = Rc::clone(&shell.state.aliases);
                 match parser.next_command() {
                     Ok(None) => return Ok(status),
                     Ok(Some(list)) => status = shell.list(&list, tested)?,
@@ -43,8 +44,25 @@ impl Shell<'_> {
 
     fn and_or(&mut self, and_or: &AndOr, tested: bool) -> Run {
         if and_or.background {
-            return Err(Self::unsupported("&", "running something in the background"));
+            return self.background(and_or);
         }
+        self.joined(and_or, tested)
+    }
+
+    /// Runs something in the background: to its end, now, which is one of the orders a real machine could choose.
+    fn background(&mut self, and_or: &AndOr) -> Run {
+        let pid = self.session.new_pid();
+        let status = self.subshell(|shell| {
+            shell.state.files.insert(0, Description::null());
+            shell.joined(and_or, false)
+        })?;
+        self.state.jobs.insert(pid, status);
+        self.state.background = Some(pid);
+        self.state.status = 0;
+        Ok(0)
+    }
+
+    fn joined(&mut self, and_or: &AndOr, tested: bool) -> Run {
         let mut left = and_or.rest.len();
         let mut status = self.pipeline(&and_or.first, tested || left > 0)?;
         for (junction, pipeline) in &and_or.rest {
@@ -248,6 +266,7 @@ impl Shell<'_> {
         let saved = self.state.clone();
         let (line, origin) = (self.line, Rc::clone(&self.origin));
         self.state.traps.clear();
+        self.state.jobs.clear();
         let result = self.nested(run);
         let status = self.finish(result)?;
         self.state = saved;

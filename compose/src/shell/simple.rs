@@ -115,13 +115,12 @@ impl Shell<'_> {
     ) -> Run {
         let mut trace = String::new();
         for assignment in &simple.assignments {
-            let value = self.assignment_value(assignment)?;
             let name = &assignment.name;
-            let _ = write!(trace, " {name}={value}");
             if !lasting {
                 self.make_temporary(name);
             }
-            self.set(name, &value)?;
+            let value = self.assign(assignment)?;
+            let _ = write!(trace, " {name}={value}");
         }
         if self.state.options.has("xtrace") {
             for arg in args {

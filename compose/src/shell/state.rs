@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::files::{Files, Handle};
+use super::parse::Aliases;
 use super::process::{Halt, Origin, Status};
 use super::session::Session;
 use super::syntax::Command;
@@ -38,8 +39,25 @@ pub(super) type Run<T = Status> = Result<T, Flow>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Variable {
     pub(super) value: Option<String>,
+    /// The elements of an array of bash, but for the first, which is the value.
+    pub(super) elements: BTreeMap<u64, String>,
     pub(super) exported: bool,
     pub(super) readonly: bool,
+}
+
+impl Variable {
+    /// The value at `index`.
+    pub(super) fn element(&self, index: u64) -> Option<&str> {
+        match index {
+            0 => self.value.as_deref(),
+            index => self.elements.get(&index).map(String::as_str),
+        }
+    }
+
+    /// All values, in order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &String> {
+        self.value.iter().chain(self.elements.values())
+    }
 }
 
 /// A defined function.
@@ -127,6 +145,11 @@ pub(super) struct State {
     /// `$?`
     pub(super) status: Status,
     pub(super) traps: BTreeMap<String, String>,
+    pub(super) aliases: Aliases,
+    /// What ran in the background: process number and status, for `wait`.
+    pub(super) jobs: BTreeMap<u32, Status>,
+    /// `$!`
+    pub(super) background: Option<u32>,
     pub(super) scopes: Vec<Scope>,
     /// Loops of this function (or script) that are running.
     pub(super) loops: u32,
@@ -162,7 +185,7 @@ impl State {
         let exported = |value: &String| Variable {
             value: Some(value.clone()),
             exported: true,
-            readonly: false,
+            ..Variable::default()
         };
         let is_name = |name: &str| super::parse::is_name(name);
         let mut state = Self {
@@ -180,6 +203,9 @@ impl State {
             options: Options::default(),
             status: 0,
             traps: BTreeMap::new(),
+            aliases: Aliases::default(),
+            jobs: BTreeMap::new(),
+            background: None,
             scopes: Vec::new(),
             loops: 0,
             calls: 0,
@@ -215,7 +241,8 @@ impl State {
 
     /// The environment commands get.
     pub(super) fn environment(&self) -> BTreeMap<String, String> {
-        let exported = self.variables.iter().filter(|(_, variable)| variable.exported);
+        let passes = |variable: &Variable| variable.exported && variable.elements.is_empty();
+        let exported = self.variables.iter().filter(|(_, variable)| passes(variable));
         exported
             .filter_map(|(name, variable)| Some((name.clone(), variable.value.clone()?)))
             .collect()
@@ -270,6 +297,20 @@ impl Shell<'_> {
             self.state.getopts_offset = 0;
         }
         self.state.put(name, value);
+        Ok(())
+    }
+
+    /// Sets one element of an array; an error if it is read-only.
+    pub(super) fn set_element(&mut self, name: &str, index: u64, value: String) -> Run<()> {
+        if index == 0 {
+            return self.set(name, &value);
+        }
+        self.session.fits(value.len())?;
+        let variable = self.state.variables.entry(name.to_owned()).or_default();
+        if variable.readonly {
+            return Err(self.error(&format!("{name}: is read only")));
+        }
+        variable.elements.insert(index, value);
         Ok(())
     }
 

@@ -52,12 +52,31 @@ pub(super) struct Simple {
     pub(super) redirects: Vec<Redirect>,
 }
 
+impl Simple {
+    /// Puts another command's parts behind this one's.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.assignments.extend(other.assignments);
+        self.words.extend(other.words);
+        self.redirects.extend(other.redirects);
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Assignment {
     pub(super) name: String,
     /// bash's `+=`.
     pub(super) append: bool,
-    pub(super) value: Word,
+    /// bash's `name[index]=`.
+    pub(super) index: Option<Word>,
+    pub(super) value: Value,
+}
+
+/// What is assigned.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Word(Word),
+    /// bash's `name=(…)`.
+    Elements(Vec<Word>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -120,8 +139,10 @@ pub(super) struct Redirect {
 pub(super) enum RedirectAction {
     /// `<`
     Read(Word),
-    /// `>` and `>|` (there is no `noclobber` in maintainer scripts' lives).
+    /// `>`; under `set -C` not over a file that is there.
     Write(Word),
+    /// `>|`
+    Clobber(Word),
     /// `>>`
     Append(Word),
     /// `<>`
@@ -166,9 +187,15 @@ pub(super) struct Expansion {
     pub(super) operation: Operation,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Parameter {
     Named(String),
+    /// bash's `name[index]`.
+    Element(String, Word),
+    /// The same with its index expanded.
+    Indexed(String, u64),
+    /// bash's `name[@]` and `name[*]`.
+    Elements(String, char),
     Positional(usize),
     /// One of `@ * # ? - $ ! 0`.
     Special(char),

@@ -111,10 +111,20 @@ fn scripts_for_other_interpreters_are_unknown_commands() {
 #[test]
 fn what_is_not_supported_halts_with_its_name() {
     for (script, what) in [
-        ("true &", "`&`: running something in the background is not supported"),
         ("ulimit -n 10", "`ulimit`: this builtin is not supported"),
         ("kill -9 1", "`kill`: sending -9 is not supported"),
-        ("#!/bin/bash\nx=(a b)", "`x=(`: an array is not supported"),
+        (
+            "#!/bin/bash\nx=([1]=b)",
+            "`name=([index]=`: an array with indices is not supported",
+        ),
+        (
+            "#!/bin/bash\necho ${x[@]:1}",
+            "`${name[@]…}`: an operator on all elements of an array is not supported",
+        ),
+        (
+            "alias x='a | b'\nx",
+            "`alias x`: an alias for more than the words of a command is not supported",
+        ),
         (
             "#!/bin/bash\necho $RANDOM",
             "`$RANDOM`: this variable of bash is not supported",
@@ -125,7 +135,7 @@ fn what_is_not_supported_halts_with_its_name() {
             "`((`: the operator ++ of bash is not supported",
         ),
         ("printf '%q' a", "`printf`: the conversion %q is not supported"),
-        ("set -C", "`set`: the option -C is not supported"),
+        ("set -n", "`set`: the option -n is not supported"),
         (
             "x=$(printf '\\377')",
             "`$(…)`: output that is not UTF-8 in a variable is not supported",

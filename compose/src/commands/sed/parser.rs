@@ -255,10 +255,11 @@ impl<'a> Parser<'a> {
 
     fn label(&mut self) -> String {
         self.blanks();
-        let end = self.rest.find(['\n', ';']).unwrap_or(self.rest.len());
-        let label = self.rest[..end].split('}').next().unwrap_or_default();
-        self.rest = &self.rest[label.len()..];
-        label.trim_end().to_owned()
+        let ends = |c: char| c.is_whitespace() || matches!(c, ';' | '}');
+        let end = self.rest.find(ends).unwrap_or(self.rest.len());
+        let label = &self.rest[..end];
+        self.rest = &self.rest[end..];
+        label.to_owned()
     }
 
     /// The text of `a`, `i`, `c`: after a backslash and a newline, or on the same line as GNU allows.

@@ -3,6 +3,8 @@
 
 use super::state::{Run, Shell};
 
+/// `alias`, `unalias`
+mod alias;
 /// `cd`, `pwd`
 mod cd;
 /// `.`, `eval`, `exec`, `exit`, `return`, `break`, `continue`, `:`, `true`, `false`
@@ -86,6 +88,7 @@ const fn bashism(name: &'static str, run: Action) -> Builtin {
 static BUILTINS: &[Builtin] = &[
     special(".", control::dot),
     special(":", control::yes),
+    builtin("alias", alias::alias),
     program("[", test::bracket),
     special("break", control::leave_loop),
     builtin("cd", cd::cd),
@@ -114,15 +117,14 @@ static BUILTINS: &[Builtin] = &[
     program("true", control::yes),
     builtin("type", which::describe),
     builtin("umask", process::umask),
+    builtin("unalias", alias::unalias),
     special("unset", variables::unset),
     builtin("wait", process::wait),
     // What follows would change what a script means if it were passed over.
-    builtin("alias", process::refuse),
     builtin("bg", process::refuse),
     builtin("fg", process::refuse),
     builtin("jobs", process::refuse),
     builtin("ulimit", process::refuse),
-    builtin("unalias", process::refuse),
     bashism("source", control::dot),
     bashism("declare", process::refuse),
     bashism("let", process::refuse),

@@ -18,15 +18,17 @@ pub(super) fn umask(shell: &mut Shell<'_>, args: &[String]) -> Run {
     }
 }
 
-/// `wait`: nothing runs in the background.
+/// `wait [pid…]`: what ran in the background has ended; its status is told once.
 pub(super) fn wait(shell: &mut Shell<'_>, args: &[String]) -> Run {
-    match args.get(1) {
-        None => Ok(0),
-        Some(pid) => {
-            shell.number("wait", pid)?;
-            Ok(127)
-        }
+    if args.len() == 1 {
+        shell.state.jobs.clear();
     }
+    let mut status = 0;
+    for pid in &args[1..] {
+        let pid = shell.number("wait", pid)?;
+        status = shell.state.jobs.remove(&pid).unwrap_or(127);
+    }
+    Ok(status)
 }
 
 /// `times`: no time passes.

@@ -64,7 +64,7 @@ fn set_long(shell: &mut Shell<'_>, name: &str, on: bool) -> Run<()> {
 
 /// Options that would change what commands do, and that we do not follow.
 fn refuse(letter: char, on: bool) -> Run<()> {
-    if on && matches!(letter, 'n' | 'C') {
+    if on && letter == 'n' {
         return Err(Shell::unsupported("set", format!("the option -{letter}")));
     }
     Ok(())

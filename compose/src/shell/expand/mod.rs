@@ -4,7 +4,7 @@
 use super::files::Description;
 use super::pattern::Pattern;
 use super::state::{Flow, Run, Shell};
-use super::syntax::{Assignment, List, Piece, Word};
+use super::syntax::{Assignment, List, Parameter, Piece, Value, Word};
 
 /// `$((…))`
 pub(super) mod arithmetic;
@@ -70,14 +70,64 @@ impl Shell<'_> {
         Ok(joined(&atoms))
     }
 
-    /// The value of an assignment.
-    pub(super) fn assignment_value(&mut self, assignment: &Assignment) -> Run<String> {
-        let value = self.assignment_word(&assignment.value)?;
+    /// Carries out an assignment; answers the value as `set -x` shows it.
+    pub(super) fn assign(&mut self, assignment: &Assignment) -> Run<String> {
+        let name = &assignment.name;
+        let word = match &assignment.value {
+            Value::Word(word) => word,
+            Value::Elements(words) => return self.assign_elements(name, words, assignment.append),
+        };
+        let index = match &assignment.index {
+            Some(index) => self.index(name, index)?,
+            None => 0,
+        };
+        let mut value = self.assignment_word(word)?;
         if assignment.append {
-            let before = self.state.get(&assignment.name).unwrap_or_default();
-            return Ok(format!("{before}{value}"));
+            let variable = self.state.variables.get(name);
+            let before = variable.and_then(|variable| variable.element(index));
+            value.insert_str(0, before.unwrap_or_default());
         }
+        self.set_element(name, index, value.clone())?;
         Ok(value)
+    }
+
+    /// bash's `name=(…)` and `name+=(…)`.
+    fn assign_elements(&mut self, name: &str, words: &[Word], append: bool) -> Run<String> {
+        let mut values = Vec::new();
+        for word in words {
+            values.extend(self.fields(word)?);
+        }
+        let variable = self.state.variables.get(name).filter(|_| append);
+        let last = variable.and_then(|variable| variable.elements.last_key_value());
+        let first = match (last, variable) {
+            (Some((last, _)), _) => last + 1,
+            (None, Some(variable)) if variable.value.is_some() => 1,
+            _ => 0,
+        };
+        if first == 0 {
+            self.set(name, "")?;
+            let variable = self.state.variables.entry(name.to_owned()).or_default();
+            variable.value = None;
+            variable.elements.clear();
+        }
+        let shown = format!("({})", values.join(" "));
+        for (index, value) in (first..).zip(values) {
+            self.set_element(name, index, value)?;
+        }
+        Ok(shown)
+    }
+
+    /// The value of an array's index; negative ones count from behind the last element.
+    pub(super) fn index(&mut self, name: &str, index: &Word) -> Run<u64> {
+        let number = self.arithmetic(index)?;
+        let last = self.state.variables.get(name).and_then(|variable| {
+            let elements = variable.elements.last_key_value().map(|(last, _)| last + 1);
+            elements.or(variable.value.is_some().then_some(1))
+        });
+        let counted = u64::try_from(number)
+            .ok()
+            .or_else(|| last?.checked_sub(number.unsigned_abs()));
+        counted.ok_or_else(|| self.error(&format!("{name}: bad array subscript")))
     }
 
     /// A word that is an assignment's value, or an assignment as an argument of `export` and the like.
@@ -230,7 +280,13 @@ fn joined(atoms: &[Atom]) -> String {
 }
 
 fn is_all_parameters(piece: &Piece) -> bool {
-    matches!(piece, Piece::Parameter(expansion) if expansion.parameter == super::syntax::Parameter::Special('@'))
+    let Piece::Parameter(expansion) = piece else {
+        return false;
+    };
+    matches!(
+        expansion.parameter,
+        Parameter::Special('@') | Parameter::Elements(_, '@')
+    )
 }
 
 fn quoted(text: String) -> Atom {

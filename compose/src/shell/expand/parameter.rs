@@ -23,7 +23,20 @@ impl Shell<'_> {
     /// Expands `$name` or `${…}` into `atoms`.
     pub(super) fn parameter(&mut self, expansion: &Expansion, place: Place, atoms: &mut Vec<Atom>) -> Run<()> {
         let parameter = &expansion.parameter;
+        if let Parameter::Element(name, index) = parameter {
+            let index = self.index(name, index)?;
+            let resolved = Expansion {
+                parameter: Parameter::Indexed(name.clone(), index),
+                operation: expansion.operation.clone(),
+            };
+            return self.parameter(&resolved, place, atoms);
+        }
         match &expansion.operation {
+            Operation::Length if matches!(parameter, Parameter::Elements(..)) => {
+                let count = self.elements(parameter).len();
+                atoms.push(expanded(count.to_string(), place));
+                Ok(())
+            }
             Operation::Value => self.value_or_error(parameter, place, atoms),
             Operation::Length => {
                 let value = self.checked(parameter)?;
@@ -187,7 +200,7 @@ impl Shell<'_> {
         {
             return Err(Self::unsupported(&format!("${name}"), "this variable of bash"));
         }
-        let exempt = matches!(parameter, Parameter::Special('@' | '*'));
+        let exempt = matches!(parameter, Parameter::Special('@' | '*') | Parameter::Elements(..));
         if self.state.options.has("nounset") && !exempt {
             return Err(self.error(&format!("{}: parameter not set", name_of(parameter))));
         }
@@ -196,8 +209,10 @@ impl Shell<'_> {
 
     fn value_or_error(&mut self, parameter: &Parameter, place: Place, atoms: &mut Vec<Atom>) -> Run<()> {
         match parameter {
-            Parameter::Special('@') => self.all_parameters(place, atoms),
-            Parameter::Special('*') if !place.quoted => self.all_parameters(place, atoms),
+            Parameter::Special('@') | Parameter::Elements(_, '@') => self.all_parameters(parameter, place, atoms),
+            Parameter::Special('*') | Parameter::Elements(_, '*') if !place.quoted => {
+                self.all_parameters(parameter, place, atoms);
+            }
             _ => {
                 let value = self.checked(parameter)?;
                 atoms.push(expanded(value, place));
@@ -208,9 +223,9 @@ impl Shell<'_> {
 
     /// `$@`, and `$*` outside of quotes: a field for each. Where nothing is split (`x=$@`) dash joins them
     /// as `"$*"` does.
-    fn all_parameters(&self, place: Place, atoms: &mut Vec<Atom>) {
+    fn all_parameters(&self, parameter: &Parameter, place: Place, atoms: &mut Vec<Atom>) {
         let separator = self.separator();
-        for (index, param) in self.state.params.iter().enumerate() {
+        for (index, param) in self.elements(parameter).into_iter().enumerate() {
             if index > 0 {
                 atoms.push(Atom::Break(separator.clone()));
             }
@@ -220,6 +235,20 @@ impl Shell<'_> {
             } else {
                 atoms.push(expanded(param.clone(), place));
             }
+        }
+    }
+
+    /// The elements of an array; else the positional parameters.
+    fn elements(&self, parameter: &Parameter) -> Vec<&String> {
+        match parameter {
+            Parameter::Elements(name, _) => {
+                let variable = self.state.variables.get(name);
+                variable
+                    .into_iter()
+                    .flat_map(super::super::state::Variable::all)
+                    .collect()
+            }
+            _ => self.state.params.iter().collect(),
         }
     }
 
@@ -235,7 +264,12 @@ impl Shell<'_> {
     fn value(&self, parameter: &Parameter) -> Option<String> {
         let state = &self.state;
         match parameter {
-            Parameter::Named(name) => state.get(name).map(str::to_owned),
+            Parameter::Named(name) | Parameter::Element(name, _) => state.get(name).map(str::to_owned),
+            Parameter::Indexed(name, index) => state.variables.get(name)?.element(*index).map(str::to_owned),
+            Parameter::Elements(..) => {
+                let elements: Vec<&str> = self.elements(parameter).into_iter().map(String::as_str).collect();
+                (!elements.is_empty()).then(|| elements.join(&self.separator()))
+            }
             Parameter::Positional(number) => state.params.get(number - 1).cloned(),
             Parameter::Special(special) => match special {
                 '#' => Some(state.params.len().to_string()),
@@ -249,7 +283,7 @@ impl Shell<'_> {
                     }
                     Some(state.params.join(&self.separator()))
                 }
-                // `$!`: nothing ever ran in the background.
+                '!' => state.background.map(|pid| pid.to_string()),
                 _ => None,
             },
         }
@@ -262,7 +296,10 @@ fn fits(pattern: &crate::shell::pattern::Pattern, chars: &[char], suffix: bool, 
 
 fn name_of(parameter: &Parameter) -> String {
     match parameter {
-        Parameter::Named(name) => name.clone(),
+        Parameter::Named(name)
+        | Parameter::Element(name, _)
+        | Parameter::Indexed(name, _)
+        | Parameter::Elements(name, _) => name.clone(),
         Parameter::Positional(number) => number.to_string(),
         Parameter::Special(c) => c.to_string(),
     }

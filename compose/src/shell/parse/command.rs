@@ -157,7 +157,7 @@ impl Parser<'_> {
         })
     }
 
-    fn simple_or_function(&mut self) -> Parsed<CommandKind> {
+    pub(super) fn simple_or_function(&mut self) -> Parsed<CommandKind> {
         if self.bash && self.take_reserved("function") {
             self.skip_blanks();
             let Some(name) = self.word()? else {
@@ -174,9 +174,13 @@ impl Parser<'_> {
             return self.function(name);
         }
         let mut simple = Simple::default();
+        let mut may_be_alias = true;
         loop {
             self.skip_blanks();
-            if let Some(redirect) = self.redirect()? {
+            if may_be_alias && let Some(alias) = self.alias()? {
+                may_be_alias = alias.continues;
+                simple.extend(alias.command);
+            } else if let Some(redirect) = self.redirect()? {
                 simple.redirects.push(redirect);
             } else if simple.words.is_empty()
                 && let Some(assignment) = self.assignment()?
@@ -184,6 +188,7 @@ impl Parser<'_> {
                 simple.assignments.push(assignment);
             } else if let Some(word) = self.word()? {
                 simple.words.push(word);
+                may_be_alias = false;
             } else if self.peek() == Some('(') && simple.words.len() == 1 {
                 if !simple.assignments.is_empty() || !simple.redirects.is_empty() {
                     return Err(self.unexpected());

@@ -27,17 +27,23 @@ impl Parser<'_> {
         // `${#x}` is a length, `${#}`, `${#-…}` and the like are about the parameter `#`.
         if self.looking_at("#") && !self.looking_at("#}") {
             self.take("#");
-            if let Some(parameter) = self.braced_parameter()
-                && self.take("}")
-            {
-                let operation = Operation::Length;
-                return Ok(Expansion { parameter, operation });
+            if let Some(parameter) = self.braced_parameter() {
+                let parameter = self.subscript(parameter)?;
+                if self.take("}") {
+                    let operation = Operation::Length;
+                    return Ok(Expansion { parameter, operation });
+                }
             }
             self.pos = start;
         }
         let Some(parameter) = self.braced_parameter() else {
             return self.bad_substitution(start, quoted);
         };
+        let parameter = self.subscript(parameter)?;
+        let whole = matches!(parameter, Parameter::Elements(..));
+        if whole && !self.looking_at("}") {
+            return self.halt("${name[@]…}", "an operator on all elements of an array");
+        }
         let colon = self.take(":");
         let operation = match self.peek() {
             Some('}') if !colon => {
@@ -89,6 +95,23 @@ impl Parser<'_> {
         })
     }
 
+    /// bash's `[index]`, `[@]` or `[*]` behind a name.
+    fn subscript(&mut self, parameter: Parameter) -> Parsed<Parameter> {
+        let name = match parameter {
+            Parameter::Named(name) if self.bash && self.looking_at("[") => name,
+            other => return Ok(other),
+        };
+        self.take("[");
+        for all in ['@', '*'] {
+            if self.take(&format!("{all}]")) {
+                return Ok(Parameter::Elements(name, all));
+            }
+        }
+        let index = self.operand(true, "]")?;
+        self.take("]");
+        Ok(Parameter::Element(name, index))
+    }
+
     fn bad_substitution(&mut self, start: usize, quoted: bool) -> Parsed<Expansion> {
         self.operand(quoted, "}")?;
         let text = format!("${{{}}}", &self.text[start..self.pos]);
@@ -133,7 +156,7 @@ impl Parser<'_> {
     }
 
     /// The word in an expansion, up to (and without) one of `ends`.
-    fn operand(&mut self, quoted: bool, ends: &str) -> Parsed<Word> {
+    pub(super) fn operand(&mut self, quoted: bool, ends: &str) -> Parsed<Word> {
         let mut pieces = Pieces::default();
         loop {
             match self.peek() {

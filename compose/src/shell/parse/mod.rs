@@ -2,11 +2,14 @@
 //! its scripts (what stands before a syntax error has run by then).
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::process::Halt;
 use super::syntax::{AndOr, Junction, List, Pipeline};
 
+/// Commands that begin with an alias.
+mod alias;
 /// Simple and compound commands, function definitions.
 mod command;
 /// `${…}`.
@@ -56,7 +59,12 @@ pub(super) struct Parser<'t> {
     nesting: u32,
     bash: bool,
     pending: Vec<PendingHere>,
+    /// What `alias` has defined; whoever runs the commands keeps it up to date between them.
+    pub(super) aliases: Aliases,
 }
+
+/// Alias to its text.
+pub(super) type Aliases = Rc<BTreeMap<String, String>>;
 
 /// Words that are not commands where a command may start.
 const RESERVED: &[&str] = &["then", "else", "elif", "fi", "do", "done", "esac", "in", "}"];
@@ -71,7 +79,16 @@ impl<'t> Parser<'t> {
             nesting: 0,
             bash,
             pending: Vec::new(),
+            aliases: Aliases::default(),
         }
+    }
+
+    /// A parser of a text that is part of this one's.
+    fn inner<'i>(&self, text: &'i str, line: usize) -> Parser<'i> {
+        let mut parser = Parser::new(text, line, self.bash);
+        parser.nesting = self.nesting;
+        parser.aliases = Rc::clone(&self.aliases);
+        parser
     }
 
     /// The next complete command: what stands before the next newline outside of any construct.

@@ -61,7 +61,9 @@ impl Parser<'_> {
             RedirectAction::ReadWrite(self.target()?)
         } else if self.take(">>") {
             RedirectAction::Append(self.target()?)
-        } else if self.take(">|") || self.take(">") {
+        } else if self.take(">|") {
+            RedirectAction::Clobber(self.target()?)
+        } else if self.take(">") {
             RedirectAction::Write(self.target()?)
         } else {
             self.take("<");
@@ -106,8 +108,7 @@ impl Parser<'_> {
             let word = if pending.quoted {
                 Word::quoted(text)
             } else {
-                let mut parser = Parser::new(&text, first_line, self.bash);
-                parser.nesting = self.nesting;
+                let mut parser = self.inner(&text, first_line);
                 Word(vec![Piece::DoubleQuoted(parser.here_body()?)])
             };
             // Set once: the cell was made for this body.

@@ -83,8 +83,9 @@ fn errors_name_their_line() {
 #[test]
 fn what_we_lack_is_said() {
     for text in [
-        "x=(a b)",
-        "x[1]=2",
+        "x=([2]=b)",
+        "local x=(a b)",
+        "echo ${x[@]#a}",
         "for ((i=0;i<1;i++)); do :; done",
         "select x in a; do :; done",
         "cat <(echo)",

@@ -1,7 +1,7 @@
 use std::rc::Rc;
 
 use super::{Parsed, Parser, is_delimiter};
-use crate::shell::syntax::{Assignment, Piece, Word};
+use crate::shell::syntax::{Assignment, Piece, Value, Word};
 
 /// Pieces of a word being read; text gathers until something else comes.
 #[derive(Debug, Default)]
@@ -114,20 +114,31 @@ impl Parser<'_> {
 
     /// The assignment that starts here, if one does.
     pub(super) fn assignment(&mut self) -> Parsed<Option<Assignment>> {
-        let Some((name, append)) = self.assignment_name() else {
-            let name = name_length(self.rest());
-            if self.bash && name > 0 && self.rest()[name..].starts_with('[') && self.rest()[name..].contains("]=") {
-                return self.halt("name[index]=", "an array");
+        let (name, index, append) = match self.assignment_name() {
+            Some((name, append)) => {
+                let name = name.to_owned();
+                self.pos += name.len() + if append { 2 } else { 1 };
+                (name, None, append)
             }
-            return Ok(None);
+            None => match self.element_assignment()? {
+                Some((name, index, append)) => (name, Some(index), append),
+                None => return Ok(None),
+            },
         };
-        let name = name.to_owned();
-        self.pos += name.len() + if append { 2 } else { 1 };
         if self.peek() == Some('(') {
-            if self.bash {
-                return self.halt(&format!("{name}=("), "an array");
+            if !self.bash {
+                return Err(self.unexpected());
             }
-            return Err(self.unexpected());
+            if index.is_some() {
+                return self.syntax("cannot assign list to array member");
+            }
+            let value = Value::Elements(self.nested(Self::elements)?);
+            return Ok(Some(Assignment {
+                name,
+                append,
+                index,
+                value,
+            }));
         }
         let mut pieces = Pieces::default();
         let start = self.pos;
@@ -141,8 +152,51 @@ impl Parser<'_> {
                 self.unquoted_piece(&mut pieces)?;
             }
         }
-        let value = Word(pieces.finish());
-        Ok(Some(Assignment { name, append, value }))
+        let value = Value::Word(Word(pieces.finish()));
+        Ok(Some(Assignment {
+            name,
+            append,
+            index,
+            value,
+        }))
+    }
+
+    /// bash's `NAME[INDEX]=` or `NAME[INDEX]+=`, if that stands here.
+    fn element_assignment(&mut self) -> Parsed<Option<(String, Word, bool)>> {
+        let length = name_length(self.rest());
+        if !self.bash || length == 0 || !self.rest()[length..].starts_with('[') {
+            return Ok(None);
+        }
+        let (start, line) = (self.pos, self.line);
+        let name = self.rest()[..length].to_owned();
+        self.pos += length + 1;
+        let index = self.operand(true, "]")?;
+        self.take("]");
+        let append = self.take("+=");
+        if append || self.take("=") {
+            return Ok(Some((name, index, append)));
+        }
+        (self.pos, self.line) = (start, line);
+        Ok(None)
+    }
+
+    /// The elements of bash's `name=(…)`, from the parenthesis on.
+    fn elements(&mut self) -> Parsed<Vec<Word>> {
+        self.take("(");
+        let mut words = Vec::new();
+        loop {
+            self.linebreak()?;
+            if self.take(")") {
+                return Ok(words);
+            }
+            if self.looking_at("[") {
+                return self.halt("name=([index]=", "an array with indices");
+            }
+            match self.word()? {
+                Some(word) => words.push(word),
+                None => return Err(self.unexpected()),
+            }
+        }
     }
 
     fn tilde(&mut self, after_equals: bool, pieces: &mut Pieces) {
@@ -279,9 +333,7 @@ impl Parser<'_> {
                 Some(c) => text.push(c),
             }
         }
-        let mut parser = Parser::new(&text, line, self.bash);
-        parser.nesting = self.nesting;
-        parser.all_commands()
+        self.inner(&text, line).all_commands()
     }
 
     /// An arithmetic expression after `((`, up to and with `))`.
