@@ -1,6 +1,6 @@
 //! Two roots, path by path.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -15,7 +15,10 @@ pub(crate) struct Object {
     pub(crate) owner: String,
     /// Target of a link, numbers of a device.
     pub(crate) target: String,
-    pub(crate) capability: Vec<u8>,
+    /// The first of the names of a file that has several.
+    pub(crate) first_name: String,
+    /// Capabilities and other extended attributes by full name.
+    pub(crate) xattrs: BTreeMap<String, Vec<u8>>,
     pub(crate) content: Bytes,
 }
 
@@ -31,7 +34,9 @@ pub(crate) enum What {
     Target,
     Mode,
     Owner,
+    HardLink,
     Capability,
+    Attribute,
     Content,
 }
 
@@ -44,7 +49,9 @@ impl What {
             Self::Target => "target",
             Self::Mode => "mode",
             Self::Owner => "owner",
+            Self::HardLink => "hardlink",
             Self::Capability => "capability",
+            Self::Attribute => "attribute",
             Self::Content => "content",
         }
     }
@@ -98,48 +105,64 @@ fn without_numbers(record: &str) -> String {
 /// Every difference between the two.
 pub(crate) fn differences(real: &Side, ours: &Side) -> Vec<Difference> {
     let mut found = Vec::new();
-    let mut add = |what, path: &str, detail: String| {
-        let path = path.to_owned();
-        found.push(Difference { what, path, detail });
-    };
     for (path, theirs) in real {
-        let Some(mine) = ours.get(path) else {
-            add(What::Missing, path, theirs.kind.to_string());
-            continue;
+        let mut add = |what, detail: String| {
+            let path = path.clone();
+            found.push(Difference { what, path, detail });
         };
-        if theirs.kind != mine.kind {
-            add(What::Type, path, format!("real {} ours {}", theirs.kind, mine.kind));
-            continue;
-        }
-        if theirs.target != mine.target {
-            add(
-                What::Target,
-                path,
-                format!("real {} ours {}", theirs.target, mine.target),
-            );
-        }
-        if theirs.mode != mine.mode && theirs.kind != 'l' {
-            add(What::Mode, path, format!("real {:o} ours {:o}", theirs.mode, mine.mode));
-        }
-        if theirs.owner != mine.owner {
-            add(What::Owner, path, format!("real {} ours {}", theirs.owner, mine.owner));
-        }
-        if theirs.capability != mine.capability {
-            add(What::Capability, path, String::new());
-        }
-        if theirs.content != mine.content {
-            let (theirs, mine) = (comparable(path, &theirs.content), comparable(path, &mine.content));
-            if theirs != mine {
-                add(What::Content, path, first_difference(&theirs, &mine));
-            }
+        match ours.get(path) {
+            None => add(What::Missing, theirs.kind.to_string()),
+            Some(mine) if theirs.kind != mine.kind => add(What::Type, pair(theirs.kind, mine.kind)),
+            Some(mine) => compare(path, theirs, mine, &mut add),
         }
     }
     for (path, mine) in ours {
         if !real.contains_key(path) {
-            add(What::Extra, path, mine.kind.to_string());
+            found.push(Difference {
+                what: What::Extra,
+                path: path.clone(),
+                detail: mine.kind.to_string(),
+            });
         }
     }
     found
+}
+
+fn pair(real: impl std::fmt::Display, ours: impl std::fmt::Display) -> String {
+    format!("real {real} ours {ours}")
+}
+
+/// Two objects of the same type.
+fn compare(path: &str, real: &Object, ours: &Object, add: &mut dyn FnMut(What, String)) {
+    if real.target != ours.target {
+        add(What::Target, pair(&real.target, &ours.target));
+    }
+    if real.mode != ours.mode && real.kind != 'l' {
+        add(What::Mode, format!("real {:o} ours {:o}", real.mode, ours.mode));
+    }
+    if real.owner != ours.owner {
+        add(What::Owner, pair(&real.owner, &ours.owner));
+    }
+    if real.first_name != ours.first_name {
+        add(What::HardLink, pair(&real.first_name, &ours.first_name));
+    }
+    let names: BTreeSet<&String> = real.xattrs.keys().chain(ours.xattrs.keys()).collect();
+    for name in names {
+        let (theirs, mine) = (real.xattrs.get(name), ours.xattrs.get(name));
+        if theirs != mine {
+            let what = match name.as_str() {
+                "security.capability" => What::Capability,
+                _ => What::Attribute,
+            };
+            add(what, format!("{name} real {theirs:02x?} ours {mine:02x?}"));
+        }
+    }
+    if real.content != ours.content {
+        let (theirs, mine) = (comparable(path, &real.content), comparable(path, &ours.content));
+        if theirs != mine {
+            add(What::Content, first_difference(&theirs, &mine));
+        }
+    }
 }
 
 /// The first line in which two texts differ, or their sizes.
@@ -189,15 +212,23 @@ pub(crate) fn names(text: &str) -> HashMap<u32, String> {
     names
 }
 
+/// The name of an account, or its number where it has none.
+pub(crate) fn name_of(names: &HashMap<u32, String>, number: u32) -> String {
+    names.get(&number).cloned().unwrap_or_else(|| number.to_string())
+}
+
 /// Our side.
 pub(crate) fn side_of_tree(tree: &Tree) -> Side {
     let text = |path: &str| tree.read_text(path).unwrap_or_default();
     let (users, groups) = (names(&text("/etc/passwd")), names(&text("/etc/group")));
+    let paths = tree.walk("/").expect("walking the tree");
+    let mut names_of: HashMap<InodeId, Vec<&String>> = HashMap::new();
+    for (path, id) in &paths {
+        names_of.entry(*id).or_default().push(path);
+    }
     let mut side = Side::new();
-    let object = |id: InodeId| {
-        let inode = tree.inode(id);
-        let name =
-            |names: &HashMap<u32, String>, number: u32| names.get(&number).cloned().unwrap_or(number.to_string());
+    for (path, id) in &paths {
+        let inode = tree.inode(*id);
         let (kind, target, content) = match &inode.kind {
             Kind::Dir(_) => ('d', String::new(), Bytes::new()),
             Kind::File(content) => ('f', String::new(), content.clone()),
@@ -206,17 +237,24 @@ pub(crate) fn side_of_tree(tree: &Tree) -> Side {
             Kind::Block { major, minor } => ('b', format!("{major},{minor}"), Bytes::new()),
             Kind::Fifo => ('p', String::new(), Bytes::new()),
         };
-        Object {
+        let object = Object {
             kind,
             mode: inode.mode,
-            owner: format!("{}:{}", name(&users, inode.uid), name(&groups, inode.gid)),
+            owner: format!("{}:{}", name_of(&users, inode.uid), name_of(&groups, inode.gid)),
             target,
-            capability: inode.xattrs.get("security.capability").cloned().unwrap_or_default(),
+            first_name: first_name(&names_of[id]),
+            xattrs: inode.xattrs.clone(),
             content,
-        }
-    };
-    for (path, id) in tree.walk("/").expect("walking the tree") {
-        side.insert(path, object(id));
+        };
+        side.insert(path.clone(), object);
     }
     side
+}
+
+/// The first of several names in byte order; a file with one name has no first one.
+pub(crate) fn first_name(names: &[&String]) -> String {
+    match names {
+        [] | [_] => String::new(),
+        _ => names.iter().min().map(|name| (*name).clone()).unwrap_or_default(),
+    }
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use bytes::Bytes;
 use computatom_compose::deb::{EntryKind, data};
 
-use crate::compare::{Object, Side, names};
+use crate::compare::{Object, Side, first_name, name_of, names};
 
 /// Where apt keeps the packages it installed.
 const ARCHIVES: &str = "/var/cache/apt/archives/";
@@ -22,15 +22,14 @@ pub(crate) struct Root {
     pub(crate) automatic: Vec<String>,
 }
 
-/// Installs `packages` into an empty amd64 root; the path of its tar.
-pub(crate) fn root_tar(packages: &[&str], epoch: i64) -> PathBuf {
+/// Installs `packages` into an empty amd64 root; the path of its tar, in `dir`.
+pub(crate) fn root_tar(packages: &[&str], epoch: i64, dir: &Path) -> PathBuf {
     if let Some(tar) = std::env::var_os("COMPUTATOM_ORACLE_ROOT") {
         return tar.into();
     }
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let sources = dir.join("oracle.list");
     std::fs::write(&sources, sources_of_host()).expect("writing the sources");
-    let tar = dir.join("oracle.tar");
+    let tar = dir.join("real.tar");
     let output = Command::new("mmdebstrap")
         .args(["--variant=minbase", "--architectures=amd64", "--format=tar"])
         .arg(format!("--include={}", packages.join(",")))
@@ -117,30 +116,24 @@ impl Root {
         };
         let (users, groups) = (names(&content("/etc/passwd")), names(&content("/etc/group")));
         let states = content("/var/lib/apt/extended_states");
-        let name =
-            |names: &HashMap<u32, String>, number: u32| names.get(&number).cloned().unwrap_or(number.to_string());
         let mut side = Side::new();
         let mut debs = Vec::new();
+        let mut names_of: HashMap<&str, Vec<&String>> = HashMap::new();
         for entry in &entries {
-            if let EntryKind::File(content) = &entry.kind
-                && entry.path.starts_with(ARCHIVES)
-                && entry
-                    .path
-                    .rsplit_once('.')
-                    .is_some_and(|(_, extension)| extension == "deb")
-            {
-                debs.push(content.clone());
-                continue;
-            }
-            if let EntryKind::Hardlink(first) = &entry.kind {
-                let object = side[first].clone();
-                side.insert(entry.path.clone(), object);
-                continue;
-            }
             let (kind, target, content) = match &entry.kind {
+                EntryKind::File(content) if is_package(&entry.path) => {
+                    debs.push(content.clone());
+                    continue;
+                }
+                EntryKind::Hardlink(first) => {
+                    let object = side[first].clone();
+                    side.insert(entry.path.clone(), object);
+                    names_of.entry(first).or_insert_with(|| vec![first]).push(&entry.path);
+                    continue;
+                }
                 EntryKind::Dir => ('d', String::new(), Bytes::new()),
                 EntryKind::File(content) => ('f', String::new(), content.clone()),
-                EntryKind::Symlink(target) | EntryKind::Hardlink(target) => ('l', target.clone(), Bytes::new()),
+                EntryKind::Symlink(target) => ('l', target.clone(), Bytes::new()),
                 EntryKind::Char { major, minor } => ('c', format!("{major},{minor}"), Bytes::new()),
                 EntryKind::Block { major, minor } => ('b', format!("{major},{minor}"), Bytes::new()),
                 EntryKind::Fifo => ('p', String::new(), Bytes::new()),
@@ -148,13 +141,19 @@ impl Root {
             let object = Object {
                 kind,
                 mode: entry.mode,
-                owner: format!("{}:{}", name(&users, entry.uid), name(&groups, entry.gid)),
+                owner: format!("{}:{}", name_of(&users, entry.uid), name_of(&groups, entry.gid)),
                 target,
-                capability: entry.xattrs.get("security.capability").cloned().unwrap_or_default(),
+                first_name: String::new(),
+                xattrs: entry.xattrs.clone(),
                 content,
             };
             if entry.path != "/" {
                 side.insert(entry.path.clone(), object);
+            }
+        }
+        for names in names_of.values() {
+            for name in names {
+                side.get_mut(*name).expect("it was inserted above").first_name = first_name(names);
             }
         }
         let automatic = states
@@ -167,4 +166,9 @@ impl Root {
             automatic: automatic.collect(),
         }
     }
+}
+
+/// Whether apt has put a package there.
+fn is_package(path: &str) -> bool {
+    path.starts_with(ARCHIVES) && Path::new(path).extension().is_some_and(|extension| extension == "deb")
 }

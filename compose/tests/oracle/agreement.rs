@@ -1,0 +1,43 @@
+//! Debian's own tools in both roots: what they say of one they must say of the other, also after they have changed it.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use computatom_compose::tree::Tree;
+
+/// Unpacks both and asks, in namespaces of their own.
+const ENTER: &str = include_str!("agreement.sh");
+
+/// Where the tools' answers differ between the root in `real` and `tree`, or where one of them failed. Unpacks both
+/// below `dir` and removes what it unpacked.
+pub(crate) fn disagreement(real: &Path, tree: &Tree, dir: &Path) -> String {
+    let ours = dir.join("ours.tar");
+    let file = BufWriter::new(File::create(&ours).expect("creating a tar"));
+    tree.write_tar(file).expect("writing the tree as a tar");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--ipc", "--pid", "--fork", "--kill-child"]);
+    if !is_root() {
+        command.args(["--user", "--map-root-user", "--map-auto"]);
+    }
+    let output = command
+        .args(["/bin/bash", "-c", ENTER, "agreement"])
+        .arg(dir)
+        .arg(real)
+        .arg(&ours)
+        .stdin(Stdio::null())
+        .output()
+        .expect("running unshare (apt-get install util-linux)");
+    if output.status.success() {
+        return String::new();
+    }
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}{}", said(&output.stdout), said(&output.stderr))
+}
+
+/// Whether this process may do what root may.
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().expect("running id");
+    output.stdout == b"0\n"
+}
