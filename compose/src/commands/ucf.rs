@@ -20,6 +20,9 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
 /// Where ucf keeps its state unless told otherwise.
 const STATE_DIR: &str = "/var/lib/ucf";
 
+/// debconf for shell scripts.
+const CONFMODULE: &str = "/usr/share/debconf/confmodule";
+
 /// Files below this size are cached for a later merge (`UCF` 3.0052, `replace_md5sum`).
 const CACHED_SIZE: usize = 25_600;
 
@@ -29,6 +32,8 @@ struct Run {
     source: String,
     destination: String,
     three_way: bool,
+    /// Whether it speaks to debconf before it writes.
+    debconf: bool,
 }
 
 const OPTIONS: &[&str] = &[
@@ -67,6 +72,12 @@ fn ucf(process: &mut Process<'_>) -> Done {
         return Err(Ending::with(2, "*** ERROR: Need exactly two arguments"));
     };
     let source = process.path(source);
+    // It starts debconf, or may use the one that its caller has started.
+    let running = process
+        .env
+        .get("DEBIAN_HAS_FRONTEND")
+        .is_some_and(|value| !value.is_empty());
+    let debconf = (!running || given.has("--debconf-ok")) && process.system.tree.exists(CONFMODULE);
     let tree = &mut process.system.tree;
     if !tree.is_file(&source) {
         return Err(Ending::with(1, format!("Error: The new file {source} does not exist!")));
@@ -82,6 +93,7 @@ fn ucf(process: &mut Process<'_>) -> Done {
         source,
         destination,
         three_way: given.has("--three-way"),
+        debconf,
     };
     let said = decide(tree, &run, &sums)?;
     if let Some(line) = said {
@@ -221,7 +233,13 @@ fn rotate(tree: &mut Tree, file: &str) -> Done<()> {
 
 fn record(tree: &mut Tree, run: &Run) -> Done<()> {
     let file = format!("{}/hashfile", run.state);
-    rotate(tree, &file)?;
+    if !run.debconf {
+        rotate(tree, &file)?;
+    } else if tree.exists(&file) {
+        // debconf's functions leave an empty IFS where none was set, as ucf has it: the list of older copies then is one
+        // word, and none of them moves.
+        copy(tree, &file, &format!("{file}.0"))?;
+    }
     let content = tree.read(&run.source)?;
     rewrite(
         tree,
@@ -360,6 +378,23 @@ mod tests {
             "openssh-server \t /etc/ssh/conf\n"
         );
         assert!(tree.is_file("/var/lib/ucf/cache/:etc:ssh:conf") && tree.is_file("/var/lib/ucf/registry.0"));
+    }
+
+    #[test]
+    fn older_copies_move_unless_debconf_was_spoken_to() {
+        for (debconf, copies) in [(false, 3), (true, 1)] {
+            let mut system = system();
+            if debconf {
+                system.tree.mkdir_all("/usr/share/debconf", 0o755).unwrap();
+                system.tree.write(CONFMODULE, "", 0o644).unwrap();
+            }
+            for at in 0..4 {
+                assert_eq!(run(&mut system, &["ucf", "/tmp/new", &format!("/etc/conf{at}")]), 0);
+            }
+            let names = system.tree.read_dir(STATE_DIR).unwrap();
+            let found = names.iter().filter(|(name, _)| name.starts_with("hashfile.")).count();
+            assert_eq!(found, copies);
+        }
     }
 
     #[test]

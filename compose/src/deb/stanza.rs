@@ -34,7 +34,7 @@ impl Stanza {
                     bail!("line {} continues a field that does not exist", number + 1);
                 };
                 value.push('\n');
-                value.push_str(line.trim_end());
+                value.push_str(line);
             } else if line.starts_with('#') {
                 // A comment (Policy 5.1).
             } else if let Some((name, value)) = line.split_once(':') {
@@ -45,13 +45,17 @@ impl Stanza {
                 if current.get(name).is_some() {
                     bail!("line {} repeats the field `{name}`", number + 1);
                 }
-                current.fields.push((name.to_owned(), value.trim().to_owned()));
+                current.fields.push((name.to_owned(), value.trim_start().to_owned()));
             } else {
                 bail!("line {} is neither a field nor a continuation", number + 1);
             }
         }
         if !current.fields.is_empty() {
             all.push(current);
+        }
+        // As dpkg does it: blanks behind a value go, those within it stay, also where one of its lines ends.
+        for (_, value) in all.iter_mut().flat_map(|stanza| &mut stanza.fields) {
+            value.truncate(value.trim_end().len());
         }
         Ok(all)
     }
@@ -77,6 +81,9 @@ mod tests {
     fn continuation_lines_are_kept_as_written() {
         let stanza = Stanza::parse("\nPackage: a\nDescription: short\n long\n .\n  indented\n\n").unwrap();
         assert_eq!(stanza.get("description"), Some("short\n long\n .\n  indented"));
+        let stanza = Stanza::parse("Description:  short \n long \n end \nA: 1 \n").unwrap();
+        assert_eq!(stanza.get("Description"), Some("short \n long \n end"));
+        assert_eq!(stanza.get("A"), Some("1"));
         assert!(Stanza::parse("A: 1\na: 2\n").is_err());
         assert!(Stanza::parse(" x\n").is_err());
         assert!(Stanza::parse("A: 1\n\nB: 2\n").is_err());

@@ -13,6 +13,8 @@ const DIR: &str = "/var/lib/dpkg/triggers";
 #[derive(Debug)]
 struct Interest {
     package: String,
+    /// As dpkg writes it: with the architecture where several may be installed.
+    qualified: String,
     awaits: bool,
 }
 
@@ -38,6 +40,11 @@ impl Triggers {
             }
             let interest = Interest {
                 package: control.name.clone(),
+                qualified: if control.multi_arch_same {
+                    format!("{}:{}", control.name, control.architecture)
+                } else {
+                    control.name.clone()
+                },
                 awaits: trigger.awaits,
             };
             if trigger.name.starts_with('/') {
@@ -119,7 +126,7 @@ impl Triggers {
     /// Writes `triggers/File` and a file for each explicit trigger.
     pub fn store(&self, tree: &mut Tree) -> Result<()> {
         let line = |text: &mut String, interest: &Interest| {
-            text.push_str(&interest.package);
+            text.push_str(&interest.qualified);
             text.push_str(if interest.awaits { "\n" } else { "/noawait\n" });
         };
         let mut text = String::new();
@@ -174,5 +181,18 @@ mod tests {
             "/usr/lib/x waits/noawait\n"
         );
         assert_eq!(tree.read_text("/var/lib/dpkg/triggers/y").unwrap(), "waits\n");
+    }
+
+    #[test]
+    fn who_may_be_there_for_several_architectures_is_named_with_its_own() {
+        let control = "Multi-Arch: same\n";
+        let several = package("several", control, &[("./triggers", "interest-noawait /x\n")], &[]);
+        let mut triggers = Triggers::default();
+        triggers.add_interests(&several.control).unwrap();
+        let mut tree = Tree::new(0);
+        tree.mkdir_all(DIR, 0o755).unwrap();
+        triggers.store(&mut tree).unwrap();
+        let line = format!("/x several:{}/noawait\n", several.control.architecture);
+        assert_eq!(tree.read_text("/var/lib/dpkg/triggers/File").unwrap(), line);
     }
 }
