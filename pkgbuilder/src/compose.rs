@@ -232,8 +232,7 @@ mod tests {
             architecture: "arm64".to_owned(),
             digest: "sha256:abc".to_owned(),
             source: "debian".to_owned(),
-            origin: String::new(),
-            verified: String::new(),
+            ..PackageRecord::default()
         };
         let input = Input { path, record };
         open(&input, &cache).unwrap();

@@ -29,6 +29,28 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
+/// An answer that is an exit code, with nothing to be said: that of `diff --exit-code`.
+#[derive(Debug)]
+pub struct Answer(pub u8);
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the answer is {}", self.0)
+    }
+}
+
+impl std::error::Error for Answer {}
+
+/// Whatever went wrong, where 1 is an answer: then trouble is 2, as with diff(1). It is what was being done.
+#[derive(Debug)]
+pub struct Trouble(pub String);
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Leaves with an [`InputError`] made as by `format!`.
 #[macro_export]
 macro_rules! bail_input {
@@ -47,6 +69,10 @@ macro_rules! input_error {
 
 /// The exit code for an error.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(Answer(code)) = error.downcast_ref() {
+        return *code;
+    }
+    let wrong_world = if error.is::<Trouble>() { 2 } else { 1 };
     for cause in error.chain() {
         if cause.is::<Interrupted>() {
             return 130;
@@ -55,7 +81,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             return 2;
         }
     }
-    1
+    wrong_world
 }
 
 #[cfg(test)]
@@ -70,5 +96,9 @@ mod tests {
         assert_eq!(exit_code(&wrong.context("reading images/home.jsonnet").unwrap_err()), 2);
         assert_eq!(exit_code(&anyhow::Error::new(Interrupted).context("fetching")), 130);
         assert_eq!(exit_code(&anyhow::anyhow!("disk full")), 1);
+        let trouble = || Trouble("comparing".to_owned());
+        assert_eq!(exit_code(&anyhow::anyhow!("disk full").context(trouble())), 2);
+        assert_eq!(exit_code(&anyhow::Error::new(Interrupted).context(trouble())), 130);
+        assert_eq!(exit_code(&anyhow::Error::new(Answer(1))), 1);
     }
 }

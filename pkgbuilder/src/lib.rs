@@ -36,8 +36,14 @@ pub mod workshop;
 /// An image again, as its manifest records it.
 pub mod like;
 
+/// What a root file system consists of, and by whom.
+pub mod provenance;
+
 /// What a finished image holds.
 pub mod inspect;
+
+/// What changed between two images.
+pub mod diff;
 
 /// The machine that builds: its cache, its room, its tools.
 pub mod housekeeping;

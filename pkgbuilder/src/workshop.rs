@@ -305,6 +305,7 @@ fn of_debian(deb: &VerifiedDeb) -> Input {
             source: "debian".to_owned(),
             origin: format!("{} {}", locked.suite, locked.filename),
             verified: package::sources::DEBIAN.to_owned(),
+            ..PackageRecord::default()
         },
     }
 }

@@ -27,27 +27,27 @@ pub mod firmware;
 /// The files a build leaves.
 pub mod outputs;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use computatom_compose::tree::Tree;
-use computatom_spec::manifest::{Manifest, PackageRecord};
+use computatom_spec::manifest::{FORMAT, Manifest, PackageRecord};
 
 use self::boards::{Board, BootInput, BootVolume};
-use self::outputs::{Folder, Ranges};
+use self::outputs::{Folder, Papers, Ranges};
 use self::partitions::Table;
 use self::squashfs::BlockCache;
 use crate::bail_input;
 use crate::definition::image::{Image, Target};
+use crate::provenance::{self, licenses};
 use crate::reporter::Reporter;
 use crate::resolve::Lock;
 
 pub use self::boards::names as board_names;
 pub use self::outputs::DiskImage;
 
-/// Version of the manifest's format.
-const MANIFEST_FORMAT: u32 = 1;
 /// An MBR is this long, and so is an extended boot record.
 const SECTOR: u64 = partitions::SECTOR;
 
@@ -97,7 +97,7 @@ fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> 
         cmdline: &job.image.cmdline,
         epoch: job.lock.epoch,
     })?;
-    let mut manifest = manifest(job)?;
+    let mut manifest = manifest(&tree, job)?;
     rootfs::finish(
         &mut tree,
         &rootfs::Input {
@@ -106,7 +106,9 @@ fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> 
             epoch: job.lock.epoch,
         },
     )?;
-    manifest.files = outputs::file_digests(&tree)?;
+    manifest.files = provenance::records(&tree)?;
+    manifest.volumes = volumes.iter().map(BootVolume::records).collect();
+    let texts = licenses::texts(&tree, manifest.packages.iter().map(|package| package.name.as_str()))?;
 
     let stem = format!("{}-{}", job.image.name, job.target.name);
     let mut raw = folder.begin(&stem)?;
@@ -120,22 +122,39 @@ fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> 
     board
         .check(raw.temporary())
         .context("booting the finished image in the firmware model")?;
-    folder.publish(&stem, raw, &mapped, &manifest, job.keep_raw, reporter)
+    let papers = Papers {
+        manifest: &manifest,
+        texts: &texts,
+    };
+    folder.publish(&stem, raw, &mapped, &papers, job.keep_raw, reporter)
 }
 
-fn manifest(job: &Job<'_>) -> Result<Manifest> {
+fn manifest(tree: &Tree, job: &Job<'_>) -> Result<Manifest> {
     let mut packages = job.packages.to_vec();
     packages.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
+    provenance::complete(tree, &mut packages, &|package| declared(job.image, package))
+        .context("collecting sections and licences")?;
     Ok(Manifest {
-        format: MANIFEST_FORMAT,
+        format: FORMAT,
         image: job.image.name.clone(),
         target: job.target.name.clone(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         epoch: job.lock.epoch,
         definition: serde_json::to_value(job.image).context("writing the definition into the manifest")?,
         packages,
-        files: std::collections::BTreeMap::new(),
+        files: BTreeMap::new(),
+        volumes: BTreeMap::new(),
     })
+}
+
+/// The licence of a package of our own: the catalog has it as SPDX writes it.
+fn declared(image: &Image, package: &PackageRecord) -> Option<String> {
+    if package.source == "debian" {
+        return None;
+    }
+    let mut components = image.components.iter();
+    let component = components.find(|component| component.name == package.name)?;
+    Some(component.license.clone())
 }
 
 /// Writes the partition table; what counts of it is each sector of it, and the one behind the last partition, where an
@@ -223,7 +242,7 @@ fn explain_full_disk(error: anyhow::Error, out: &Path) -> anyhow::Error {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 #[cfg(test)]
 mod tests;

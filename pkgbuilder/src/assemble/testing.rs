@@ -6,15 +6,15 @@ use std::path::Path;
 use std::process::Command;
 
 use computatom_compose::tree::{Inode, Kind, Tree};
-use computatom_spec::manifest::{Manifest, PackageRecord};
+use computatom_spec::manifest::{FORMAT, Manifest, PackageRecord};
 
 use crate::definition::image::{Debian, Image, Partitions, Target, Units};
 
 /// Time of everything in [`sample`].
-pub(super) const EPOCH: i64 = 1_700_000_000;
+pub(crate) const EPOCH: i64 = 1_700_000_000;
 
 /// A small tree with one of everything a file system can hold.
-pub(super) fn sample() -> Tree {
+pub(crate) fn sample() -> Tree {
     let mut tree = Tree::new(EPOCH);
     tree.mkdir_all("/usr/bin", 0o755).unwrap();
     tree.write("/usr/bin/ping", vec![7_u8; 3000], 0o755).unwrap();
@@ -122,7 +122,7 @@ pub(super) fn from_tar(path: &Path) -> Tree {
 }
 
 /// Runs a tool that judges our bytes and returns what it printed; fails the test if the tool does.
-pub(super) fn oracle(command: &mut Command) -> String {
+pub(crate) fn oracle(command: &mut Command) -> String {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?} cannot be run: {error}"));
@@ -150,7 +150,7 @@ fn module(depends: &str) -> Vec<u8> {
 }
 
 /// [`sample`] with kernel, modules, firmware and `/init`, all of the right shape and none that would run.
-pub(super) fn with_kernel() -> Tree {
+pub(crate) fn with_kernel() -> Tree {
     let release = "6.12.10+deb13-arm64";
     let mut tree = sample();
     let put = |tree: &mut Tree, path: &str, content: &[u8]| {
@@ -213,7 +213,7 @@ pub(super) fn with_kernel() -> Tree {
 }
 
 /// A definition that asks for little.
-pub(super) fn image() -> Image {
+pub(crate) fn image() -> Image {
     Image {
         name: "test".to_owned(),
         description: "an image for tests".to_owned(),
@@ -245,9 +245,9 @@ pub(super) fn image() -> Image {
 }
 
 /// The manifest of [`image`] with two packages.
-pub(super) fn manifest(image: &Image) -> Manifest {
+pub(crate) fn manifest(image: &Image) -> Manifest {
     Manifest {
-        format: 1,
+        format: FORMAT,
         image: image.name.clone(),
         target: image.targets[0].name.clone(),
         tool: "0".to_owned(),
@@ -255,11 +255,12 @@ pub(super) fn manifest(image: &Image) -> Manifest {
         definition: serde_json::to_value(image).unwrap(),
         packages: packages(),
         files: BTreeMap::new(),
+        volumes: BTreeMap::new(),
     }
 }
 
 /// Two packages, one from the archive and one of our own.
-pub(super) fn packages() -> Vec<PackageRecord> {
+pub(crate) fn packages() -> Vec<PackageRecord> {
     let record = |name: &str, version: &str, source: &str, origin: &str| PackageRecord {
         name: name.to_owned(),
         version: version.to_owned(),
@@ -268,6 +269,7 @@ pub(super) fn packages() -> Vec<PackageRecord> {
         source: source.to_owned(),
         origin: origin.to_owned(),
         verified: "pinned SHA-256".to_owned(),
+        ..PackageRecord::default()
     };
     vec![
         record(

@@ -92,8 +92,55 @@ fn an_image_and_its_companions() {
     );
 
     let manifest: Manifest = serde_json::from_slice(&std::fs::read(&made.manifest).unwrap()).unwrap();
-    assert_eq!(manifest.packages, packages());
+    let mut expected = packages();
+    for package in &mut expected {
+        "no copyright file in the image".clone_into(&mut package.license_from);
+    }
+    assert_eq!(manifest.packages, expected);
     assert!(manifest.files.contains_key("/usr/bin/ping"));
+    let labels: Vec<&str> = manifest.volumes.keys().map(String::as_str).collect();
+    assert_eq!(labels, ["BOOTSEL", "BOOT_A", "BOOT_B"]);
+    assert!(manifest.volumes["BOOT_A"].contains_key("cmdline.txt"));
+}
+
+#[test]
+fn what_is_read_out_of_an_image_is_what_was_written_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = build(&folder.path().join("out"), &folder.path().join("cache"), |_| {}).unwrap();
+    let written: Manifest = serde_json::from_slice(&std::fs::read(&made.manifest).unwrap()).unwrap();
+    let sbom: serde_json::Value = serde_json::from_slice(&std::fs::read(&made.sbom).unwrap()).unwrap();
+    for path in [&made.compressed, made.raw.as_ref().unwrap()] {
+        // Whatever lies beside it, and whatever it is called.
+        let elsewhere = folder.path().join("elsewhere");
+        std::fs::copy(path, &elsewhere).unwrap();
+        let image = crate::inspect::image::Opened::open(&elsewhere, &Reporter::new(true)).unwrap();
+        assert_eq!(image.whole_manifest().unwrap(), written);
+        assert_eq!(crate::inspect::package::of_image(&image).unwrap(), sbom);
+    }
+}
+
+#[test]
+fn images_that_are_none_or_are_cut_off_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = build(&folder.path().join("out"), &folder.path().join("cache"), |_| {}).unwrap();
+    let path = folder.path().join("x.img.zst");
+    let said = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let error = crate::inspect::image::Opened::open(&path, &Reporter::new(true)).unwrap_err();
+        assert_eq!(crate::failure::exit_code(&error), 2, "{error:#}");
+        format!("{error:#}")
+    };
+    let bytes = std::fs::read(&made.compressed).unwrap();
+    let cut = said(&bytes[..bytes.len() / 2]);
+    assert!(cut.contains("ends early") || cut.contains("is not an image"), "{cut}");
+    assert!(said(&bytes[..bytes.len() - 7]).contains("ends early"));
+    assert!(said(b"").contains("is not an image"));
+    assert!(said(&vec![0; 1 << 20]).contains("is not an image"));
+    let mut empty = vec![0; 1 << 20];
+    empty[510..512].copy_from_slice(&[0x55, 0xaa]);
+    assert!(said(&empty).contains("no partition of it holds a squashfs"));
+    let raw = std::fs::read(made.raw.as_ref().unwrap()).unwrap();
+    assert!(said(&raw[..raw.len() / 3]).contains("is not an image"));
 }
 
 #[test]

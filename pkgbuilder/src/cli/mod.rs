@@ -15,6 +15,9 @@ mod lock;
 /// `pkgbuilder inspect`
 mod inspect;
 
+/// `pkgbuilder diff`
+mod diff;
+
 /// `pkgbuilder doctor`
 mod doctor;
 
@@ -55,7 +58,8 @@ Exit codes: 0 done, 2 the input is wrong, 1 the world is wrong (network, disk, p
 Examples:
   pkgbuilder build home                 packages and image, as locked
   pkgbuilder build home --locked        the same, never choosing other versions
-  pkgbuilder inspect home               the definition as evaluated"
+  pkgbuilder inspect home               the definition as evaluated
+  pkgbuilder diff A.img.zst B.img.zst   what changed between two images"
 )]
 struct Cli {
     /// Say only warnings and errors.
@@ -74,6 +78,7 @@ enum Command {
     Image(image::Arguments),
     Lock(lock::Arguments),
     Inspect(inspect::Arguments),
+    Diff(diff::Arguments),
     Doctor(doctor::Arguments),
     Cache(cache::Arguments),
 }
@@ -89,7 +94,9 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            print_error(&error);
+            if !error.is::<failure::Answer>() {
+                print_error(&error);
+            }
             ExitCode::from(failure::exit_code(&error))
         }
     }
@@ -109,6 +116,7 @@ fn execute(command: Command, reporter: &Reporter) -> Result<()> {
         Command::Image(arguments) => arguments.run(reporter),
         Command::Lock(arguments) => arguments.run(reporter),
         Command::Inspect(arguments) => arguments.run(reporter),
+        Command::Diff(arguments) => arguments.run(reporter),
         Command::Doctor(arguments) => arguments.run(reporter),
         Command::Cache(arguments) => arguments.run(reporter),
     }

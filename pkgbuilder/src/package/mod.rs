@@ -392,6 +392,7 @@ fn open(component: &Component, source: &Source, note: Note) -> Result<Deb> {
             source: source.name().to_owned(),
             origin: note.origin,
             verified: sources::verification(component, source),
+            ..PackageRecord::default()
         },
         control: stanza(deb.control()),
         path: note.path,

@@ -189,8 +189,7 @@ pub fn record(package: &Package, path: &Path) -> Result<PackageRecord> {
         architecture: package.control.arch.clone(),
         digest: format!("sha256:{}", Sha256::of_file(path)?),
         source: "recipe".to_owned(),
-        origin: String::new(),
-        verified: String::new(),
+        ..PackageRecord::default()
     })
 }
 

@@ -77,7 +77,7 @@ fn another_toolchain_or_a_missing_component_is_refused() {
     let definition: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
     let write = |packages: serde_json::Value| {
         let manifest = serde_json::json!({
-            "format": 1, "image": "tiny", "target": "raspberrypi-arm64", "tool": env!("CARGO_PKG_VERSION"),
+            "format": 2, "image": "tiny", "target": "raspberrypi-arm64", "tool": env!("CARGO_PKG_VERSION"),
             "epoch": 0, "definition": definition, "packages": packages,
         });
         let path = world.folder.path().join("x.manifest.json");

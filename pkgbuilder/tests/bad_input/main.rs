@@ -47,6 +47,9 @@ mod hello;
 /// Folders that cannot be written to, are full, or shared.
 mod outputs;
 
+/// Images and packages that are looked at and compared.
+mod provenance;
+
 /// Recipes of one's own that are wrong.
 mod recipes;
 

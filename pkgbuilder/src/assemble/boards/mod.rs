@@ -5,17 +5,20 @@
 /// Raspberry Pi 3, 4, 5, Zero 2 W with Debian's 64-bit kernel.
 pub mod raspberrypi;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
 
 use anyhow::Result;
 use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
+use computatom_spec::manifest::FileRecord;
 
 use super::fat::Files;
 use super::partitions::Table;
 use crate::definition::image::Partitions;
 use crate::input_error;
+use crate::provenance;
 
 /// What is different from board to board.
 pub trait Board: Debug + Sync {
@@ -72,6 +75,15 @@ pub struct BootVolume {
     pub label: &'static str,
     /// Content.
     pub files: Files,
+}
+
+impl BootVolume {
+    /// The label, and what the manifest says of each file.
+    pub fn records(&self) -> (String, BTreeMap<String, FileRecord>) {
+        let files = self.files.iter();
+        let files = files.map(|(path, bytes)| (path.clone(), provenance::content(bytes)));
+        (self.label.to_owned(), files.collect())
+    }
 }
 
 /// Every board there is.

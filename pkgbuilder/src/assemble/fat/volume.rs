@@ -5,9 +5,14 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail};
-use hadris_fat::{FatDir, FatVolume, FatVolumeReadExt};
+use hadris_fat::{DirectoryEntry, FatDir, FatVolume, FatVolumeReadExt};
 
 use crate::assemble::partitions::Partition;
+
+/// More files than these on a boot partition are damage.
+const MOST_FILES: usize = 100_000;
+/// So are more folders in each other.
+const DEEPEST: usize = 32;
 
 /// A part of a file, as a volume of its own.
 #[derive(Debug)]
@@ -80,6 +85,22 @@ impl<'a> Volume<'a> {
         Ok(Self { inner })
     }
 
+    /// The volume's label.
+    pub fn label(&self) -> &str {
+        self.inner.volume_info().volume_label()
+    }
+
+    /// The paths of all files, without a leading `/`, in no order.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file system is damaged.
+    pub fn files(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        list(&self.inner.root_dir(), "", 0, &mut found)?;
+        Ok(found)
+    }
+
     /// The content of a file, whose name is compared as FAT does, without case; `None` if there is none.
     ///
     /// # Errors
@@ -112,6 +133,29 @@ impl<'a> Volume<'a> {
         }
         Ok(Some(content))
     }
+}
+
+fn list(folder: &FatDir<'_, Window<'_>>, prefix: &str, depth: usize, found: &mut Vec<String>) -> Result<()> {
+    for entry in folder.entries() {
+        let DirectoryEntry::Entry(entry) = entry
+            .map_err(describe)
+            .with_context(|| format!("listing /{prefix} of a boot partition"))?;
+        let name = entry.name();
+        if name == "." || name == ".." {
+            continue;
+        }
+        let path = format!("{prefix}{name}");
+        if found.len() > MOST_FILES || depth > DEEPEST {
+            bail!("the boot partition has more files than it can: its folders are damaged at /{path}");
+        }
+        if entry.is_directory() {
+            let inner = folder.open_entry(&entry).map_err(describe)?;
+            list(&inner, &format!("{path}/"), depth + 1, found)?;
+        } else if entry.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
 }
 
 fn open_folder<'v, 'f>(volume: &'v FatVolume<Window<'f>>, path: &str) -> Result<FatDir<'v, Window<'f>>> {

@@ -5,7 +5,10 @@
 mod bmap;
 mod compressed;
 mod ranges;
-mod spdx;
+
+/// `.spdx.json`
+pub mod spdx;
+
 mod sums;
 
 use std::collections::BTreeMap;
@@ -14,17 +17,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use computatom_compose::tree::{Kind, Tree};
 use computatom_spec::manifest::Manifest;
-use rayon::prelude::*;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use self::ranges::Ranges;
 use super::rootfs::json;
 use crate::atomic::{self, Pending};
 use crate::interrupt;
-use serde::Serialize;
-
+use crate::provenance::licenses::Texts;
 use crate::reporter::Reporter;
 
 /// A finished disk image and its companions.
@@ -59,6 +60,15 @@ impl DiskImage {
             mib(self.size)
         )
     }
+}
+
+/// What is written down about an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Papers<'a> {
+    /// What it holds.
+    pub manifest: &'a Manifest,
+    /// Texts of the licences that are not on SPDX' list.
+    pub texts: &'a Texts,
 }
 
 /// An output folder, ours until this is dropped.
@@ -135,7 +145,7 @@ impl Folder {
         stem: &str,
         mut raw: Pending,
         mapped: &Ranges,
-        manifest: &Manifest,
+        papers: &Papers<'_>,
         keep_raw: bool,
         reporter: &Reporter,
     ) -> Result<DiskImage> {
@@ -150,8 +160,8 @@ impl Folder {
         let mut texts = Vec::new();
         for (suffix, content) in [
             ("bmap", bmap.into_bytes()),
-            ("manifest.json", json(manifest)?),
-            ("spdx.json", json(&spdx::document(manifest))?),
+            ("manifest.json", json(papers.manifest)?),
+            ("spdx.json", json(&spdx::document(papers.manifest, papers.texts))?),
         ] {
             sums.insert(format!("{stem}.{suffix}"), hex::encode(Sha256::digest(&content)));
             let mut pending = Pending::create(&self.file(stem, suffix))?;
@@ -183,26 +193,4 @@ impl Folder {
             compressed_size: packed.size,
         })
     }
-}
-
-/// Path and digest of every regular file, hashed on all cores.
-///
-/// # Errors
-///
-/// Does not fail for a sound tree.
-pub fn file_digests(tree: &Tree) -> Result<BTreeMap<String, String>> {
-    let files: Vec<_> = tree
-        .walk("/")?
-        .into_iter()
-        .filter_map(|(path, id)| match &tree.inode(id).kind {
-            Kind::File(content) => Some((path, content)),
-            _ => None,
-        })
-        .collect();
-    Ok(files
-        .into_par_iter()
-        .map(|(path, content)| (path, format!("sha256:{}", hex::encode(Sha256::digest(content)))))
-        .collect::<Vec<_>>()
-        .into_iter()
-        .collect())
 }

@@ -1,69 +1,150 @@
-//! `.spdx.json`: which packages an image consists of, as SPDX 2.3 (spdx.github.io/spdx-spec/v2.3).
+//! `.spdx.json`: which packages an image consists of, of which licences, as SPDX 2.3 (spdx.github.io/spdx-spec/v2.3).
+
+use std::collections::BTreeSet;
 
 use computatom_spec::manifest::{Manifest, PackageRecord};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::provenance::licenses::Texts;
+
+/// Said where SPDX wants a word and there is nothing to say.
+const UNKNOWN: &str = "NOASSERTION";
+/// What the identifiers of licences that are not on SPDX' list begin with.
+const REFERENCE: &str = "LicenseRef-";
+
 /// The document for an image. Its namespace comes from the manifest's digest: unique, and the same for the same image.
-pub(super) fn document(manifest: &Manifest) -> Value {
+pub fn document(manifest: &Manifest, texts: &Texts) -> Value {
     let name = format!("{}-{}", manifest.image, manifest.target);
     let identity = serde_json::to_vec(manifest).expect("a manifest is plain data");
     let mut packages = vec![json!({
         "SPDXID": "SPDXRef-Image",
         "name": name,
         "versionInfo": date(manifest.epoch),
-        "downloadLocation": "NOASSERTION",
+        "downloadLocation": UNKNOWN,
         "filesAnalyzed": false,
-        "licenseConcluded": "NOASSERTION",
-        "licenseDeclared": "NOASSERTION",
-        "copyrightText": "NOASSERTION",
+        "licenseConcluded": UNKNOWN,
+        "licenseDeclared": UNKNOWN,
+        "copyrightText": UNKNOWN,
         "primaryPackagePurpose": "OPERATING-SYSTEM",
     })];
-    let mut relationships = vec![json!({
-        "spdxElementId": "SPDXRef-DOCUMENT",
-        "relationshipType": "DESCRIBES",
-        "relatedSpdxElement": "SPDXRef-Image",
-    })];
+    packages.extend(manifest.packages.iter().map(package));
+    let mut relationships = vec![relationship("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-Image")];
     for record in &manifest.packages {
-        packages.push(package(record));
-        relationships.push(json!({
-            "spdxElementId": "SPDXRef-Image",
-            "relationshipType": "CONTAINS",
-            "relatedSpdxElement": reference(record),
-        }));
+        relationships.push(relationship("SPDXRef-Image", "CONTAINS", &reference(record)));
     }
-    json!({
-        "spdxVersion": "SPDX-2.3",
-        "dataLicense": "CC0-1.0",
-        "SPDXID": "SPDXRef-DOCUMENT",
-        "name": name,
-        "documentNamespace": format!("https://spdx.org/spdxdocs/{name}-{}", hex::encode(Sha256::digest(identity))),
-        "creationInfo": {
-            "created": date(manifest.epoch),
-            "creators": [format!("Tool: pkgbuilder-{}", manifest.tool)],
-        },
-        "packages": packages,
-        "relationships": relationships,
-    })
+    let about = About {
+        name: &name,
+        identity: &identity,
+        epoch: manifest.epoch,
+        tool: &manifest.tool,
+    };
+    about.document(&packages, &relationships, &extracted(&manifest.packages, texts))
+}
+
+/// The document for a single package, whose .deb was made at `epoch` (seconds since 1970).
+pub fn of_package(record: &PackageRecord, texts: &Texts, epoch: i64) -> Value {
+    let name = format!("{}_{}_{}", record.name, record.version, record.architecture);
+    let identity = serde_json::to_vec(record).expect("a record is plain data");
+    let about = About {
+        name: &name,
+        identity: &identity,
+        epoch,
+        tool: env!("CARGO_PKG_VERSION"),
+    };
+    let relationships = [relationship("SPDXRef-DOCUMENT", "DESCRIBES", &reference(record))];
+    let extracted = extracted(std::slice::from_ref(record), texts);
+    about.document(&[package(record)], &relationships, &extracted)
+}
+
+/// What a document says about itself.
+struct About<'a> {
+    name: &'a str,
+    identity: &'a [u8],
+    epoch: i64,
+    tool: &'a str,
+}
+
+impl About<'_> {
+    fn document(&self, packages: &[Value], relationships: &[Value], extracted: &[Value]) -> Value {
+        let digest = hex::encode(Sha256::digest(self.identity));
+        let mut document = json!({
+            "spdxVersion": "SPDX-2.3",
+            "dataLicense": "CC0-1.0",
+            "SPDXID": "SPDXRef-DOCUMENT",
+            "name": self.name,
+            "documentNamespace": format!("https://spdx.org/spdxdocs/{}-{digest}", escape(self.name)),
+            "creationInfo": {
+                "created": date(self.epoch),
+                "creators": [format!("Tool: pkgbuilder-{}", self.tool)],
+            },
+            "packages": packages,
+            "relationships": relationships,
+        });
+        if !extracted.is_empty() {
+            document["hasExtractedLicensingInfos"] = extracted.into();
+        }
+        document
+    }
+}
+
+fn relationship(from: &str, kind: &str, to: &str) -> Value {
+    json!({ "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to })
+}
+
+/// The licences that the packages are of and SPDX' list does not have.
+fn extracted(packages: &[PackageRecord], texts: &Texts) -> Vec<Value> {
+    let words = |c: char| c.is_whitespace() || c == '(' || c == ')';
+    let named: BTreeSet<&str> = packages
+        .iter()
+        .flat_map(|package| package.license.split(words))
+        .filter(|word| word.starts_with(REFERENCE))
+        .collect();
+    let describe = |id: &str| {
+        let found = texts.get(id);
+        json!({
+            "licenseId": id,
+            "name": found.map_or("NOASSERTION", |found| &found.name),
+            "extractedText": found.map_or("The text is not in the image.", |found| &found.text),
+        })
+    };
+    named.into_iter().map(describe).collect()
 }
 
 fn package(record: &PackageRecord) -> Value {
+    let declared = match record.license.as_str() {
+        "" => UNKNOWN,
+        expression => expression,
+    };
     let mut package = json!({
         "SPDXID": reference(record),
         "name": record.name,
         "versionInfo": record.version,
-        "downloadLocation": "NOASSERTION",
+        "downloadLocation": UNKNOWN,
         "filesAnalyzed": false,
-        "licenseConcluded": "NOASSERTION",
-        "licenseDeclared": "NOASSERTION",
-        "copyrightText": "NOASSERTION",
-        "sourceInfo": format!("{}: {}", record.source, record.origin),
+        "licenseConcluded": UNKNOWN,
+        "licenseDeclared": declared,
+        "copyrightText": UNKNOWN,
         "externalRefs": [{
             "referenceCategory": "PACKAGE-MANAGER",
             "referenceType": "purl",
             "referenceLocator": purl(record),
         }],
     });
+    if !record.license_from.is_empty() {
+        let what = if record.license.is_empty() {
+            "No licence can be told"
+        } else {
+            "Licence"
+        };
+        package["licenseComments"] = format!("{what}: {}.", record.license_from).into();
+    }
+    if !record.origin.is_empty() {
+        package["sourceInfo"] = format!("{}: {}", record.source, record.origin).into();
+    }
+    if record.source == "debian" {
+        package["supplier"] = "Organization: Debian".into();
+    }
     if let Some(digest) = record.digest.strip_prefix("sha256:") {
         package["checksums"] = json!([{ "algorithm": "SHA256", "checksumValue": digest }]);
     }
@@ -135,6 +216,7 @@ mod tests {
 
     use super::super::super::testing::{image, manifest, oracle};
     use super::*;
+    use crate::provenance::licenses::Text;
 
     #[test]
     fn dates_are_those_of_date() {
@@ -153,7 +235,7 @@ mod tests {
 
     #[test]
     fn packages_have_purls_and_valid_identifiers() {
-        let document = document(&manifest(&image()));
+        let document = document(&manifest(&image()), &Texts::new());
         let packages = document["packages"].as_array().unwrap();
         let locators: Vec<&str> = packages
             .iter()
@@ -175,5 +257,37 @@ mod tests {
             );
         }
         assert_eq!(document["relationships"].as_array().unwrap().len(), 3);
+        assert!(document.get("hasExtractedLicensingInfos").is_none());
+    }
+
+    #[test]
+    fn each_licence_that_spdx_does_not_know_is_given_with_its_text_and_no_other_is() {
+        let mut manifest = manifest(&image());
+        manifest.packages[0].license = "MIT AND (LicenseRef-own-1 OR LicenseRef-lost-2)".to_owned();
+        manifest.packages[1].license_from = "its copyright file is free text".to_owned();
+        let text = |text: &str| Text {
+            name: "own".to_owned(),
+            text: text.to_owned(),
+        };
+        let texts = ["LicenseRef-own-1", "LicenseRef-other-3"].map(|id| (id.to_owned(), text("Do.")));
+        let document = document(&manifest, &Texts::from(texts));
+        let extracted = document["hasExtractedLicensingInfos"].as_array().unwrap();
+        let found: Vec<(&str, &str)> = extracted
+            .iter()
+            .map(|one| {
+                (
+                    one["licenseId"].as_str().unwrap(),
+                    one["extractedText"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        let lost = ("LicenseRef-lost-2", "The text is not in the image.");
+        assert_eq!(found, [lost, ("LicenseRef-own-1", "Do.")]);
+        let packages = document["packages"].as_array().unwrap();
+        assert_eq!(packages[2]["licenseDeclared"], "NOASSERTION");
+        assert_eq!(
+            packages[2]["licenseComments"],
+            "No licence can be told: its copyright file is free text."
+        );
     }
 }

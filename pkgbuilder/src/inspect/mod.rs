@@ -1,14 +1,35 @@
-//! What an image holds, as its manifest says.
+//! What a finished image holds, read out of the image itself, or as its manifest says.
+
+/// An image, opened.
+pub mod image;
+
+/// Manifests, which may be of other versions.
+pub mod manifest;
+
+/// A single .deb.
+pub mod package;
+
+/// What takes the room.
+pub mod sizes;
+
+/// The root file system of an image.
+pub mod squashfs;
+
+/// What takes the room, as a picture.
+pub mod treemap;
 
 use std::fmt::Write;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use computatom_spec::manifest::Manifest;
 
+use crate::reporter::Reporter;
 use crate::verify::Sha256;
 use crate::verify::sums::Sums;
-use crate::{bail_input, input_error};
+use crate::{bail_input, diff};
 
 /// Endings of what `build` writes beside a manifest.
 const OUTPUTS: [&str; 5] = [".img.zst", ".img", ".manifest.json", ".bmap", ".spdx.json"];
@@ -17,6 +38,75 @@ const OUTPUTS: [&str; 5] = [".img.zst", ".img", ".manifest.json", ".bmap", ".spd
 const SUMS: &str = "SHA256SUMS";
 /// The largest file whose digest is taken before it is answered what it holds: a compressed image, within half a second.
 const LARGEST: u64 = 1 << 30;
+
+/// What there is to be inspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A definition, by name or path.
+    Definition,
+    /// A disk image, raw or compressed.
+    Image,
+    /// A manifest, or what lies beside an image and one.
+    Companion,
+    /// A .deb.
+    Package,
+}
+
+/// What `path` is, by its name and, if it is there, by how it begins.
+///
+/// # Errors
+///
+/// An [`crate::failure::InputError`] if it is an output that is not there, or nothing that can be inspected.
+pub fn subject(path: &Path) -> Result<Subject> {
+    let name = file_name(path);
+    if Path::new(&name).extension().is_some_and(|extension| extension == "deb") {
+        return Ok(Subject::Package);
+    }
+    let named = OUTPUTS[..2].iter().any(|ending| name.ends_with(ending));
+    if path.is_file() && (named || begins_as_image(path)) {
+        return Ok(Subject::Image);
+    }
+    Ok(match manifest_of(path)? {
+        Some(_) => Subject::Companion,
+        None => Subject::Definition,
+    })
+}
+
+/// Whether a file begins with zstd's magic number or a partition table.
+fn begins_as_image(path: &Path) -> bool {
+    let mut sector = [0; 512];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut sector));
+    read.is_ok() && (sector.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || sector.ends_with(&[0x55, 0xaa]))
+}
+
+/// What an image or a manifest holds, to be compared with another.
+///
+/// # Errors
+///
+/// What is neither is wrong input; also fails where an image cannot be read.
+pub fn read(path: &Path, reporter: &Reporter) -> Result<diff::Subject> {
+    let name = path.display().to_string();
+    match subject(path)? {
+        Subject::Image => {
+            let image = image::Opened::open(path, reporter)?;
+            Ok(diff::Subject {
+                name,
+                manifest: image.whole_manifest()?,
+                compressed: image.compressed(),
+            })
+        }
+        Subject::Companion => Ok(diff::Subject {
+            name,
+            manifest: manifest_of(path)?.context("it was there a moment ago")?,
+            compressed: None,
+        }),
+        Subject::Definition => bail_input!(
+            "{name} is a definition, or not there: build it first (`pkgbuilder build {name}`), and name the image or its \
+             .manifest.json"
+        ),
+        Subject::Package => bail_input!("{name} is a single package: name an image, or its .manifest.json"),
+    }
+}
 
 /// The manifest of an image, of one of its companions, or itself; nothing if `path` may be a definition.
 ///
@@ -48,9 +138,7 @@ pub fn manifest_of(path: &Path) -> Result<Option<Manifest>> {
         }
     }
     let text = std::fs::read(&manifest).with_context(|| format!("reading {}", manifest.display()))?;
-    let manifest = serde_json::from_slice(&text)
-        .map_err(|error| input_error!("{} is not a manifest of this version: {error}", manifest.display()))?;
-    Ok(Some(manifest))
+    Ok(Some(manifest::parse(&manifest.display().to_string(), &text)?))
 }
 
 /// Why what `build` wrote as `path` is not to be trusted: it or its manifest is not what the `SHA256SUMS` beside it says.
@@ -109,9 +197,28 @@ pub fn table(manifest: &Manifest) -> String {
     text
 }
 
+/// The licences of all packages, for people.
+pub fn licenses(manifest: &Manifest) -> String {
+    let width = manifest
+        .packages
+        .iter()
+        .map(|package| package.name.len())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for package in &manifest.packages {
+        let license = match package.license.as_str() {
+            "" => format!("not told: {}", package.license_from),
+            expression => expression.to_owned(),
+        };
+        let _ = writeln!(text, "{:width$}  {license}", package.name);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use computatom_spec::manifest::PackageRecord;
+    use computatom_spec::manifest::{FORMAT, PackageRecord};
 
     use super::*;
 
@@ -156,7 +263,7 @@ mod tests {
 
     fn manifest(packages: Vec<PackageRecord>) -> Manifest {
         Manifest {
-            format: 1,
+            format: FORMAT,
             image: "home".to_owned(),
             target: "raspberrypi-arm64".to_owned(),
             tool: "0".to_owned(),
@@ -164,6 +271,7 @@ mod tests {
             definition: serde_json::Value::Null,
             packages,
             files: std::collections::BTreeMap::new(),
+            volumes: std::collections::BTreeMap::new(),
         }
     }
 
@@ -173,10 +281,8 @@ mod tests {
             name: name.to_owned(),
             version: "1".to_owned(),
             architecture: "arm64".to_owned(),
-            digest: String::new(),
             source: source.to_owned(),
-            origin: String::new(),
-            verified: String::new(),
+            ..PackageRecord::default()
         };
         let manifest = manifest(vec![package("apt", "debian"), package("nomad", "go-module")]);
         let text = table(&manifest);
