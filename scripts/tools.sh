@@ -174,6 +174,14 @@ need_go_tool() {
   GOBIN=$tools/bin go install "$1@$2"
 }
 
+# The crate liblzma-sys compiles xz without what its configure finds out about a machine: it then compares matches byte by
+# byte. What these two of configure.ac and tuklib_integer.m4 mean there, for the machines that pkgbuilder is compiled for.
+case $(uname -m) in
+  x86_64) liblzma_defines=(-DTUKLIB_FAST_UNALIGNED_ACCESS=1 -DHAVE_IMMINTRIN_H=1 -DHAVE_USABLE_CLMUL=1) ;;
+  aarch64) liblzma_defines=(-DTUKLIB_FAST_UNALIGNED_ACCESS=1) ;;
+  *) liblzma_defines=() ;;
+esac
+
 # Release binaries must not tell where they were made: the checkout, Cargo's crates and Rust's own sources get the same
 # names everywhere, in Rust (panic messages) and in C (__FILE__).
 anonymous_paths() {
@@ -189,6 +197,7 @@ anonymous_paths() {
   done
   flags+=("--remap-path-prefix=$PWD=/computatom")
   cflags+=("-ffile-prefix-map=$PWD=/computatom")
+  cflags+=("${liblzma_defines[@]}")
   # Separated as Cargo wants it, because paths may have spaces.
   CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}")
   export CARGO_ENCODED_RUSTFLAGS

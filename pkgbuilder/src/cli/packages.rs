@@ -1,6 +1,6 @@
 //! `pkgbuilder packages`: the .debs of components, and of recipes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -11,7 +11,8 @@ use super::options::{Definition, Inputs, Signing};
 use crate::fetch::cache::Cache;
 use crate::package::standalone;
 use crate::reporter::Reporter;
-use crate::{atomic, bail_input, catalog, repository};
+use crate::repository::{self, SigningKey};
+use crate::{atomic, bail_input, catalog};
 
 /// Build packages: of a definition's components, of any component of the catalog, or of a recipe of your own.
 #[derive(Debug, Args)]
@@ -71,8 +72,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 
+    /// Make the packages only: list them in no repository, sign nothing.
+    #[arg(long, conflicts_with = "key")]
+    no_repository: bool,
+
     /// Make nothing, print which components there are, for which architectures and from where.
-    #[arg(long, conflicts_with_all = ["arch", "out"])]
+    #[arg(long, conflicts_with_all = ["arch", "out", "no_repository"])]
     list: bool,
 
     /// Print what was made (or is listed) as JSON on standard output.
@@ -101,9 +106,9 @@ impl Arguments {
         }
         atomic::check_writable(&self.out)?;
         let folder = self.out.join("packages");
-        let key = self.signing.open(&folder, reporter)?;
+        let key = self.key(&folder, reporter)?;
         let made = workshop.packages(&self.arch, &self.out)?;
-        if !made.packages.is_empty() {
+        if let Some(key) = key.filter(|_| !made.packages.is_empty()) {
             workshop.repository(&folder, &key)?;
         }
         self.print_made(&made.packages)?;
@@ -126,9 +131,11 @@ impl Arguments {
             )?);
         }
         let folder = self.out.join("packages");
-        let key = self.signing.open(&folder, reporter)?;
+        let key = self.key(&folder, reporter)?;
         let written = standalone::write(&packages, &folder, reporter)?;
-        repository::update(&folder, &key, &Cache::open()?, reporter)?;
+        if let Some(key) = key {
+            repository::update(&folder, &key, &Cache::open()?, reporter)?;
+        }
         if self.json {
             let records = packages.iter().zip(&written);
             let records: Result<Vec<PackageRecord>> = records
@@ -140,6 +147,13 @@ impl Arguments {
             super::print(&format!("{}\n", path.display()))?;
         }
         Ok(())
+    }
+
+    /// What the repository is signed by, if there is to be one.
+    fn key(&self, folder: &Path, reporter: &Reporter) -> Result<Option<SigningKey>> {
+        (!self.no_repository)
+            .then(|| self.signing.open(folder, reporter))
+            .transpose()
     }
 
     fn print_list(&self, rows: &[catalog::Row]) -> Result<()> {

@@ -85,7 +85,7 @@ use crate::verify::Sha256;
 use crate::{bail_input, input_error};
 
 /// Changes whenever this program packages the same input differently, so that older packages in the cache are not used.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// How components are to be had.
 #[derive(Clone, Debug)]

@@ -55,6 +55,19 @@ fn refused(recipe: &str, parts: &[&str]) {
 }
 
 #[test]
+fn no_repository_and_no_key_are_made_where_nobody_wants_them() {
+    let bench = Bench::new(RECIPE);
+    let output = bench.run(&["--no-repository"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made: Vec<_> = fs::read_dir(bench.out().join("packages")).unwrap().collect();
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert!(bench.out().join("packages/tool_1.0.0_all.deb").is_file());
+    assert!(!bench.folder.path().join("data").exists(), "a signing key was made");
+    let output = bench.run(&["--no-repository", "--signing-key", "key.asc"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_recipe_outside_any_checkout_becomes_a_package() {
     let bench = Bench::new(RECIPE);
     let output = bench.run(&[]);
