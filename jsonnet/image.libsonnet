@@ -64,6 +64,8 @@
     '/usr/share/locale/*',
     '!/usr/share/locale/locale.alias',
     '/usr/share/man/*',
+    // update-alternatives(1) links manuals there, and fails where it cannot.
+    '!/usr/share/man/man[1-9]',
   ],
 
   // Files by path, written last: `'/etc/motd': { text: 'hello\n' }` or `{ symlink: '/run/motd' }`, and `mode: '0600'`.

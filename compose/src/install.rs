@@ -1,10 +1,12 @@
 //! An installation from the first directory to the last trigger.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use anyhow::{Context as _, Result, bail};
 use debversion::Version;
 
+use crate::configurators;
 use crate::deb::{Control, Package};
 use crate::debconf::load_templates;
 use crate::dpkg::database::{self, Database};
@@ -59,7 +61,22 @@ pub struct Composed {
     /// What scripts asked for and was knowingly left out.
     pub notes: Vec<Note>,
     /// Scripts that failed, if the options said to keep going.
-    pub failures: Vec<String>,
+    pub failures: Vec<Failure>,
+}
+
+/// A script that failed or could not be interpreted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Its package.
+    pub package: String,
+    /// What happened: a sentence that names package and script, and where it is known line and command.
+    pub text: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 /// Installs `packages` into an empty tree: unpacked, configured, triggers processed, everything that a compiled
@@ -131,7 +148,7 @@ struct Installation<'a> {
     triggers: Triggers,
     dpkg_version: String,
     keep_going: bool,
-    failures: Vec<String>,
+    failures: Vec<Failure>,
 }
 
 impl<'a> Installation<'a> {
@@ -250,7 +267,10 @@ impl<'a> Installation<'a> {
         };
         self.database.store(&mut self.system.tree)?;
         match self.interpret(package, script, &text, args) {
-            Err(error) if self.keep_going => self.failures.push(format!("{error:#}")),
+            Err(error) if self.keep_going => self.failures.push(Failure {
+                package: package.name().to_owned(),
+                text: format!("{error:#}"),
+            }),
             result => result?,
         }
         for name in std::mem::take(&mut self.system.triggers).into_keys() {
@@ -261,6 +281,7 @@ impl<'a> Installation<'a> {
 
     fn interpret(&mut self, package: &Package, script: &str, text: &str, args: &[&str]) -> Result<()> {
         let name = package.name();
+        let text = &configurators::adapted(&mut self.system, name, script, text);
         let shebang = text.lines().next().unwrap_or_default();
         let interpreter = shebang.strip_prefix("#!").unwrap_or_default();
         let program = interpreter.split_whitespace().next().unwrap_or_default();

@@ -37,10 +37,13 @@ pub mod dpkg;
 /// The POSIX shell that interprets maintainer scripts.
 pub mod shell;
 
+/// What stands in for passages of maintainer scripts that run compiled programs.
+mod configurators;
+
 /// The commands scripts can call, one file per family.
 pub mod commands;
 
 /// What compiled helpers would have generated.
 pub mod generators;
 
-pub use install::{Composed, Options, Progress, compose};
+pub use install::{Composed, Failure, Options, Progress, compose};

@@ -1,4 +1,4 @@
-//! Columns and characters: `cut`, `paste`, `tr`.
+//! Columns and characters: `cut`, `fold`, `paste`, `tr`.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use super::arguments::Arguments;
 use super::{escapes, operands};
 use crate::shell::process::{Command, Outcome, Process};
 
-pub(super) const COMMANDS: &[(&str, Command)] = &[("cut", cut), ("paste", paste), ("tr", tr)];
+pub(super) const COMMANDS: &[(&str, Command)] = &[("cut", cut), ("fold", fold), ("paste", paste), ("tr", tr)];
 
 /// Positions from 1, inclusive.
 type Ranges = Vec<(usize, usize)>;
@@ -27,6 +27,33 @@ fn ranges(list: &str) -> Option<Ranges> {
         })
         .map(|range| range.filter(|&(from, to)| from > 0 && from <= to))
         .collect()
+}
+
+/// `fold [-s] [-w WIDTH]`: lines broken at a width of 80 bytes; with `-s` behind the last blank before it.
+fn fold(process: &mut Process<'_>) -> Outcome {
+    let args = Arguments::of(process, &["-s --spaces", "-w --width =", "-b --bytes"])?;
+    let Ok(width @ 1..) = args.value("-w").unwrap_or("80").parse::<usize>() else {
+        return Ok(process.fail("invalid number of columns"));
+    };
+    let (text, complete) = operands::concatenated(process, &args.operands)?;
+    if text.iter().any(|byte| matches!(byte, b'\t' | b'\r' | 8)) && !args.has("-b") {
+        return Err(process.unsupported("tabs, returns and backspaces"));
+    }
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let mut rest = line;
+        while rest.strip_suffix(b"\n").unwrap_or(rest).len() > width {
+            let blank = rest[..width]
+                .iter()
+                .rposition(|byte| *byte == b' ')
+                .filter(|_| args.has("-s"));
+            let (folded, behind) = rest.split_at(blank.map_or(width, |blank| blank + 1));
+            process.stdout.extend_from_slice(folded);
+            process.stdout.push(b'\n');
+            rest = behind;
+        }
+        process.stdout.extend_from_slice(rest);
+    }
+    Ok(u8::from(!complete))
 }
 
 fn cut(process: &mut Process<'_>) -> Outcome {
@@ -329,6 +356,27 @@ mod tests {
             &["tr", "a"],
         ] {
             same_filter(args, text);
+        }
+    }
+
+    #[test]
+    fn does_what_fold_does() {
+        let long = "word ".repeat(40);
+        for text in [
+            "",
+            "short\n",
+            &long,
+            &"x".repeat(200),
+            "two  blanks here\n\nand an empty line",
+        ] {
+            for args in [
+                &["fold"][..],
+                &["fold", "-s"],
+                &["fold", "-s", "-w", "7"],
+                &["fold", "-w", "5"],
+            ] {
+                same(&[], args, text);
+            }
         }
     }
 

@@ -55,8 +55,11 @@ fn function(process: &mut Process<'_>) -> Status {
         .to_owned();
     let args = process.args[1..].to_vec();
     let (code, text) = answer(process, &name, &args);
-    // confmodule cuts off a code of one digit with its blank; a longer one, or one alone, stays in RET.
+    // confmodule cuts off a code of one digit with its blank; a longer one, or one alone, stays in RET. Values have the
+    // blank even where they are empty (`Debconf::ConfModule::process_command`).
+    let valued = ["get", "metaget"].contains(&name.as_str());
     let ret = match (code, text.is_empty()) {
+        (0..=9, true) if valued => text,
         (_, true) => code.to_string(),
         (0..=9, false) => text,
         (_, false) => format!("{code} {text}"),
@@ -371,6 +374,8 @@ mod tests {
             (&["db_get", "p/select"], 0, "yes"),
             (&["db_set", "p/flag", "two", "words"], 0, "value set"),
             (&["db_get", "p/flag"], 0, "two words"),
+            (&["db_set", "p/flag", ""], 0, "value set"),
+            (&["db_get", "p/flag"], 0, ""),
             (&["db_reset", "p/flag"], 0, "0"),
             (&["db_get", "p/flag"], 0, "true"),
             (&["db_subst", "p/crts", "crts", "a.crt, b.crt"], 0, "0"),

@@ -8,6 +8,7 @@ use crate::shell::process::{Command, Process, Status};
 pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("depmod", |process| Ok(pending(process))),
     ("fc-cache", |process| Ok(pending(process))),
+    ("helpztags", |process| Ok(pending(process))),
     ("gdk-pixbuf-query-loaders", |process| Ok(pending(process))),
     ("gio-querymodules", |process| Ok(pending(process))),
     ("glib-compile-schemas", |process| Ok(pending(process))),
@@ -19,6 +20,9 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("mandb", |process| Ok(pending(process))),
     ("update-ca-certificates", |process| Ok(pending(process))),
     ("update-catalog", |process| Ok(pending(process))),
+    ("update-fonts-alias", |process| Ok(pending(process))),
+    ("update-fonts-dir", |process| Ok(pending(process))),
+    ("update-fonts-scale", |process| Ok(pending(process))),
     ("update-desktop-database", |process| Ok(pending(process))),
     ("update-icon-caches", |process| Ok(pending(process))),
     ("update-info-dir", |process| Ok(pending(process))),
@@ -27,43 +31,16 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("update-mime-database", |process| Ok(pending(process))),
     ("update-xmlcatalog", |process| Ok(pending(process))),
     // GLib calls its tools by path.
-    ("/usr/lib/aarch64-linux-gnu/glib-2.0/gio-querymodules", |process| {
+    ("/usr/lib/*/gdk-pixbuf-2.0/gdk-pixbuf-query-loaders", |process| {
         Ok(pending(process))
     }),
-    ("/usr/lib/aarch64-linux-gnu/glib-2.0/glib-compile-schemas", |process| {
+    ("/usr/lib/*/glib-2.0/gio-querymodules", |process| Ok(pending(process))),
+    ("/usr/lib/*/glib-2.0/glib-compile-schemas", |process| {
         Ok(pending(process))
     }),
-    ("/usr/lib/arm-linux-gnueabi/glib-2.0/gio-querymodules", |process| {
-        Ok(pending(process))
-    }),
-    ("/usr/lib/arm-linux-gnueabi/glib-2.0/glib-compile-schemas", |process| {
-        Ok(pending(process))
-    }),
-    ("/usr/lib/arm-linux-gnueabihf/glib-2.0/gio-querymodules", |process| {
-        Ok(pending(process))
-    }),
-    (
-        "/usr/lib/arm-linux-gnueabihf/glib-2.0/glib-compile-schemas",
-        |process| Ok(pending(process)),
-    ),
-    ("/usr/lib/x86_64-linux-gnu/glib-2.0/gio-querymodules", |process| {
-        Ok(pending(process))
-    }),
-    ("/usr/lib/x86_64-linux-gnu/glib-2.0/glib-compile-schemas", |process| {
-        Ok(pending(process))
-    }),
-    ("py3clean", |_| Ok(0)),
-    ("py3compile", |process| Ok(skipped(process, BYTE_CODE))),
-    ("pyclean", |_| Ok(0)),
-    ("pycompile", |process| Ok(skipped(process, BYTE_CODE))),
-    ("pypy3clean", |_| Ok(0)),
-    ("pypy3compile", |process| Ok(skipped(process, BYTE_CODE))),
-    ("ssh-keygen", |process| Ok(skipped(process, HOST_KEYS))),
     ("sshd", |process| settle(process, sshd)),
     ("perl", |process| settle(process, perl)),
 ];
-
-const BYTE_CODE: &str = "Python modules are byte-compiled on the node";
 
 const HOST_KEYS: &str = "ssh host keys are made on the node's first boot";
 

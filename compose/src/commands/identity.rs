@@ -17,8 +17,9 @@ fn id(process: &mut Process<'_>) -> Outcome {
         process,
         &["-u --user", "-g --group", "-G --groups", "-n --name", "-r --real"],
     )?;
-    let who = args.operands.first().map_or("0", String::as_str);
     let tree = &process.system.tree;
+    let acting = tree.acting.map_or("0".to_owned(), |(uid, _)| uid.to_string());
+    let who = args.operands.first().map_or(acting.as_str(), String::as_str);
     let entry = match owners::entry(tree, "/etc/passwd", who) {
         Some(entry) if entry.len() > 3 => entry,
         // Even without an account database scripts run as root.
@@ -96,7 +97,9 @@ fn groups(process: &mut Process<'_>) -> Outcome {
 
 fn whoami(process: &mut Process<'_>) -> Outcome {
     Arguments::of(process, &[])?;
-    process.say("root");
+    let uid = process.system.tree.acting.map_or(0, |(uid, _)| uid);
+    let name = owners::user_name(&process.system.tree, uid).unwrap_or_else(|| "root".to_owned());
+    process.say(&name);
     Ok(0)
 }
 

@@ -1,11 +1,70 @@
-//! update-locale(8): the system's locale in `/etc/default/locale` (since trixie a link to `/etc/locale.conf`).
+//! locale(1), and update-locale(8): the system's locale in `/etc/default/locale` (since trixie a link to `/etc/locale.conf`).
 
 use crate::commands::arguments::Arguments;
 use crate::commands::ending::{Done, settle};
 use crate::shell::process::{Command, Process};
 
 /// update-locale
-pub(crate) const COMMANDS: &[(&str, Command)] = &[("update-locale", |process| settle(process, update_locale))];
+pub(crate) const COMMANDS: &[(&str, Command)] = &[
+    ("locale", |process| settle(process, locale)),
+    ("update-locale", |process| settle(process, update_locale)),
+];
+
+/// The categories in the order locale(1) has them.
+const CATEGORIES: [&str; 12] = [
+    "LC_CTYPE",
+    "LC_NUMERIC",
+    "LC_TIME",
+    "LC_COLLATE",
+    "LC_MONETARY",
+    "LC_MESSAGES",
+    "LC_PAPER",
+    "LC_NAME",
+    "LC_ADDRESS",
+    "LC_TELEPHONE",
+    "LC_MEASUREMENT",
+    "LC_IDENTIFICATION",
+];
+
+/// `locale`, the settings of the environment, and `locale charmap`.
+fn locale(process: &mut Process<'_>) -> Done {
+    let given = Arguments::of(process, &[])?;
+    let set = |name: &str| process.env.get(name).cloned().unwrap_or_default();
+    let (lang, all) = (set("LANG"), set("LC_ALL"));
+    let implied = if all.is_empty() { &lang } else { &all };
+    let implied = if implied.is_empty() { "POSIX" } else { implied };
+    let mut lines = Vec::new();
+    match given.operands()[..] {
+        [] => {
+            lines.extend([format!("LANG={lang}"), format!("LANGUAGE={}", set("LANGUAGE"))]);
+            for category in CATEGORIES {
+                let own = set(category);
+                // What follows from another variable stands in quotes.
+                lines.push(if all.is_empty() && !own.is_empty() {
+                    format!("{category}={own}")
+                } else {
+                    format!("{category}=\"{implied}\"")
+                });
+            }
+            lines.push(format!("LC_ALL={all}"));
+        }
+        ["charmap"] => {
+            let own = set("LC_CTYPE");
+            let name = if all.is_empty() && !own.is_empty() {
+                &own
+            } else {
+                implied
+            };
+            let (_, charmap) = name.split_once('.').unwrap_or(("", "ANSI_X3.4-1968"));
+            lines.push(charmap.to_uppercase().replace("UTF8", "UTF-8"));
+        }
+        _ => return Err(process.unsupported(given.operands.join(" ")).into()),
+    }
+    for line in lines {
+        process.say(&line);
+    }
+    Ok(0)
+}
 
 /// `update-locale LANG=C.UTF-8 LC_TIME`: sets the one, comments the other out. Whether a locale exists is not looked at.
 fn update_locale(process: &mut Process<'_>) -> Done {
@@ -68,6 +127,30 @@ fn set(values: &mut Vec<(String, String)>, name: &str, value: &str) {
 mod tests {
     use super::*;
     use crate::system::System;
+
+    #[test]
+    fn does_what_locale_does() {
+        for env in [
+            &["LC_ALL=C.UTF-8"][..],
+            &["LANG=C.utf8", "LC_TIME=C"],
+            &[],
+            &["LANG=C", "LC_CTYPE=C.UTF-8"],
+        ] {
+            for call in [&["locale"][..], &["locale", "charmap"]] {
+                let mut real = std::process::Command::new(call[0]);
+                real.env_clear().args(&call[1..]);
+                let mut system = System::new("arm64", 0);
+                let mut process = Process::new(&mut system, call);
+                for (name, value) in env.iter().filter_map(|setting| setting.split_once('=')) {
+                    real.env(name, value);
+                    process.env.insert(name.to_owned(), value.to_owned());
+                }
+                settle(&mut process, locale).unwrap();
+                let said = String::from_utf8_lossy(&process.stdout);
+                assert_eq!(said, String::from_utf8_lossy(&real.output().unwrap().stdout), "{env:?}");
+            }
+        }
+    }
 
     #[test]
     fn variables_are_set_and_removed() {

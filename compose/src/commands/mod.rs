@@ -3,6 +3,9 @@
 /// adduser, useradd, update-passwd, …
 mod accounts;
 
+/// su, runuser, setpriv, sudo
+mod acting;
+
 /// update-alternatives
 mod alternatives;
 
@@ -18,7 +21,7 @@ mod awk;
 /// setcap, getcap
 mod capabilities;
 
-/// cut, paste, tr
+/// cut, fold, paste, tr
 mod columns;
 
 /// cmp, diff
@@ -48,6 +51,12 @@ mod dpkg;
 /// How a command ends early.
 mod ending;
 
+/// base64, gzip, iconv, tac, zcat
+mod encoding;
+
+/// a2enmod, lighty-enable-mod, icinga2 feature
+mod enabling;
+
 /// env, uname, hostname, which, …
 mod environment;
 
@@ -66,6 +75,9 @@ mod find;
 /// Shell patterns over whole strings.
 mod fnmatch;
 
+/// getopt
+mod getopt;
+
 /// grep, egrep, fgrep
 mod grep;
 
@@ -74,6 +86,9 @@ mod identity;
 
 /// Commands about the running machine, of which there is none.
 mod idle;
+
+/// make-ssl-cert, rndc-confgen, ssh-keygen
+mod keys;
 
 /// ln, link
 mod links;
@@ -84,7 +99,7 @@ mod linux_base;
 /// ls
 mod listing;
 
-/// update-locale
+/// locale, update-locale
 mod locale;
 
 /// File modes as text.
@@ -105,6 +120,12 @@ mod owners;
 
 /// pam-auth-update
 mod pam;
+
+/// pg_lsclusters, pg_createcluster, …
+mod postgresql;
+
+/// python3, py3compile, …
+mod python;
 
 /// POSIX regular expressions.
 mod regular_expression;
@@ -154,6 +175,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     accounts::groups::COMMANDS,
     accounts::passwords::COMMANDS,
     accounts::users::COMMANDS,
+    acting::COMMANDS,
     alternatives::COMMANDS,
     attributes::COMMANDS,
     awk::COMMANDS,
@@ -170,19 +192,25 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     dpkg::query::COMMANDS,
     dpkg::statoverride::COMMANDS,
     dpkg::tools::COMMANDS,
+    enabling::COMMANDS,
+    encoding::COMMANDS,
     environment::COMMANDS,
     expr::COMMANDS,
     files::COMMANDS,
     find::COMMANDS,
+    getopt::COMMANDS,
     grep::COMMANDS,
     identity::COMMANDS,
     idle::COMMANDS,
+    keys::COMMANDS,
     links::COMMANDS,
     linux_base::COMMANDS,
     listing::COMMANDS,
     locale::COMMANDS,
     names::COMMANDS,
     pam::COMMANDS,
+    postgresql::COMMANDS,
+    python::COMMANDS,
     run_parts::COMMANDS,
     sed::COMMANDS,
     sort::COMMANDS,
@@ -202,8 +230,15 @@ const FAMILIES: &[&[(&str, Command)]] = &[
 
 /// The command called `name`: a bare name, or an absolute path for programs outside of `PATH`
 /// (`/usr/lib/systemd/systemd-sysctl`).
+///
+/// `*` in a path of the table stands for the architecture's library folder (`/usr/lib/aarch64-linux-gnu`).
 pub fn lookup(name: &str) -> Option<Command> {
     static TABLE: LazyLock<BTreeMap<&str, Command>> =
         LazyLock::new(|| FAMILIES.iter().flat_map(|family| family.iter().copied()).collect());
-    TABLE.get(name).copied()
+    let by_folder = || {
+        let (folder, rest) = name.strip_prefix("/usr/lib/")?.split_once('/')?;
+        let known = TABLE.get(format!("/usr/lib/*/{rest}").as_str()).copied();
+        known.filter(|_| folder.contains("-linux-gnu"))
+    };
+    TABLE.get(name).copied().or_else(by_folder)
 }

@@ -14,6 +14,7 @@ use crate::tree::{Follow, Tree};
 /// ucf's tools.
 pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("ucf", |process| settle(process, ucf)),
+    ("ucfq", |process| settle(process, ucfq)),
     ("ucfr", |process| settle(process, ucfr)),
 ];
 
@@ -326,6 +327,36 @@ fn ucfr(process: &mut Process<'_>) -> Done {
     rotate(tree, &registry)?;
     let line = (!given.has("--purge")).then(|| format!("{package} \t {path}"));
     rewrite(tree, &registry, &path, line)?;
+    Ok(0)
+}
+
+/// `ucfq -w FILE…`: `FILE:PACKAGE:EXISTS:CHANGED` for each, of which the last two are empty, `Yes` or `No`.
+fn ucfq(process: &mut Process<'_>) -> Done {
+    let given = Arguments::of(process, &["-w --with-colons", "--state-dir ="])?;
+    if !given.has("-w") {
+        return Err(process.unsupported("a table for people").into());
+    }
+    let state = given.value("--state-dir").unwrap_or(STATE_DIR);
+    let mut files = given.operands.clone();
+    if let Some(package) = files.iter().find(|operand| !operand.starts_with('/')) {
+        return Err(process.unsupported(format!("asking for package {package}")).into());
+    }
+    files.sort();
+    for file in files {
+        let tree = &process.system.tree;
+        let about = |name: &str| {
+            let text = tree.read_text(&format!("{state}/{name}")).unwrap_or_default();
+            let line = text.lines().find(|line| line.split_whitespace().nth(1) == Some(&file));
+            line.and_then(|line| line.split_whitespace().next()).map(str::to_owned)
+        };
+        let package = about("registry").unwrap_or_default();
+        let (exists, changed) = match (tree.read(&file), about("hashfile")) {
+            (Err(_), _) => ("No", ""),
+            (Ok(_), None) => ("Yes", ""),
+            (Ok(content), Some(known)) => ("Yes", if digest(&content) == known { "No" } else { "Yes" }),
+        };
+        process.say(&format!("{file}:{package}:{exists}:{changed}"));
+    }
     Ok(0)
 }
 

@@ -149,6 +149,10 @@ impl Tree {
 
     pub(super) fn insert(&mut self, place: &Place, inode: Inode) -> InodeId {
         let id = InodeId(u32::try_from(self.inodes.len()).expect("fewer than 2^32 inodes"));
+        let mut inode = inode;
+        if let Some((uid, gid)) = self.acting {
+            (inode.uid, inode.gid) = (uid, gid);
+        }
         self.inodes.push(inode);
         self.entries_mut(place.parent).insert(place.name.clone(), id);
         id

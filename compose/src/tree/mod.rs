@@ -37,6 +37,8 @@ pub struct Tree {
     inodes: Vec<Inode>,
     /// Time given to what is created from now on, seconds since 1970.
     pub now: i64,
+    /// Who owns what is created from now on (user, group); nobody stands for whom the caller names, which is root.
+    pub acting: Option<(u32, u32)>,
 }
 
 impl Tree {
@@ -45,6 +47,7 @@ impl Tree {
         Self {
             inodes: vec![Inode::new(Kind::Dir(BTreeMap::new()), 0o755, now)],
             now,
+            acting: None,
         }
     }
 

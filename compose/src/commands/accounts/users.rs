@@ -171,6 +171,8 @@ const USERMOD: &[&str] = &[
     "-U --unlock",
     "-e --expiredate =",
     "-p --password =",
+    "-v --add-subuids =",
+    "-w --add-subgids =",
 ];
 
 fn usermod(process: &mut Process<'_>) -> Done {
@@ -215,6 +217,16 @@ fn usermod(process: &mut Process<'_>) -> Done {
         rename(&mut accounts, &name, &new[0]);
     }
     let tree = &mut process.system.tree;
+    for (option, path) in [("-v", "/etc/subuid"), ("-w", "/etc/subgid")] {
+        for range in given.values(option) {
+            let line = range.split_once('-').and_then(|(first, last)| {
+                let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+                Some(format!("{name}:{first}:{}\n", last.checked_sub(first)? + 1))
+            });
+            let line = line.ok_or_else(|| Ending::with(3, format!("invalid subordinate id range '{range}'")))?;
+            tree.append(path, line.as_bytes(), 0o644)?;
+        }
+    }
     accounts.store(tree)?;
     if given.has("-m") && old[5] != new[5] && tree.is_dir(&old[5]) {
         tree.rename(&old[5], &new[5])?;

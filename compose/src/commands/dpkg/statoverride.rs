@@ -25,12 +25,12 @@ fn statoverride(process: &mut Process<'_>) -> Done {
     let forced = given.has("--force-all") || given.has("--force");
     let mut overrides = StatOverrides::load(&process.system.tree)?;
     match given.operands()[..] {
-        [] | [_] if given.has("--list") => {
-            let pattern = given.operands.first().map_or("*", String::as_str);
+        [..] if given.has("--list") => {
+            let all = given.operands.is_empty();
             let found: Vec<_> = overrides
                 .0
                 .iter()
-                .filter(|entry| matches(pattern, &entry.path))
+                .filter(|entry| all || given.operands.iter().any(|pattern| matches(pattern, &entry.path)))
                 .collect();
             for entry in &found {
                 process.say(&entry.to_string());

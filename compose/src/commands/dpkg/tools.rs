@@ -99,8 +99,12 @@ fn maintscript_helper(process: &mut Process<'_>) -> Done {
                 .ok_or_else(|| Ending::failed("error: missing arguments after --"))?;
             // What the maintainer script was called with: an action, and on an upgrade the old version. Only with an
             // old version is there anything to remove, move or turn round.
+            let triggered = args.get(separator + 1).is_some_and(|action| action == "triggered");
             match args.get(separator + 2) {
-                Some(old) if !old.is_empty() => Err(process.unsupported(format!("upgrading from {old}")).into()),
+                // Behind `triggered` are triggers.
+                Some(old) if !old.is_empty() && !triggered => {
+                    Err(process.unsupported(format!("upgrading from {old}")).into())
+                }
                 _ => Ok(0),
             }
         }

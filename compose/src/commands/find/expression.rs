@@ -20,6 +20,8 @@ pub(super) struct Global {
     pub(super) min_depth: usize,
     pub(super) max_depth: usize,
     pub(super) depth_first: bool,
+    /// `-follow`, the old way to write `-L`.
+    pub(super) follow: bool,
 }
 
 /// `+n`, `-n` or `n`.

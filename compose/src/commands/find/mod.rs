@@ -67,6 +67,9 @@ fn find(process: &mut Process<'_>) -> Outcome {
         starts.push(".".to_owned());
     }
     let (expression, global) = parser::parse(process, &words[count..])?;
+    if global.follow {
+        links = Links::Always;
+    }
     let mut search = Search {
         expression,
         global,
@@ -388,6 +391,8 @@ mod tests {
             "find . -regextype posix-basic -regex ./[[:alpha:]]*",
             "find . -regextype posix-extended -regex ./a{2}b",
             "find . -regextype posix-extended -regex ./(ab)+|./b",
+            "find . -regextype posix-egrep -regex ./(ab)+|./b",
+            "find . -regextype egrep -regex ./a{2}b",
             "find . -regextype emacs -regex ./a+b",
             "find . -regex ./a{2}b -o -regextype posix-extended -regex ./a{2}b",
             "find . -regextype posix-extended -regex ./a{2}b -o -regextype findutils-default -regex ./a{2}b",

@@ -16,6 +16,7 @@ pub(super) fn parse(process: &Process<'_>, words: &[String]) -> Result<(Expressi
             min_depth: 0,
             max_depth: usize::MAX,
             depth_first: false,
+            follow: false,
         },
         acts: false,
         dialect: Dialect::Emacs,
@@ -137,6 +138,10 @@ impl Parser<'_, '_> {
                 self.global.depth_first = true;
                 Test::True
             }
+            "-follow" => {
+                self.global.follow = true;
+                Test::True
+            }
             // The tree is one file system.
             "-xdev" | "-mount" | "-noleaf" | "-ignore_readdir_race" | "-true" => Test::True,
             "-regextype" => {
@@ -144,7 +149,7 @@ impl Parser<'_, '_> {
                 self.dialect = match kind.as_str() {
                     "findutils-default" | "emacs" => Dialect::Emacs,
                     "posix-basic" => Dialect::Basic,
-                    "posix-extended" => Dialect::Extended,
+                    "posix-extended" | "posix-egrep" | "egrep" => Dialect::Extended,
                     _ => return Err(self.process.unsupported(format!("-regextype {kind}"))),
                 };
                 Test::True

@@ -65,6 +65,8 @@ fn helper(process: &mut Process<'_>) -> Done {
             "disable" | "purge" => helper.disable(unit).map(|()| true)?,
             "mask" => helper.mask(unit).map(|()| true)?,
             "unmask" => helper.unmask(unit).map(|()| true)?,
+            // Not one of its actions: the real helper, too, goes through the units and does nothing.
+            "start" | "stop" | "restart" => false,
             _ => return Err(process.unsupported(action).into()),
         };
         if asks && holds {

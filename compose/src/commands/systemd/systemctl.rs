@@ -63,7 +63,10 @@ pub(crate) fn systemctl(process: &mut Process<'_>) -> Done {
         Instance::System
     };
     let Some((verb, names)) = given.operands.split_first() else {
-        return Err(process.unsupported("listing units").into());
+        // Which is how scripts ask whether systemd runs.
+        return Err(Ending::failed(
+            "System has not been booted with systemd as init system (PID 1). Can't operate.",
+        ));
     };
     let names: Vec<String> = names.iter().map(|name| mangle(name)).collect();
     match verb.as_str() {

@@ -179,6 +179,7 @@ fn binary(shell: &Shell<'_>, left: &str, operator: &str, right: &str) -> Result<
 fn unary(shell: &Shell<'_>, operator: &str, operand: &str) -> bool {
     let path = shell.absolute(operand);
     let tree = &shell.system.tree;
+    let acting = tree.acting.unwrap_or((0, 0));
     let is = |check: fn(&Inode) -> bool| tree.stat(&path).is_ok_and(check);
     if path == "/dev/null" && matches!(operator, "-e" | "-c" | "-r" | "-w") {
         return true;
@@ -202,8 +203,8 @@ fn unary(shell: &Shell<'_>, operator: &str, operand: &str) -> bool {
         "-g" => is(|inode| inode.mode & 0o2000 != 0),
         "-k" => is(|inode| inode.mode & 0o1000 != 0),
         "-x" => is(|inode| inode.is_dir() || inode.mode & 0o111 != 0),
-        "-O" => is(|inode| inode.uid == 0),
-        "-G" => is(|inode| inode.gid == 0),
+        "-O" => tree.stat(&path).is_ok_and(|inode| inode.uid == acting.0),
+        "-G" => tree.stat(&path).is_ok_and(|inode| inode.gid == acting.1),
         // "-t" and "-S": no descriptor of ours is a terminal, and there are no sockets in a tree.
         _ => false,
     }
