@@ -122,7 +122,7 @@ fn check_dependencies(packages: &[Package]) -> Result<()> {
 }
 
 /// A package whose payload is mapped from the cache.
-fn open(input: &Input, cache: &Cache) -> Result<Package> {
+pub fn open(input: &Input, cache: &Cache) -> Result<Package> {
     let archive = Archive::open(&map(&input.path)?)?;
     let digest = input.record.digest.trim_start_matches("sha256:");
     let path = cache.derived("unpacked", digest)?;

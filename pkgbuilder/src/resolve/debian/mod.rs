@@ -105,34 +105,20 @@ impl Archive<'_> {
     pub fn solve(&self, question: &Question) -> Result<Answer> {
         let reporter = self.fetcher.reporter();
         reporter.step(format_args!("choosing Debian packages for {}", question.arch));
+        let (texts, epoch) = self.texts(question)?;
+        let debs = choose(&Index::new(&texts)?, question)?;
+        Ok(Answer { debs, epoch })
+    }
+
+    /// What the archive has now for the suites, components, architecture and local packages of a question, and the
+    /// newest `Date` among the suites: for whoever asks more than one question of it.
+    pub fn texts(&self, question: &Question) -> Result<(Vec<Text>, i64)> {
         let releases = self.releases(&question.suites)?;
         let epoch = releases.iter().map(|(_, release)| release.date).max();
         let epoch = epoch.ok_or_else(|| input_error!("the definition names no Debian suite"))?;
         let mut texts = self.indexes(&question.components, question.arch, &releases)?;
         texts.push(Text::of_local(&question.local));
-        let index = Index::new(&texts)?;
-        let mut relations = question.relations.clone();
-        // Ours, even where the archive has a newer one of the same name.
-        relations.extend(
-            question
-                .local
-                .iter()
-                .map(|ours| format!("{} (= {})", ours.name, ours.version)),
-        );
-        let wanted = Wanted {
-            relations,
-            prefer: question.prefer.clone(),
-            avoid: question.avoid.clone(),
-            recommends: question.recommends,
-        };
-        let chosen = solve::solve(&index, &wanted)?;
-        let debs = chosen
-            .iter()
-            .map(|&at| &index.packages[at])
-            .filter(|package| package.suite != LOCAL)
-            .map(lock)
-            .collect::<Result<_>>()?;
-        Ok(Answer { debs, epoch })
+        Ok((texts, epoch))
     }
 
     /// The newest version of each package, wherever its dependencies are.
@@ -283,6 +269,31 @@ struct Listed<'r> {
     request: Request,
     /// The URL by name.
     by_name: String,
+}
+
+/// Chooses packages from an index, sorted by name.
+pub fn choose(index: &Index<'_>, question: &Question) -> Result<Vec<LockedDeb>> {
+    let mut relations = question.relations.clone();
+    // Ours, even where the archive has a newer one of the same name.
+    relations.extend(
+        question
+            .local
+            .iter()
+            .map(|ours| format!("{} (= {})", ours.name, ours.version)),
+    );
+    let wanted = Wanted {
+        relations,
+        prefer: question.prefer.clone(),
+        avoid: question.avoid.clone(),
+        recommends: question.recommends,
+    };
+    let chosen = solve::solve(index, &wanted)?;
+    chosen
+        .iter()
+        .map(|&at| &index.packages[at])
+        .filter(|package| package.suite != LOCAL)
+        .map(lock)
+        .collect()
 }
 
 fn lock(package: &index::Package<'_>) -> Result<LockedDeb> {
