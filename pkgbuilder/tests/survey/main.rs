@@ -256,9 +256,7 @@ fn input(deb: &VerifiedDeb) -> Input {
             version: locked.version.clone(),
             architecture: locked.architecture.clone(),
             digest: format!("sha256:{}", locked.sha256),
-            source: "debian".to_owned(),
-            origin: String::new(),
-            verified: String::new(),
+            ..PackageRecord::default()
         },
     }
 }
