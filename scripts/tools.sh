@@ -31,6 +31,7 @@ quick_packages=(
 test_packages=(
   g++ lintian mmdebstrap locales
   qemu-system-arm qemu-system-x86 qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
+  python3-venv
 )
 # The program by which a package is known to be there where dpkg does not say; `-` if it has none, no line if it has the
 # package's name.
@@ -40,7 +41,7 @@ declare -A program_of=(
   [fdisk]=sfdisk [g++]=g++ [gcc-aarch64-linux-gnu]=aarch64-linux-gnu-gcc [gcc-x86-64-linux-gnu]=x86_64-linux-gnu-gcc
   [gcc-arm-linux-gnueabi]=arm-linux-gnueabi-gcc [gcc-arm-linux-gnueabihf]=arm-linux-gnueabihf-gcc [iproute2]=ip
   [ipxe-qemu]=- [kmod]=modprobe [libc6-dev]=- [libc6-dev-amd64-cross]=- [libc6-dev-arm64-cross]=-
-  [libc6-dev-armel-cross]=- [libc6-dev-armhf-cross]=- [locales]=localedef [mtools]=mcopy [gpg-agent]=gpg-agent [qemu-system-arm]=qemu-system-aarch64
+  [libc6-dev-armel-cross]=- [libc6-dev-armhf-cross]=- [locales]=localedef [mtools]=mcopy [python3-venv]=python3 [gpg-agent]=gpg-agent [qemu-system-arm]=qemu-system-aarch64
   [qemu-system-x86]=qemu-system-x86_64 [qemu-user-static]=qemu-aarch64-static [qemu-utils]=qemu-img
   [squashfs-tools]=unsquashfs [systemd]=systemctl [util-linux]=unshare [xz-utils]=xz
 )
@@ -181,6 +182,20 @@ case $(uname -m) in
   aarch64) liblzma_defines=(-DTUKLIB_FAST_UNALIGNED_ACCESS=1) ;;
   *) liblzma_defines=() ;;
 esac
+
+# need_python_tools NAME REQUIREMENTS: $python_tools has the programs of these requirements, installed once into the cache.
+need_python_tools() {
+  local sum
+  sum=$(sha256sum "$2" | cut -c 1-12)
+  python_tools=$tools/$1-$sum
+  [ ! -f "$python_tools/complete" ] || return 0
+  say "installing $1 (once)"
+  rm -rf "$python_tools"
+  python3 -m venv "$python_tools" || die "python3 cannot make an environment of its own: is its module venv there?"
+  "$python_tools/bin/pip" --quiet --disable-pip-version-check install --requirement "$2" ||
+    die "pip cannot install $1: see what it says above; the network is needed once"
+  touch "$python_tools/complete"
+}
 
 # Release binaries must not tell where they were made: the checkout, Cargo's crates and Rust's own sources get the same
 # names everywhere, in Rust (panic messages) and in C (__FILE__).
