@@ -7,6 +7,9 @@ use crate::shell::process::{Command, Halt, Outcome, Process};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[("expr", expr), ("seq", seq)];
 
+/// Words of an expression: parentheses nest as deep as there are words.
+const MAX_WORDS: usize = 1000;
+
 /// Why an expression has no value.
 enum Wrong {
     /// Exit status 2, with this text.
@@ -22,6 +25,9 @@ struct Parser<'a, 'b> {
 fn expr(process: &mut Process<'_>) -> Outcome {
     let words: Vec<String> = process.args.iter().skip(1).cloned().collect();
     let words = words.strip_prefix(&["--".to_owned()]).unwrap_or(&words);
+    if words.len() > MAX_WORDS {
+        return Err(process.unsupported(format!("an expression of {} words", words.len())));
+    }
     let mut parser = Parser { process, words };
     let value = match parser.binary(0) {
         Ok(value) if parser.words.is_empty() => value,
@@ -218,6 +224,7 @@ fn seq(process: &mut Process<'_>) -> Outcome {
         }
         any = true;
         process.stdout.extend_from_slice(format!("{value:0width$}").as_bytes());
+        process.session.fits(process.stdout.len())?;
         value = match value.checked_add(step) {
             Some(next) => next,
             None => break,

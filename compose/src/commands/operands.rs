@@ -14,7 +14,9 @@ pub(crate) fn read(process: &mut Process<'_>, name: &str) -> Result<tree::Result
         "/dev/random" | "/dev/urandom" | "/dev/zero" => return Err(process.unsupported(format!("reading {name}"))),
         _ => {}
     }
-    Ok(process.system.tree.read(&process.path(name)))
+    let content = process.system.tree.read(&process.path(name));
+    process.session.work(content.as_ref().map_or(0, Bytes::len))?;
+    Ok(content)
 }
 
 /// Reads every operand in order, standard input if there is none; those that cannot be read are reported as
@@ -41,6 +43,9 @@ pub(crate) fn concatenated(process: &mut Process<'_>, operands: &[String]) -> Re
     if let [(_, only)] = &contents[..] {
         return Ok((only.clone(), complete));
     }
+    process
+        .session
+        .fits(contents.iter().map(|(_, content)| content.len()).sum())?;
     let all: Vec<u8> = contents
         .iter()
         .flat_map(|(_, content)| content.iter().copied())

@@ -88,6 +88,7 @@ impl Shell<'_> {
         if !description.writable {
             return Ok(false);
         }
+        self.session.work(data.len())?;
         match &mut description.content {
             Content::Null | Content::Input(..) => {}
             Content::Output(collected) => {

@@ -130,7 +130,7 @@ fn interpret(
     ]);
     let Some(interpreter) = programs::interpreter(script) else {
         let line = script.lines().next().unwrap_or_default().to_owned();
-        return Err((1, Halt::UnknownCommand(line)));
+        return Err((1, Halt::unknown(&line)));
     };
     let mut state = State::new(env, "/", 0o022, session.new_pid(), files);
     state.params = args.to_vec();

@@ -69,19 +69,24 @@ impl Pattern {
         self.0.first() == Some(&Token::Literal('.'))
     }
 
-    /// Whether the whole of `text` matches.
-    pub(super) fn matches(&self, text: &[char]) -> bool {
+    /// Whether the whole of `text` matches; `None` if that took more than `most` comparisons. They are counted in `work`.
+    pub(super) fn matches_within(&self, text: &[char], work: &mut usize, most: u64) -> Option<bool> {
         // After a mismatch the last `*` takes one character more: quadratic at worst.
         let (mut index, mut at) = (0, 0);
         let mut retry: Option<(usize, usize)> = None;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         loop {
+            *work += 1;
+            if *work > most {
+                return None;
+            }
             match (self.0.get(index), text.get(at)) {
                 (Some(Token::AnyString), _) => {
                     retry = Some((index, at));
                     index += 1;
                     continue;
                 }
-                (None, None) => return true,
+                (None, None) => return Some(true),
                 (Some(token), Some(&c)) if token.takes(c) => {
                     index += 1;
                     at += 1;
@@ -95,9 +100,15 @@ impl Pattern {
                     index = star + 1;
                     at = start + 1;
                 }
-                _ => return false,
+                _ => return Some(false),
             }
         }
+    }
+
+    /// Whether the whole of `text` matches, whatever that takes.
+    #[cfg(test)]
+    fn matches(&self, text: &[char]) -> bool {
+        self.matches_within(text, &mut 0, u64::MAX).expect("no bound")
     }
 }
 

@@ -30,6 +30,31 @@ pub enum Halt {
     Limit(String),
 }
 
+/// Characters of a name or an argument that an error quotes.
+const QUOTED: usize = 300;
+
+impl Halt {
+    /// The halt for what `command` does not do, as written, be it shortened.
+    pub(super) fn unsupported(command: &str, what: String) -> Self {
+        Self::Unsupported {
+            command: shortened(command.to_owned()),
+            what: shortened(what),
+        }
+    }
+
+    /// The halt for a command that nobody knows.
+    pub(super) fn unknown(name: &str) -> Self {
+        Self::UnknownCommand(shortened(name.to_owned()))
+    }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// Result of what a command does; an ordinary failure is a [`Status`], not a [`Halt`].
 pub type Outcome = Result<Status, Halt>;
 
@@ -150,9 +175,6 @@ impl<'a> Process<'a> {
 
     /// The error for an option or use this command does not have.
     pub fn unsupported(&self, what: impl Into<String>) -> Halt {
-        Halt::Unsupported {
-            command: self.args[0].clone(),
-            what: what.into(),
-        }
+        Halt::unsupported(&self.args[0], what.into())
     }
 }

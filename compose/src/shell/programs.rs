@@ -6,7 +6,7 @@ use super::builtins::{self, Builtin, Kind};
 use super::files::Files;
 use super::process::{Command, Halt, Origin, Process, Status};
 use super::session::Unknown;
-use super::state::{Flow, Options, Run, Shell, State};
+use super::state::{Flow, Options, Run, Shell, State, Variable};
 
 /// Directories whose programs are looked up in the table by their bare names.
 const PROGRAM_DIRS: &[&str] = &[
@@ -141,7 +141,7 @@ impl Shell<'_> {
                 Ok(126)
             }
             Program::Unknown => match self.session.unknown {
-                Unknown::Halts => Err(Flow::Halt(Halt::UnknownCommand(args[0].clone()))),
+                Unknown::Halts => Err(Flow::Halt(Halt::unknown(&args[0]))),
                 Unknown::Fails => {
                     self.complain(&format!("{}: not found", args[0]));
                     Ok(127)
@@ -153,6 +153,9 @@ impl Shell<'_> {
     fn run_command(&mut self, command: Command, args: &[String]) -> Run {
         let input = self.unread(0).unwrap_or_default();
         let available = input.len();
+        let environment = self.state.variables.values().filter(|variable| variable.exported);
+        self.session
+            .work(environment.flat_map(Variable::all).map(String::len).sum())?;
         let mut process = Process {
             args: args.to_vec(),
             env: self.state.environment(),
@@ -176,7 +179,9 @@ impl Shell<'_> {
             ..
         } = process;
         let mut status = outcome?;
-        self.consume(0, available.saturating_sub(stdin.len()));
+        let read = available.saturating_sub(stdin.len());
+        self.session.work(read)?;
+        self.consume(0, read);
         status = self.put_out(&args[0], &stdout, status)?;
         self.write(2, &stderr)?;
         for (name, value) in assigns {
@@ -211,7 +216,7 @@ impl Shell<'_> {
             }
         };
         let Some(interpreter) = interpreter(&text) else {
-            return Err(Flow::Halt(Halt::UnknownCommand(path.to_owned())));
+            return Err(Flow::Halt(Halt::unknown(path)));
         };
         let origin = Origin {
             package: self.origin.package.clone(),

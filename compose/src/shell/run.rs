@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::expand::Arguments;
 use super::files::Description;
 use super::parse::{ParseError, Parser, Problem};
 use super::process::{Halt, Status};
@@ -11,6 +12,7 @@ use super::syntax::{AndOr, Arm, Command, CommandKind, Compound, Junction, List, 
 impl Shell<'_> {
     /// Runs a text, command by command; its first line counts as `line`.
     pub(super) fn run_text(&mut self, text: &str, line: usize, tested: bool) -> Run {
+        self.session.parses(text.len())?;
         self.nested(|shell| {
             let mut parser = Parser::new(text, line, shell.state.bash);
             let mut status = 0;
@@ -221,11 +223,11 @@ impl Shell<'_> {
         let values = match words {
             None => self.state.params.clone(),
             Some(words) => {
-                let mut values = Vec::new();
+                let mut values = Arguments::default();
                 for word in words {
-                    values.extend(self.fields(word)?);
+                    values.extend(self.fields(word)?, &self.session)?;
                 }
-                values
+                values.words
             }
         };
         let mut values = values.into_iter();
@@ -245,7 +247,10 @@ impl Shell<'_> {
         for arm in arms {
             let mut hit = falls;
             for pattern in &arm.patterns {
-                hit = hit || self.pattern(pattern)?.matches(&subject);
+                if !hit {
+                    let pattern = self.pattern(pattern)?;
+                    hit = self.matches(&pattern, &subject)?;
+                }
             }
             if !hit {
                 continue;
@@ -263,6 +268,8 @@ impl Shell<'_> {
 
     /// Runs something in a copy of this shell.
     pub(super) fn subshell(&mut self, run: impl FnOnce(&mut Self) -> Run) -> Run {
+        // What a subshell costs: a copy of everything that it could change.
+        self.session.work(self.state.weight())?;
         let saved = self.state.clone();
         let (line, origin) = (self.line, Rc::clone(&self.origin));
         self.state.traps.clear();

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::builtins::{self, Builtin, Kind};
+use super::expand::Arguments;
 use super::process::Status;
 use super::programs::Program;
 use super::state::{Flow, Function, Run, Scope, Shell, Variable};
@@ -50,20 +51,21 @@ impl Shell<'_> {
 
     /// Expands the words of a command; those of `export` and the like that look like assignments are not split.
     fn arguments(&mut self, words: &[Word]) -> Run<Vec<String>> {
-        let mut args: Vec<String> = Vec::new();
+        let mut args = Arguments::default();
         for word in words {
             let declares = args
+                .words
                 .iter()
                 .find(|arg| *arg != "command")
                 .is_some_and(|name| self.declares(name));
             if declares && looks_like_assignment(word) {
                 let text = self.assignment_word(word)?;
-                args.push(text);
+                args.extend(vec![text], &self.session)?;
             } else {
-                args.extend(self.fields(word)?);
+                args.extend(self.fields(word)?, &self.session)?;
             }
         }
-        Ok(args)
+        Ok(args.words)
     }
 
     fn declares(&self, name: &str) -> bool {

@@ -164,6 +164,9 @@ pub(super) struct State {
     pub(super) confmodule: bool,
 }
 
+/// Bytes that an entry of a table takes beside its text.
+pub(super) const ENTRY: usize = 64;
+
 /// A shell at work on a system.
 #[derive(Debug)]
 pub(super) struct Shell<'s> {
@@ -224,6 +227,17 @@ impl State {
             state.put("PPID", "1");
         }
         state
+    }
+
+    /// Bytes, roughly, that a copy of it takes.
+    pub(super) fn weight(&self) -> usize {
+        let variables = self.variables.iter().map(|(name, variable)| {
+            let values: usize = variable.all().map(|value| value.len() + ENTRY).sum();
+            name.len() + values + ENTRY
+        });
+        let params = self.params.iter().map(|param| param.len() + ENTRY);
+        let entries = self.functions.len() + self.files.len() + self.scopes.len() + self.jobs.len();
+        variables.sum::<usize>() + params.sum::<usize>() + entries * ENTRY
     }
 
     /// The value of a variable.
@@ -289,7 +303,7 @@ impl Shell<'_> {
 
     /// Sets a variable; an error if it is read-only.
     pub(super) fn set(&mut self, name: &str, value: &str) -> Run<()> {
-        self.session.fits(value.len())?;
+        self.session.fits_word(value.len())?;
         if self.state.variables.get(name).is_some_and(|variable| variable.readonly) {
             return Err(self.error(&format!("{name}: is read only")));
         }
@@ -305,7 +319,7 @@ impl Shell<'_> {
         if index == 0 {
             return self.set(name, &value);
         }
-        self.session.fits(value.len())?;
+        self.session.fits_word(value.len())?;
         let variable = self.state.variables.entry(name.to_owned()).or_default();
         if variable.readonly {
             return Err(self.error(&format!("{name}: is read only")));
@@ -333,10 +347,7 @@ impl Shell<'_> {
 
     /// The halt for a construct or builtin we lack.
     pub(super) fn unsupported(command: &str, what: impl Into<String>) -> Flow {
-        Flow::Halt(Halt::Unsupported {
-            command: command.to_owned(),
-            what: what.into(),
-        })
+        Flow::Halt(Halt::unsupported(command, what.into()))
     }
 
     /// The current directory without symbolic links, as `getcwd(3)` tells it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::paths::{Place, components};
+use super::paths::{PATH_MAX, Place, components};
 use super::{Errno, Follow, Inode, InodeId, Kind, Result, Tree, TreeError};
 
 impl Tree {
@@ -96,6 +96,14 @@ impl Tree {
         }
         if self.inode(id).is_dir() && format!("{}/", target.canonical).starts_with(&format!("{}/", source.canonical)) {
             return Err(Errno::Invalid.at(to));
+        }
+        if self.inode(id).is_dir() {
+            // What cannot be named would be nested without bound.
+            let within = from.trim_end_matches('/').len();
+            let deepest = self.walk(from)?.iter().map(|(path, _)| path.len() - within).max();
+            if target.canonical.len() + deepest.unwrap_or(0) >= PATH_MAX {
+                return Err(Errno::NameTooLong.at(to));
+            }
         }
         if let Some(old) = target.inode {
             match (&self.inode(id).kind, &self.inode(old).kind) {

@@ -26,6 +26,8 @@ pub enum Errno {
     NotEmpty,
     /// `ELOOP`
     Loop,
+    /// `ENAMETOOLONG`
+    NameTooLong,
     /// `EINVAL`
     Invalid,
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Errno {
             Self::IsDir => "Is a directory",
             Self::Exists => "File exists",
             Self::NotEmpty => "Directory not empty",
+            Self::NameTooLong => "File name too long",
             Self::Loop => "Too many levels of symbolic links",
             Self::Invalid => "Invalid argument",
         })

@@ -5,6 +5,10 @@ use super::{Errno, InodeId, Kind, Result, Tree};
 /// Links followed before a path counts as a loop (`path_resolution(7)`: the kernel allows 40).
 const MAX_LINKS: usize = 40;
 
+/// Bytes of a path and of one part of it (`limits.h`).
+pub(super) const PATH_MAX: usize = 4096;
+const NAME_MAX: usize = 255;
+
 /// Whether a symbolic link in the last place of a path is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {
@@ -32,6 +36,9 @@ impl Tree {
         if path.is_empty() {
             return Err(Errno::NoEntry.at(path));
         }
+        if path.len() >= PATH_MAX || components(path).any(|name| name.len() > NAME_MAX) {
+            return Err(Errno::NameTooLong.at(&path.chars().take(80).collect::<String>()));
+        }
         let mut todo: Vec<String> = components(path).rev().map(str::to_owned).collect();
         let mut stack: Vec<(InodeId, String)> = vec![(Self::root(), String::new())];
         let mut links = 0;
@@ -54,6 +61,10 @@ impl Tree {
                     return Err(Errno::NoEntry.at(path));
                 }
                 let canonical = join(&stack, &name);
+                // Through links, or relative to a directory, one could go deeper than a path can say.
+                if canonical.len() >= PATH_MAX {
+                    return Err(Errno::NameTooLong.at(path));
+                }
                 return Ok(Place {
                     parent: current,
                     name,

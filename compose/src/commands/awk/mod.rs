@@ -39,6 +39,9 @@ mod value;
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[("awk", awk), ("mawk", awk)];
 
+/// Bytes of a program: expressions nest as deep as there are characters.
+const MAX_PROGRAM: usize = 8192;
+
 fn awk(process: &mut Process<'_>) -> Outcome {
     let args = Arguments::in_order(process, &["-F =", "-v =", "-f ="])?;
     let mut operands = args.operands.as_slice();
@@ -61,6 +64,9 @@ fn awk(process: &mut Process<'_>) -> Outcome {
         operands = rest;
     }
     let program = sources.join("\n");
+    if program.len() > MAX_PROGRAM {
+        return Err(process.unsupported(format!("a program of {} bytes", program.len())));
+    }
     let rules =
         parser::parse(&program).map_err(|what| process.unsupported(format!("{what} in program '{program}'")))?;
     let rules: Rc<[Rule]> = rules.into();

@@ -7,6 +7,9 @@ use crate::commands::{mode, owners};
 use crate::shell::process::{Halt, Process};
 use crate::tree::Follow;
 
+/// Words of an expression: parentheses nest as deep as there are words.
+const MAX_WORDS: usize = 1000;
+
 /// Reads an expression; what is empty or does not act prints.
 pub(super) fn parse(process: &Process<'_>, words: &[String]) -> Result<(Expression, Global), Halt> {
     let mut parser = Parser {
@@ -21,6 +24,9 @@ pub(super) fn parse(process: &Process<'_>, words: &[String]) -> Result<(Expressi
         acts: false,
         dialect: Dialect::Emacs,
     };
+    if words.len() > MAX_WORDS {
+        return Err(process.unsupported(format!("an expression of {} words", words.len())));
+    }
     let print = || Expression::Test(std::rc::Rc::new(Test::Print(b'\n')));
     if words.is_empty() {
         return Ok((print(), parser.global));

@@ -152,20 +152,20 @@ impl Printer<'_, '_> {
             b's' => {
                 let text = self.argument().unwrap_or_default();
                 let end = spec.precision.unwrap_or(usize::MAX).min(text.len());
-                self.pad(spec, &text.as_bytes()[..end]);
+                self.pad(spec, &text.as_bytes()[..end])?;
             }
             b'b' => {
                 let text = self.argument().unwrap_or_default();
                 let mut bytes = Vec::new();
                 let stop = unescape(&text, &mut bytes);
                 bytes.truncate(spec.precision.unwrap_or(usize::MAX));
-                self.pad(spec, &bytes);
+                self.pad(spec, &bytes)?;
                 return Ok(!stop);
             }
             b'c' => {
                 let text = self.argument().unwrap_or_default();
                 let end = text.len().min(1);
-                self.pad(spec, &text.as_bytes()[..end]);
+                self.pad(spec, &text.as_bytes()[..end])?;
             }
             b'd' | b'i' => {
                 let value = self.integer()?;
@@ -175,7 +175,7 @@ impl Printer<'_, '_> {
                     _ if spec.has(b' ') => " ",
                     _ => "",
                 };
-                self.number(spec, sign, &value.unsigned_abs().to_string());
+                self.number(spec, sign, &value.unsigned_abs().to_string())?;
             }
             b'u' | b'o' | b'x' | b'X' => {
                 let value = self.integer()?.cast_unsigned();
@@ -188,7 +188,7 @@ impl Printer<'_, '_> {
                     b'X' => ("", format!("{value:X}")),
                     _ => ("", value.to_string()),
                 };
-                self.number(spec, prefix, &digits);
+                self.number(spec, prefix, &digits)?;
             }
             other => {
                 let what = format!("the conversion %{}", char::from(other));
@@ -198,7 +198,7 @@ impl Printer<'_, '_> {
         Ok(true)
     }
 
-    fn number(&mut self, spec: &Spec, prefix: &str, digits: &str) {
+    fn number(&mut self, spec: &Spec, prefix: &str, digits: &str) -> Run<()> {
         let mut digits = digits.to_owned();
         let least = match spec.precision {
             Some(precision) => precision,
@@ -211,10 +211,11 @@ impl Printer<'_, '_> {
         if digits.len() < least {
             digits.insert_str(0, &"0".repeat(least - digits.len()));
         }
-        self.pad(spec, format!("{prefix}{digits}").as_bytes());
+        self.pad(spec, format!("{prefix}{digits}").as_bytes())
     }
 
-    fn pad(&mut self, spec: &Spec, bytes: &[u8]) {
+    fn pad(&mut self, spec: &Spec, bytes: &[u8]) -> Run<()> {
+        self.shell.session.fits(self.output.len() + spec.width + bytes.len())?;
         let missing = spec.width.saturating_sub(bytes.len());
         if !spec.has(b'-') {
             self.output.extend(std::iter::repeat_n(b' ', missing));
@@ -223,6 +224,7 @@ impl Printer<'_, '_> {
         if spec.has(b'-') {
             self.output.extend(std::iter::repeat_n(b' ', missing));
         }
+        Ok(())
     }
 
     /// The next argument as an integer: C's notations, or a quote and a character.

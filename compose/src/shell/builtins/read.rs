@@ -32,6 +32,8 @@ pub(super) fn read(shell: &mut Shell<'_>, args: &[String]) -> Run {
         return Ok(1);
     };
     let (line, used, ended) = take_line(&input, raw);
+    shell.session.fits_word(used)?;
+    shell.session.work(used)?;
     shell.consume(0, used);
     let mut chars = Vec::new();
     // Runs of text between the bytes that a backslash protected.

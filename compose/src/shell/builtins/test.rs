@@ -235,7 +235,8 @@ impl Shell<'_> {
                 let left = self.string(left)?;
                 if matches!(operator.as_str(), "=" | "==" | "!=") {
                     let letters: Vec<char> = left.chars().collect();
-                    return Ok(self.pattern(right)?.matches(&letters) == (operator != "!="));
+                    let pattern = self.pattern(right)?;
+                    return Ok(self.matches(&pattern, &letters)? == (operator != "!="));
                 }
                 let right = self.string(right)?;
                 match binary(self, &left, operator, &right) {

@@ -3,7 +3,9 @@
 
 use super::files::Description;
 use super::pattern::Pattern;
-use super::state::{Flow, Run, Shell};
+use super::process::Halt;
+use super::session::Session;
+use super::state::{ENTRY, Flow, Run, Shell};
 use super::syntax::{Assignment, List, Parameter, Piece, Value, Word};
 
 /// `$((…))`
@@ -39,7 +41,48 @@ struct Place {
     assignment: bool,
 }
 
+/// Separators up to which looking for them costs nothing worth counting.
+const USUAL_IFS: usize = 16;
+
+/// Fields that are arguments of one command, and their size.
+#[derive(Debug, Default)]
+pub(super) struct Arguments {
+    pub(super) words: Vec<String>,
+    bytes: usize,
+}
+
+impl Arguments {
+    /// Adds fields; a halt if there are too many.
+    pub(super) fn extend(&mut self, fields: Vec<String>, session: &Session) -> Result<(), Halt> {
+        let bytes: usize = fields.iter().map(|field| field.len() + ENTRY).sum();
+        self.bytes += bytes;
+        session.fits_word(self.bytes)?;
+        session.work(bytes)?;
+        self.words.extend(fields);
+        Ok(())
+    }
+}
+
+impl Atom {
+    /// Bytes, roughly, that it takes.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Text { text, .. } | Self::Break(text) => text.len() + ENTRY,
+            Self::Quotes => ENTRY,
+        }
+    }
+}
+
 impl Shell<'_> {
+    /// Whether the whole of `text` matches; counts the work.
+    pub(super) fn matches(&self, pattern: &Pattern, text: &[char]) -> Result<bool, Halt> {
+        let mut work = 0;
+        let answer = pattern.matches_within(text, &mut work, self.session.steps_left().saturating_mul(1024));
+        self.session.work(work)?;
+        // Beyond what is left of the budget: that is an end, too.
+        answer.map_or_else(|| self.session.work(usize::MAX).map(|()| false), Ok)
+    }
+
     /// The fields a word of a command becomes.
     pub(super) fn fields(&mut self, word: &Word) -> Run<Vec<String>> {
         if let Some(text) = word.literal()
@@ -50,10 +93,14 @@ impl Shell<'_> {
         let atoms = self.atoms(word, Place::default())?;
         let ifs = self.state.get("IFS").unwrap_or(" \t\n").to_owned();
         let glob = !self.state.options.has("noglob");
+        if ifs.len() > USUAL_IFS {
+            let bytes: usize = atoms.iter().map(Atom::weight).sum();
+            self.session.work(bytes.saturating_mul(ifs.len()))?;
+        }
         let mut fields = Vec::new();
         for chars in split::split(&atoms, &ifs) {
             if glob && Pattern::new(&chars).is_special() {
-                let paths = self.glob(&chars);
+                let paths = self.glob(&chars)?;
                 if !paths.is_empty() {
                     fields.extend(paths);
                     continue;
@@ -93,10 +140,11 @@ impl Shell<'_> {
 
     /// bash's `name=(…)` and `name+=(…)`.
     fn assign_elements(&mut self, name: &str, words: &[Word], append: bool) -> Run<String> {
-        let mut values = Vec::new();
+        let mut values = Arguments::default();
         for word in words {
-            values.extend(self.fields(word)?);
+            values.extend(self.fields(word)?, &self.session)?;
         }
+        let values = values.words;
         let variable = self.state.variables.get(name).filter(|_| append);
         let last = variable.and_then(|variable| variable.elements.last_key_value());
         let first = match (last, variable) {
@@ -161,8 +209,14 @@ impl Shell<'_> {
     }
 
     fn pieces(&mut self, pieces: &[Piece], place: Place, atoms: &mut Vec<Atom>) -> Run<()> {
+        let mut total = 0;
         for piece in pieces {
+            let before = atoms.len();
             self.piece(piece, place, atoms)?;
+            let weight: usize = atoms.iter().skip(before).map(Atom::weight).sum();
+            total += weight;
+            self.session.fits_word(total)?;
+            self.session.work(weight)?;
         }
         Ok(())
     }
@@ -223,6 +277,7 @@ impl Shell<'_> {
         while bytes.last() == Some(&b'\n') {
             bytes.pop();
         }
+        self.session.fits_word(bytes.len())?;
         Self::text(bytes)
     }
 

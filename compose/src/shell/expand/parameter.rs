@@ -100,14 +100,17 @@ impl Shell<'_> {
             } => {
                 let pattern = self.pattern(pattern)?;
                 let chars: Vec<char> = value.chars().collect();
-                let ends = 0..=chars.len();
                 // The part that goes is `..cut` or `cut..`; the shortest such part is tried first, or the longest.
-                let cut = if *suffix == *longest {
-                    ends.into_iter().find(|&cut| fits(&pattern, &chars, *suffix, cut))
-                } else {
-                    ends.rev().find(|&cut| fits(&pattern, &chars, *suffix, cut))
-                };
-                Ok(match cut {
+                let mut found = None;
+                for step in 0..=chars.len() {
+                    let cut = if *suffix == *longest { step } else { chars.len() - step };
+                    let part = if *suffix { &chars[cut..] } else { &chars[..cut] };
+                    if self.matches(&pattern, part)? {
+                        found = Some(cut);
+                        break;
+                    }
+                }
+                Ok(match found {
                     Some(cut) if *suffix => chars[..cut].iter().collect(),
                     Some(cut) => chars[cut..].iter().collect(),
                     None => value,
@@ -124,10 +127,15 @@ impl Shell<'_> {
                 let mut result = String::new();
                 let (mut at, mut done) = (0, false);
                 while at < chars.len() {
-                    let end = (at + 1..=chars.len())
-                        .rev()
-                        .find(|&end| pattern.matches(&chars[at..end]));
-                    match end {
+                    let mut found = None;
+                    for end in (at + 1..=chars.len()).rev() {
+                        if self.matches(&pattern, &chars[at..end])? {
+                            found = Some(end);
+                            break;
+                        }
+                    }
+                    self.session.fits_word(result.len())?;
+                    match found {
                         Some(end) if *all || !done => {
                             result.push_str(&replacement);
                             at = end;
@@ -288,10 +296,6 @@ impl Shell<'_> {
             },
         }
     }
-}
-
-fn fits(pattern: &crate::shell::pattern::Pattern, chars: &[char], suffix: bool, cut: usize) -> bool {
-    pattern.matches(if suffix { &chars[cut..] } else { &chars[..cut] })
 }
 
 fn name_of(parameter: &Parameter) -> String {

@@ -11,6 +11,9 @@ pub(super) struct Alias {
     pub(super) continues: bool,
 }
 
+/// Aliases that one command may begin with, one standing for the next.
+const MAX_EXPANSIONS: u32 = 1000;
+
 /// Words that an alias of our kind cannot begin with.
 const COMPOUND: &[&str] = &["if", "while", "until", "for", "case", "{", "!", "function", "[["];
 
@@ -26,10 +29,16 @@ impl Parser<'_> {
         let Some(text) = self.aliases.get(name).cloned() else {
             return Ok(None);
         };
+        self.expansions += 1;
+        if self.expansions > MAX_EXPANSIONS {
+            return self.halt(&format!("alias {name}"), "aliases that stand for ever more aliases");
+        }
         let mut inner = self.inner(&text, self.line);
+        inner.expansions = self.expansions;
         // Within itself an alias is a word like others: `alias ls="ls -l"`.
         Rc::make_mut(&mut inner.aliases).remove(name);
         let command = self.nested(|_| inner.alias_text(name))?;
+        self.expansions = inner.expansions;
         self.pos += end;
         Ok(Some(Alias {
             command,

@@ -61,6 +61,8 @@ pub(super) struct Parser<'t> {
     pending: Vec<PendingHere>,
     /// What `alias` has defined; whoever runs the commands keeps it up to date between them.
     pub(super) aliases: Aliases,
+    /// Aliases expanded in the current complete command.
+    expansions: u32,
 }
 
 /// Alias to its text.
@@ -80,6 +82,7 @@ impl<'t> Parser<'t> {
             bash,
             pending: Vec::new(),
             aliases: Aliases::default(),
+            expansions: 0,
         }
     }
 
@@ -98,6 +101,7 @@ impl<'t> Parser<'t> {
             return Ok(None);
         }
         let mut list = Vec::new();
+        self.expansions = 0;
         loop {
             let (and_or, more) = self.terminated_and_or()?;
             list.push(and_or);
