@@ -41,7 +41,8 @@ use self::partitions::Table;
 use self::squashfs::BlockCache;
 use crate::bail_input;
 use crate::definition::image::{Image, Target};
-use crate::provenance::{self, licenses};
+use crate::provenance;
+use crate::provenance::licenses::Texts;
 use crate::reporter::Reporter;
 use crate::resolve::Lock;
 
@@ -97,7 +98,7 @@ fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> 
         cmdline: &job.image.cmdline,
         epoch: job.lock.epoch,
     })?;
-    let mut manifest = manifest(&tree, job)?;
+    let (mut manifest, texts) = manifest(&tree, job)?;
     rootfs::finish(
         &mut tree,
         &rootfs::Input {
@@ -108,7 +109,6 @@ fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> 
     )?;
     manifest.files = provenance::records(&tree)?;
     manifest.volumes = volumes.iter().map(BootVolume::records).collect();
-    let texts = licenses::texts(&tree, manifest.packages.iter().map(|package| package.name.as_str()))?;
 
     let stem = format!("{}-{}", job.image.name, job.target.name);
     let mut raw = folder.begin(&stem)?;
@@ -129,12 +129,13 @@ fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> 
     folder.publish(&stem, raw, &mapped, &papers, job.keep_raw, reporter)
 }
 
-fn manifest(tree: &Tree, job: &Job<'_>) -> Result<Manifest> {
+/// What the image holds but for its files, and the texts of licences that SPDX does not list.
+fn manifest(tree: &Tree, job: &Job<'_>) -> Result<(Manifest, Texts)> {
     let mut packages = job.packages.to_vec();
     packages.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
-    provenance::complete(tree, &mut packages, &|package| declared(job.image, package))
+    let texts = provenance::complete(tree, &mut packages, &|package| declared(job.image, package))
         .context("collecting sections and licences")?;
-    Ok(Manifest {
+    let manifest = Manifest {
         format: FORMAT,
         image: job.image.name.clone(),
         target: job.target.name.clone(),
@@ -144,7 +145,8 @@ fn manifest(tree: &Tree, job: &Job<'_>) -> Result<Manifest> {
         packages,
         files: BTreeMap::new(),
         volumes: BTreeMap::new(),
-    })
+    };
+    Ok((manifest, texts))
 }
 
 /// The licence of a package of our own: the catalog has it as SPDX writes it.

@@ -85,6 +85,10 @@ fn line(Change { place, before, after }: &Change) -> String {
 fn short(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
+        // A component, of which nobody wants to read the recipe here.
+        Value::Object(fields) if fields.get("version").is_some_and(Value::is_string) => {
+            fields["version"].as_str().unwrap_or_default().to_owned()
+        }
         other => other.to_string(),
     };
     let text = text.escape_debug().to_string();

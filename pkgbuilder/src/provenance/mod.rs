@@ -68,7 +68,8 @@ fn text(root: &dyn Root, path: &str) -> Result<Option<String>> {
 }
 
 /// Completes what is known of the packages by what their files in `root` say: sections and licences. `declared` has the
-/// licences of packages of our own, by name, which the catalog knows better.
+/// licences of packages of our own, by name, which the catalog knows better. Gives the texts of the licences that are not
+/// on SPDX' list.
 ///
 /// # Errors
 ///
@@ -77,8 +78,9 @@ pub fn complete(
     root: &dyn Root,
     packages: &mut [PackageRecord],
     declared: &dyn Fn(&PackageRecord) -> Option<String>,
-) -> Result<()> {
+) -> Result<licenses::Texts> {
     let sections = owners::sections(root)?;
+    let mut texts = licenses::Texts::new();
     for package in packages {
         package.section = sections.get(&package.name).cloned().unwrap_or_default();
         let found = match declared(package) {
@@ -87,8 +89,9 @@ pub fn complete(
         };
         package.license = found.expression;
         package.license_from = found.from;
+        texts.extend(found.texts);
     }
-    Ok(())
+    Ok(texts)
 }
 
 /// Whether a file counts where sizes are added up: other names of one inode do not.
