@@ -87,6 +87,9 @@ mod identity;
 /// Commands about the running machine, of which there is none.
 mod idle;
 
+/// java
+mod java;
+
 /// make-ssl-cert, rndc-confgen, ssh-keygen
 mod keys;
 
@@ -202,6 +205,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     grep::COMMANDS,
     identity::COMMANDS,
     idle::COMMANDS,
+    java::COMMANDS,
     keys::COMMANDS,
     links::COMMANDS,
     linux_base::COMMANDS,

@@ -39,6 +39,10 @@ pub(super) fn generate(system: &mut System) -> Result<()> {
         .with_context(|| format!("writing {BUNDLE}"))?;
     let hooks = tree.read_dir("/etc/ca-certificates/update.d").unwrap_or_default();
     for (hook, _) in hooks {
+        if hook == "jks-keystore" {
+            system.pending.insert("java-keystore".to_owned());
+            continue;
+        }
         system.notes.push(crate::system::Note {
             package: "ca-certificates".to_owned(),
             script: "update-ca-certificates".to_owned(),
@@ -187,7 +191,7 @@ fn canonical_value(value: der::Value<'_>) -> Vec<u8> {
 
 /// SHA-1 (FIPS 180-4), which OpenSSL's file names are made of; it protects nothing here.
 #[expect(clippy::many_single_char_names, reason = "the names of the standard")]
-fn sha1(data: &[u8]) -> [u8; 20] {
+pub(super) fn sha1(data: &[u8]) -> [u8; 20] {
     let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
     let mut message = data.to_vec();
     message.push(0x80);

@@ -15,6 +15,9 @@ mod der;
 /// udev's hardware database.
 mod hwdb;
 
+/// Java's keystore of certificates.
+mod java_keystore;
+
 /// The explanations of journal messages.
 mod journal_catalog;
 
@@ -40,6 +43,8 @@ const GENERATORS: &[(&str, &str, Generator)] = &[
     ("catalog", "the journal's catalog", journal_catalog::generate),
     ("depmod", "the maps of kernel modules", modules::generate),
     ("hwdb", "the hardware database", hwdb::generate),
+    // Of the links that the CA bundle's generator makes.
+    ("java-keystore", "Java's keystore", java_keystore::generate),
     ("ldconfig", "the cache of shared libraries", ld_so_cache::generate),
 ];
 
