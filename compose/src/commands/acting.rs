@@ -90,13 +90,12 @@ fn act(process: &mut Process<'_>, user: &str, group: Option<&str>, command: &[St
     let tree = &process.system.tree;
     let unknown = |what: &str, name: &str| Ending::failed(format!("{what} {name} does not exist"));
     let uid = owners::uid(tree, user).ok_or_else(|| unknown("user", user))?;
-    let gid = match group {
-        Some(group) => owners::gid(tree, group).ok_or_else(|| unknown("group", group))?,
-        None => {
-            let entry = owners::entry(tree, "/etc/passwd", user);
-            let gid = entry.as_ref().and_then(|entry| entry.get(3)?.parse().ok());
-            gid.unwrap_or(uid)
-        }
+    let gid = if let Some(group) = group {
+        owners::gid(tree, group).ok_or_else(|| unknown("group", group))?
+    } else {
+        let entry = owners::entry(tree, "/etc/passwd", user);
+        let gid = entry.as_ref().and_then(|entry| entry.get(3)?.parse().ok());
+        gid.unwrap_or(uid)
     };
     let before = process.system.tree.acting.replace((uid, gid));
     let stdin = process.read_stdin();

@@ -105,9 +105,13 @@ impl Apache {
         false
     }
 
+    fn say(&mut self, text: &str) {
+        writeln!(self.out, "{text}").expect("a string takes all");
+    }
+
     fn info(&mut self, text: &str) {
         if !self.quiet {
-            writeln!(self.out, "{text}").expect("a string takes all");
+            self.say(text);
         }
     }
 
@@ -129,7 +133,8 @@ impl Apache {
                 self.info(&format!("{shown} {name} already enabled"));
                 return Ok(true);
             }
-            self.out += &format!("Enabling {} {name}.\n", self.object);
+            let object = self.object;
+            self.say(&format!("Enabling {object} {name}."));
             for suffix in [Some(self.suffix), extra].into_iter().flatten() {
                 let link = self.link(name, suffix);
                 if !tree.lexists(&link) {
@@ -148,7 +153,7 @@ impl Apache {
                     tree.unlink(&link)?;
                 }
             }
-            self.out += &format!("{shown} {name} disabled.\n");
+            self.say(&format!("{shown} {name} disabled."));
         }
         self.mark(tree, name)?;
         Ok(true)
@@ -200,8 +205,8 @@ impl Apache {
         } else if self.enable {
             for needed in named(tree, name, "Depends", suffix, &available) {
                 if !tree.exists(&format!("{APACHE}/mods-enabled/{needed}.load")) {
-                    self.err +=
-                        &format!("WARNING: Module {needed} is not enabled, but {name} depends on it, aborting\n");
+                    let text = format!("WARNING: Module {needed} is not enabled, but {name} depends on it, aborting");
+                    writeln!(self.err, "{text}").expect("a string takes all");
                     return Ok(false);
                 }
             }

@@ -76,7 +76,7 @@ fn getopt(process: &mut Process<'_>) -> Done {
     if short.starts_with('-') {
         return Err(process.unsupported("operands in their places (a leading `-`)").into());
     }
-    known.short = short.trim_start_matches('+').to_owned();
+    short.trim_start_matches('+').clone_into(&mut known.short);
     let (line, complaints) = known.sort(&words, unquoted);
     process.say(&line);
     for complaint in &complaints {
@@ -137,66 +137,22 @@ impl Known {
 
     /// The canonical line, and what was wrong.
     fn sort(&self, words: &[String], unquoted: bool) -> (String, Vec<String>) {
-        let quote = |word: &str| if unquoted { word.to_owned() } else { quoted(word) };
-        let (mut line, mut operands, mut complaints) = (String::new(), Vec::new(), Vec::new());
+        let mut line = Line {
+            unquoted,
+            ..Line::default()
+        };
+        let mut operands = Vec::new();
         let mut rest = words.iter();
         while let Some(word) = rest.next() {
             if word == "--" {
                 operands.extend(rest.cloned());
                 break;
             } else if let Some(long) = word.strip_prefix("--") {
-                let (name, attached) = match long.split_once('=') {
-                    Some((name, value)) => (name, Some(value.to_owned())),
-                    None => (long, None),
-                };
-                let (name, takes) = match self.long(name) {
-                    Ok(found) => found,
-                    Err(complaint) => {
-                        complaints.push(complaint);
-                        continue;
-                    }
-                };
-                let value = match (takes, attached) {
-                    (Takes::Nothing, Some(_)) => {
-                        complaints.push(format!("option '--{name}' doesn't allow an argument"));
-                        continue;
-                    }
-                    (Takes::Nothing, None) => None,
-                    (Takes::Optional, attached) => Some(attached.unwrap_or_default()),
-                    (Takes::Value, attached) => match attached.or_else(|| rest.next().cloned()) {
-                        Some(value) => Some(value),
-                        None => {
-                            complaints.push(format!("option '--{name}' requires an argument"));
-                            continue;
-                        }
-                    },
-                };
-                line += &format!(" --{name}");
-                line.extend(value.map(|value| format!(" {}", quote(&value))));
-            } else if word.len() > 1 && word.starts_with('-') {
-                for (at, letter) in word.char_indices().skip(1) {
-                    let attached = &word[at + letter.len_utf8()..];
-                    match self.short(letter) {
-                        None => complaints.push(format!("invalid option -- '{letter}'")),
-                        Some(Takes::Nothing) => line += &format!(" -{letter}"),
-                        Some(Takes::Optional) => {
-                            line += &format!(" -{letter} {}", quote(attached));
-                            break;
-                        }
-                        Some(Takes::Value) => {
-                            let value = if attached.is_empty() {
-                                rest.next().map(String::as_str)
-                            } else {
-                                Some(attached)
-                            };
-                            match value {
-                                Some(value) => line += &format!(" -{letter} {}", quote(value)),
-                                None => complaints.push(format!("option requires an argument -- '{letter}'")),
-                            }
-                            break;
-                        }
-                    }
+                if let Err(complaint) = self.long_option(&mut line, long, &mut rest) {
+                    line.complaints.push(complaint);
                 }
+            } else if word.len() > 1 && word.starts_with('-') {
+                self.letters(&mut line, word, &mut rest);
             } else {
                 operands.push(word.clone());
                 if self.in_order {
@@ -205,11 +161,83 @@ impl Known {
                 }
             }
         }
-        line += " --";
+        line.words.push("--".to_owned());
         for operand in operands {
-            line += &format!(" {}", quote(&operand));
+            line.value(&operand);
         }
-        (line, complaints)
+        let words = line.words.iter().flat_map(|word| [" ", word]).collect();
+        (words, line.complaints)
+    }
+
+    /// `--NAME` or `--NAME=VALUE`
+    fn long_option<'w>(
+        &self,
+        line: &mut Line,
+        long: &str,
+        rest: &mut impl Iterator<Item = &'w String>,
+    ) -> Result<(), String> {
+        let (name, attached) = match long.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (long, None),
+        };
+        let (name, takes) = self.long(name)?;
+        let value = match (takes, attached) {
+            (Takes::Nothing, Some(_)) => return Err(format!("option '--{name}' doesn't allow an argument")),
+            (Takes::Nothing, None) => None,
+            (Takes::Optional, attached) => Some(attached.unwrap_or_default()),
+            (Takes::Value, attached) => {
+                let value = attached.or_else(|| rest.next().cloned());
+                Some(value.ok_or_else(|| format!("option '--{name}' requires an argument"))?)
+            }
+        };
+        line.words.push(format!("--{name}"));
+        if let Some(value) = value {
+            line.value(&value);
+        }
+        Ok(())
+    }
+
+    /// A bundle of letters.
+    fn letters<'w>(&self, line: &mut Line, word: &str, rest: &mut impl Iterator<Item = &'w String>) {
+        for (at, letter) in word.char_indices().skip(1) {
+            let attached = &word[at + letter.len_utf8()..];
+            let Some(takes) = self.short(letter) else {
+                line.complaints.push(format!("invalid option -- '{letter}'"));
+                continue;
+            };
+            let value = match takes {
+                Takes::Nothing => None,
+                Takes::Value if attached.is_empty() => {
+                    let Some(next) = rest.next() else {
+                        line.complaints
+                            .push(format!("option requires an argument -- '{letter}'"));
+                        return;
+                    };
+                    Some(next.as_str())
+                }
+                Takes::Value | Takes::Optional => Some(attached),
+            };
+            line.words.push(format!("-{letter}"));
+            if let Some(value) = value {
+                line.value(value);
+                return;
+            }
+        }
+    }
+}
+
+/// The canonical line in the making.
+#[derive(Default)]
+struct Line {
+    words: Vec<String>,
+    complaints: Vec<String>,
+    unquoted: bool,
+}
+
+impl Line {
+    fn value(&mut self, value: &str) {
+        let quoted = if self.unquoted { value.to_owned() } else { quoted(value) };
+        self.words.push(quoted);
     }
 }
 

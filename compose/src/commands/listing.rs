@@ -164,14 +164,14 @@ fn revision_order(mut a: &[u8], mut b: &[u8]) -> std::cmp::Ordering {
         }
         (a, b) = (&a[ends_a..], &b[ends_b..]);
         let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (end_a, end_b) = (digits(a), digits(b));
+        let (number_a, number_b) = (digits(a), digits(b));
         let number = |text: &[u8]| -> Vec<u8> { text.iter().skip_while(|byte| **byte == b'0').copied().collect() };
-        let (left, right) = (number(&a[..end_a]), number(&b[..end_b]));
+        let (left, right) = (number(&a[..number_a]), number(&b[..number_b]));
         let order = left.len().cmp(&right.len()).then(left.cmp(&right));
         if order.is_ne() {
             return order;
         }
-        (a, b) = (&a[end_a..], &b[end_b..]);
+        (a, b) = (&a[number_a..], &b[number_b..]);
     }
     std::cmp::Ordering::Equal
 }

@@ -66,7 +66,7 @@ fn update_dictionaries(process: &mut Process<'_>) -> Done {
     Arguments::of(process, &[])?;
     for folder in ["/usr/share/hunspell", "/usr/share/myspell/dicts"] {
         let entries = process.system.tree.read_dir(folder).unwrap_or_default();
-        if entries.iter().any(|(name, _)| name.ends_with(".aff")) {
+        if entries.iter().any(|(name, _)| name.strip_suffix(".aff").is_some()) {
             process.note("dictionaries are not made into those of PostgreSQL: on the node `pg_updatedicts` does it");
         }
     }
