@@ -29,7 +29,7 @@ quick_packages=(
 # Judges and machines of the others.
 # shellcheck disable=SC2034
 test_packages=(
-  g++ lintian mmdebstrap locales
+  g++ lintian mmdebstrap uidmap locales
   qemu-system-arm qemu-system-x86 qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
   python3-venv
 )
@@ -43,7 +43,7 @@ declare -A program_of=(
   [ipxe-qemu]=- [kmod]=modprobe [libc6-dev]=- [libc6-dev-amd64-cross]=- [libc6-dev-arm64-cross]=-
   [libc6-dev-armel-cross]=- [libc6-dev-armhf-cross]=- [locales]=localedef [mtools]=mcopy [python3-venv]=python3 [gpg-agent]=gpg-agent [qemu-system-arm]=qemu-system-aarch64
   [qemu-system-x86]=qemu-system-x86_64 [qemu-user-static]=qemu-aarch64-static [qemu-utils]=qemu-img
-  [squashfs-tools]=unsquashfs [systemd]=systemctl [util-linux]=unshare [xz-utils]=xz
+  [squashfs-tools]=unsquashfs [systemd]=systemctl [uidmap]=newuidmap [util-linux]=unshare [xz-utils]=xz
 )
 # shellcheck disable=SC2034
 agent_targets=(aarch64-unknown-linux-gnu aarch64-unknown-linux-musl x86_64-unknown-linux-gnu x86_64-unknown-linux-musl)

@@ -19,7 +19,6 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("locale-gen", |process| Ok(pending(process))),
     ("mandb", |process| Ok(pending(process))),
     ("update-ca-certificates", |process| Ok(pending(process))),
-    ("update-catalog", |process| Ok(pending(process))),
     ("update-fonts-alias", |process| Ok(pending(process))),
     ("update-fonts-dir", |process| Ok(pending(process))),
     ("update-fonts-scale", |process| Ok(pending(process))),
@@ -29,7 +28,6 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("update-initramfs", |process| Ok(pending(process))),
     ("update-mime", |process| Ok(pending(process))),
     ("update-mime-database", |process| Ok(pending(process))),
-    ("update-xmlcatalog", |process| Ok(pending(process))),
     // GLib calls its tools by path.
     ("/usr/lib/*/gdk-pixbuf-2.0/gdk-pixbuf-query-loaders", |process| {
         Ok(pending(process))

@@ -105,6 +105,9 @@ mod listing;
 /// locale, update-locale
 mod locale;
 
+/// update-xmlcatalog, update-catalog
+mod markup_catalogs;
+
 /// File modes as text.
 mod mode;
 
@@ -211,6 +214,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     linux_base::COMMANDS,
     listing::COMMANDS,
     locale::COMMANDS,
+    markup_catalogs::COMMANDS,
     names::COMMANDS,
     pam::COMMANDS,
     postgresql::COMMANDS,

@@ -62,6 +62,8 @@ impl What {
 pub(crate) struct Difference {
     pub(crate) what: What,
     pub(crate) path: String,
+    /// Where the real root's link leads, if it is one; else ours.
+    pub(crate) target: String,
     pub(crate) detail: String,
 }
 
@@ -74,9 +76,12 @@ fn comparable(path: &str, content: &Bytes) -> Bytes {
     };
     match path {
         "/etc/passwd" | "/etc/group" => sorted(text.lines().map(without_numbers).collect()),
-        "/etc/shadow" | "/etc/gshadow" | "/var/lib/dpkg/triggers/File" => {
-            sorted(text.lines().map(str::to_owned).collect())
-        }
+        "/etc/shadow"
+        | "/etc/gshadow"
+        | "/var/lib/dpkg/statoverride"
+        | "/var/lib/dpkg/triggers/File"
+        | "/var/lib/ucf/hashfile"
+        | "/var/lib/ucf/registry" => sorted(text.lines().map(str::to_owned).collect()),
         // In the order of depmod's hash table; what is looked up is modules.symbols.bin.
         path if path.starts_with("/usr/lib/modules/") && path.ends_with("/modules.symbols") => {
             sorted(text.lines().map(str::to_owned).collect())
@@ -107,8 +112,12 @@ pub(crate) fn differences(real: &Side, ours: &Side) -> Vec<Difference> {
     let mut found = Vec::new();
     for (path, theirs) in real {
         let mut add = |what, detail: String| {
-            let path = path.clone();
-            found.push(Difference { what, path, detail });
+            found.push(Difference {
+                what,
+                path: path.clone(),
+                target: theirs.target.clone(),
+                detail,
+            });
         };
         match ours.get(path) {
             None => add(What::Missing, theirs.kind.to_string()),
@@ -121,6 +130,7 @@ pub(crate) fn differences(real: &Side, ours: &Side) -> Vec<Difference> {
             found.push(Difference {
                 what: What::Extra,
                 path: path.clone(),
+                target: mine.target.clone(),
                 detail: mine.kind.to_string(),
             });
         }

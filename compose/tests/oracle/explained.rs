@@ -9,6 +9,8 @@ pub(crate) struct Explanation {
     line: String,
     what: Vec<String>,
     glob: GlobMatcher,
+    /// Whether the glob is about a link and its target (`PATH->TARGET`).
+    link: bool,
     used: bool,
 }
 
@@ -18,17 +20,30 @@ impl Explanation {
         let what = words.next().expect("the line is not empty");
         let glob = words.next().unwrap_or_else(|| panic!("no path in `{line}`"));
         assert!(words.next().is_some(), "no reason in `{line}`");
-        let glob = GlobBuilder::new(glob).literal_separator(true).build().expect("a glob");
+        let link = glob.contains("->");
+        let mut glob = GlobBuilder::new(glob);
+        let glob = glob
+            .literal_separator(true)
+            .empty_alternates(true)
+            .build()
+            .expect("a glob");
         Self {
             line: line.to_owned(),
             what: what.split(',').map(str::to_owned).collect(),
             glob: glob.compile_matcher(),
+            link,
             used: false,
         }
     }
 
     fn covers(&self, difference: &Difference) -> bool {
-        self.what.iter().any(|what| what == difference.what.name()) && self.glob.is_match(&difference.path)
+        let matches = if self.link {
+            self.glob
+                .is_match(format!("{}->{}", difference.path, difference.target))
+        } else {
+            self.glob.is_match(&difference.path)
+        };
+        matches && self.what.iter().any(|what| what == difference.what.name())
     }
 }
 
@@ -83,10 +98,11 @@ impl Explanations {
 fn a_line_holds_for_the_sets_of_its_heading_and_must_be_of_use() {
     use crate::compare::What;
 
-    let text = "# words\n[one two]\nmissing,mode /a/* made later\n[two]\nextra /b/** ours\n";
+    let text = "# words\n[one two]\nmissing,mode /a/* made later\n[two]\nextra /b/** ours\nextra /c->to ours\nextra /c->of ours\n";
     let difference = |what, path: &str| Difference {
         what,
         path: path.to_owned(),
+        target: "to".to_owned(),
         detail: String::new(),
     };
     let mut one = Explanations::read(text, "one", &["one", "two"]);
@@ -97,5 +113,6 @@ fn a_line_holds_for_the_sets_of_its_heading_and_must_be_of_use() {
     assert!(one.stale().is_empty());
     let mut two = Explanations::read(text, "two", &["one", "two"]);
     assert!(two.cover(&difference(What::Extra, "/b/x/y")));
-    assert_eq!(two.stale(), ["missing,mode /a/* made later"]);
+    assert!(two.cover(&difference(What::Extra, "/c")));
+    assert_eq!(two.stale(), ["missing,mode /a/* made later", "extra /c->of ours"]);
 }

@@ -77,7 +77,8 @@ fn the_tree_is_what_the_real_tools_make(set: &str) {
         differences.len(),
     );
     let kept = format!("the real root is kept as {}", tar.display());
-    let failed = composed.failures.join("\n");
+    let failed: Vec<String> = composed.failures.iter().map(ToString::to_string).collect();
+    let failed = failed.join("\n");
     assert!(failed.is_empty() && wrong.is_empty(), "{failed}\n{wrong}{kept}");
     drop(real);
     let disagreement = agreement::disagreement(&tar, &composed.tree, &dir);
