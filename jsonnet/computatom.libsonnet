@@ -1,17 +1,18 @@
 // The vocabulary of image definitions:
 //
 //     local computatom = import 'computatom.libsonnet';
-//     computatom.image({
-//       name: 'home',
+//     computatom.image(computatom.server + computatom.client + {
+//       name: 'attic',
 //       targets: ['raspberrypi-arm64'],
-//       components: { consul: {}, nomad: { version: '1.10.5' } },
-//       debian+: { packages+: ['docker.io'] },
+//       components+: { nomad: { version: '1.10.4' } },
+//       debian+: { packages+: ['htop'] },
 //     })
 //
 // `field: …` sets a field, `field+: …` adds to what is there already. A field that nothing reads is refused, with the
 // nearest one that exists. `pkgbuilder inspect NAME` prints what a definition comes to.
 local components = import 'catalog.libsonnet';
 local defaults = import 'image.libsonnet';
+local roles = import 'roles.libsonnet';
 local targets = import 'targets.libsonnet';
 
 // A target by name is one of targets.libsonnet; an object is taken as it is.
@@ -42,6 +43,12 @@ local component(maintainer) = function(name, given)
   targets: targets,
   components: components,
 
+  // What a board needs for its part in the cluster: see roles.libsonnet.
+  member:: roles.member,
+  server:: roles.server,
+  client:: roles.client,
+  monitor:: roles.monitor,
+
   // For components of a definition: Debian's own package, in the version that Debian has.
-  debian:: { version: '*', source: 'debian' },
+  debian:: roles.debian,
 }

@@ -1,9 +1,14 @@
 // What every image has unless its definition says otherwise.
+local exclude = import 'exclude.libsonnet';
+
 {
   description: '',
 
   // Who answers for the packages made for it; see maintainer.libsonnet.
   maintainer:: import 'maintainer.libsonnet',
+
+  // What its boards can be, whatever the rules of the site settings say: see roles.libsonnet.
+  roles: [],
 
   // Programs by name of the catalog; an object lays its fields over the catalog's: `{ version: '1.10.5' }`, or
   // `{ source: 'go-module' }` to allow one source only.
@@ -56,17 +61,8 @@
 
   // Globs of the packages' paths that are not unpacked: dpkg's `path-exclude`, and with a leading `!` its `path-include`.
   // `*` and `?` match `/` too; of the rules that match a path the last one decides. dpkg still lists what is left out.
-  exclude: [
-    '/usr/share/doc/*',
-    '!/usr/share/doc/*/copyright',
-    '/usr/share/info/*',
-    '/usr/share/lintian/*',
-    '/usr/share/locale/*',
-    '!/usr/share/locale/locale.alias',
-    '/usr/share/man/*',
-    // update-alternatives(1) links manuals there, and fails where it cannot.
-    '!/usr/share/man/man[1-9]',
-  ],
+  // See exclude.libsonnet for what these are.
+  exclude: exclude.papers + exclude.device_trees + exclude.modules,
 
   // Files by path, written last: `'/etc/motd': { text: 'hello\n' }` or `{ symlink: '/run/motd' }`, and `mode: '0600'`.
   files: {},

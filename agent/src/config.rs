@@ -5,6 +5,7 @@ use std::fmt;
 
 use anyhow::Context;
 use computatom_spec::paths;
+use computatom_spec::role::ImageRoles;
 use computatom_spec::site::Site;
 
 use crate::identity::Identity;
@@ -42,11 +43,27 @@ pub fn load(root: &Root) -> anyhow::Result<Site> {
     }
 }
 
+/// Reads what the running image can be; an image that does not say it can be all.
+///
+/// # Errors
+/// A [`Fault`] for a file that the agent cannot read.
+pub fn image_roles(root: &Root) -> anyhow::Result<ImageRoles> {
+    let text = root
+        .read(paths::ROLES)
+        .with_context(|| format!("reading {}", paths::ROLES))?;
+    let Some(text) = text else {
+        return Ok(ImageRoles::default());
+    };
+    serde_json::from_str(&text).map_err(|error| Fault(format!("{} is not usable: {error}", paths::ROLES)).into())
+}
+
 /// Settings under which every board has at least a name.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The site settings, or the defaults where they cannot be used.
     pub site: Site,
+    /// What the image can be.
+    pub image: ImageRoles,
     /// What is wrong with them. The defaults then give the node its name and nothing else: a board that starts a
     /// cluster which nobody asked for does more harm than one that says why it does not.
     pub fault: Option<String>,
@@ -55,10 +72,16 @@ pub struct Settings {
 impl Settings {
     /// Reads the settings; never fails.
     pub fn load(root: &Root) -> Self {
-        match load(root) {
-            Ok(site) => Self { site, fault: None },
+        let read = load(root).and_then(|site| Ok((site, image_roles(root)?)));
+        match read {
+            Ok((site, image)) => Self {
+                site,
+                image,
+                fault: None,
+            },
             Err(error) => Self {
                 site: Site::default(),
+                image: ImageRoles::default(),
                 fault: Some(format!("{error:#}")),
             },
         }
@@ -68,7 +91,7 @@ impl Settings {
     pub fn assignment(&self, identity: &Identity) -> Assignment {
         let decided = match &self.fault {
             Some(_) => return Assignment::none("the site settings cannot be used"),
-            None => Assignment::decide(&self.site, identity),
+            None => Assignment::decide(&self.site, identity, &self.image),
         };
         // A rule that the check lets pass decides; were that ever wrong, the board says so and lives on.
         decided.unwrap_or_else(|error| Assignment::none(&format!("{error:#}")))

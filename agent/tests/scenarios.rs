@@ -157,13 +157,70 @@ fn settings_that_cannot_be_used_leave_a_name_and_a_sentence() {
 }
 
 #[test]
+fn a_board_is_never_what_its_image_cannot_be() {
+    let shown = |scenario: &str| {
+        let machine = named(scenario);
+        let settings = Settings::load(machine.root());
+        let identity = Identity::derive(machine.root(), &settings.site);
+        let status = Status::unasked(&settings, &identity, &settings.assignment(&identity), None);
+        text::render(&status)
+    };
+    let client = shown("image-client-named-server");
+    assert!(client.starts_with("core-1  192.168.1.20  client\n"), "{client}");
+    assert!(
+        client.contains("; but the image client is for clients only: not server, not monitor"),
+        "{client}"
+    );
+    let monitor = shown("image-monitor-small");
+    assert!(
+        monitor.contains("  monitor\n") && !monitor.contains("but the image"),
+        "{monitor}"
+    );
+
+    let machine = named("image-client-named-server");
+    machine.boot();
+    let nomad = fs::read_to_string(machine.path("/run/computatom/nomad.d/nomad.hcl")).unwrap();
+    assert!(!nomad.contains("server {") && nomad.contains("client {"), "{nomad}");
+    // An image that does not say what it is for, as they were, can be all.
+    fs::remove_file(machine.path("/usr/share/computatom/roles.json")).unwrap();
+    let settings = Settings::load(machine.root());
+    let identity = Identity::derive(machine.root(), &settings.site);
+    assert_eq!(settings.assignment(&identity).names(), "server, client, monitor");
+    // One that cannot be read is no licence for anything.
+    machine.write("/usr/share/computatom/roles.json", "{");
+    let settings = Settings::load(machine.root());
+    assert!(settings.assignment(&identity).roles.is_empty());
+    let fault = settings.fault.unwrap();
+    assert!(
+        fault.starts_with("/usr/share/computatom/roles.json is not usable: "),
+        "{fault}"
+    );
+}
+
+#[test]
+fn what_an_image_does_not_have_is_not_waited_for() {
+    for (scenario, unknown) in [
+        ("image-monitor-small", &["nomad.service", "docker.service"][..]),
+        ("image-core-first-server", &["prometheus.service", "docker.service"]),
+        ("image-client-named-server", &["prometheus.service"]),
+    ] {
+        let machine = named(scenario);
+        let changes = machine.boot();
+        assert!(changes.iter().any(|change| change.unit == "consul.service"));
+        for change in changes {
+            assert!(!unknown.contains(&change.unit), "{scenario}: {}", change.unit);
+        }
+    }
+}
+
+#[test]
 fn a_restart_that_did_not_happen_is_made_up_for() {
     let machine = named("pi3-core-1-leased");
     machine.boot();
     machine.write("/run/systemd/netif/leases/2", "ADDRESS=192.168.1.20\nHOSTNAME=core-9\n");
     let site = config::load(machine.root()).unwrap();
     let identity = Identity::derive(machine.root(), &site);
-    let assignment = Assignment::decide(&site, &identity).unwrap();
+    let assignment = Assignment::decide(&site, &identity, &config::image_roles(machine.root()).unwrap()).unwrap();
     let files = render::render(machine.root(), &site, &identity, &assignment);
     // The files are written; before any unit is told, the power of the agent is cut.
     let before = render::apply(machine.root(), &files).unwrap();
@@ -214,7 +271,7 @@ fn nothing_is_rendered_without_an_address() {
     );
     let site = config::load(machine.root()).unwrap();
     let identity = Identity::derive(machine.root(), &site);
-    let assignment = Assignment::decide(&site, &identity).unwrap();
+    let assignment = Assignment::decide(&site, &identity, &config::image_roles(machine.root()).unwrap()).unwrap();
     assert!(render::render(machine.root(), &site, &identity, &assignment).is_empty());
 }
 

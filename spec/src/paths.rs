@@ -2,6 +2,8 @@
 
 /// Site settings, JSON ([`crate::site::Site`]); part of the verified root.
 pub const SITE: &str = "/usr/share/computatom/site.json";
+/// What the nodes of this image can be, JSON ([`crate::role::ImageRoles`]); part of the verified root.
+pub const ROLES: &str = "/usr/share/computatom/roles.json";
 /// Manifest of the running image, JSON ([`crate::manifest::Manifest`]).
 pub const MANIFEST: &str = "/usr/share/computatom/manifest.json";
 /// The static `/init` that the builder puts into the initramfs.

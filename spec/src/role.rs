@@ -35,3 +35,25 @@ impl fmt::Display for Role {
         f.pad(self.name())
     }
 }
+
+/// What the nodes of an image can be, whatever the rules say: an image has not always the programs of every role.
+///
+/// Written by the builder to [`crate::paths::ROLES`] as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRoles {
+    /// Name of the image, for people (`core`).
+    pub image: String,
+    /// Sorted, without repetitions.
+    pub roles: Vec<Role>,
+}
+
+impl Default for ImageRoles {
+    /// An image that does not say it can be all: those of before there was this file could.
+    fn default() -> Self {
+        Self {
+            image: String::new(),
+            roles: Role::ALL.to_vec(),
+        }
+    }
+}

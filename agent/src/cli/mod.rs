@@ -24,7 +24,7 @@ mod wait;
 
 /// Gives a board its name, its roles and its configuration.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong command line or site settings; `status` also 3, not ready for jobs.
+/// Exit codes: 0 done, 1 failed, 2 wrong command line or site settings; `status` also 3, not ready.
 ///
 /// Example: computatom-agent status
 #[derive(Debug, Parser)]

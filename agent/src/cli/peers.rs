@@ -19,7 +19,7 @@ impl Peers {
     pub(super) fn run(&self, root: &Root) -> anyhow::Result<()> {
         let site = config::load(root)?;
         let identity = Identity::load(root)?;
-        let assignment = Assignment::decide(&site, &identity)?;
+        let assignment = Assignment::decide(&site, &identity, &config::image_roles(root)?)?;
         let found = peers::find(&site, &identity, &assignment);
         if found.is_empty() {
             bail!(

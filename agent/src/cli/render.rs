@@ -19,7 +19,7 @@ impl Render {
     pub(super) fn run(&self, root: &Root) -> anyhow::Result<()> {
         let site = config::load(root)?;
         let identity = Identity::load(root)?;
-        let assignment = Assignment::decide(&site, &identity)?;
+        let assignment = Assignment::decide(&site, &identity, &config::image_roles(root)?)?;
         let files = render::render(root, &site, &identity, &assignment);
         for change in render::apply(root, &files)? {
             cli::say(&format!("{}: {}\n", change.unit, change.action))?;

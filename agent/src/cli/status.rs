@@ -14,7 +14,7 @@ use crate::{cli, status};
 /// The exit code of a node that is not ready, as `systemctl status` has it for a unit that is not active.
 const NOT_READY: u8 = 3;
 
-/// Show who this node is, what it does and how its services are; exits with 3 while it is not ready for jobs
+/// Show who this node is, what it does and how its services are; exits with 3 while it is not ready
 ///
 /// Example: computatom-agent status --json
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use computatom_spec::paths;
-use computatom_spec::role::Role;
+use computatom_spec::role::{ImageRoles, Role};
 use computatom_spec::site::Site;
 use serde::{Deserialize, Serialize};
 
@@ -23,13 +23,18 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// Decides the roles of `identity`.
+    /// Decides the roles of `identity`: what the rules say, less what the image cannot be.
     ///
     /// # Errors
     /// A rule that does not parse: the message names it.
-    pub fn decide(site: &Site, identity: &Identity) -> anyhow::Result<Self> {
+    pub fn decide(site: &Site, identity: &Identity, image: &ImageRoles) -> anyhow::Result<Self> {
+        Ok(Self::ruled(site, identity, image)?.within(image))
+    }
+
+    /// What the rules say.
+    fn ruled(site: &Site, identity: &Identity, image: &ImageRoles) -> anyhow::Result<Self> {
         if site.roles.is_empty() {
-            return Ok(by_default(site, identity));
+            return Ok(by_default(site, identity, image));
         }
         for (index, rule) in site.roles.iter().enumerate() {
             let conditions = rules::matches(rule, identity)
@@ -50,6 +55,18 @@ impl Assignment {
     /// No role, and why.
     pub fn none(reason: &str) -> Self {
         Self::new(Vec::new(), reason.to_owned())
+    }
+
+    /// Without the roles that the image has no programs for; the reason then says so.
+    fn within(mut self, image: &ImageRoles) -> Self {
+        let (kept, lost): (Vec<Role>, Vec<Role>) = self.roles.iter().partition(|role| image.roles.contains(role));
+        if !lost.is_empty() {
+            let lost: Vec<String> = lost.iter().map(|role| format!("not {role}")).collect();
+            let reason = format!("; but {}: {}", purpose(image), lost.join(", "));
+            self.reason.push_str(&reason);
+            self.roles = kept;
+        }
+        self
     }
 
     fn new(mut roles: Vec<Role>, reason: String) -> Self {
@@ -83,8 +100,19 @@ impl Assignment {
     }
 }
 
-/// The roles where the site settings have no rules: servers by name, clients by memory, the first server monitors.
-fn by_default(site: &Site, identity: &Identity) -> Assignment {
+/// What an image is for: `the image core is for servers only`.
+fn purpose(image: &ImageRoles) -> String {
+    let kinds: Vec<String> = image.roles.iter().map(|role| format!("{role}s")).collect();
+    let kinds = match kinds.as_slice() {
+        [] => "members without a role".to_owned(),
+        kinds => kinds.join(" and "),
+    };
+    format!("the image {} is for {kinds} only", image.image)
+}
+
+/// The roles where the site settings have no rules: servers by name, clients by memory, the first server monitors,
+/// and so does every board of an image that can do nothing else.
+fn by_default(site: &Site, identity: &Identity, image: &ImageRoles) -> Assignment {
     let mut roles = Vec::new();
     let mut reasons = Vec::new();
     let position = site
@@ -110,6 +138,9 @@ fn by_default(site: &Site, identity: &Identity) -> Assignment {
     if position == Some(0) {
         roles.push(Role::Monitor);
         reasons.push("the first server monitors".to_owned());
+    } else if image.roles == [Role::Monitor] {
+        roles.push(Role::Monitor);
+        reasons.push("its image can do nothing but monitor".to_owned());
     }
     Assignment::new(
         roles,

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 
 use computatom_spec::paths;
+use computatom_spec::role::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
@@ -117,6 +118,15 @@ impl Status {
             waits_for,
             fault: settings.fault.clone(),
             warnings: vec![OPEN],
+        }
+    }
+
+    /// What a node says of itself on which everything works.
+    pub fn verdict(&self) -> &'static str {
+        if self.assignment.has(Role::Client) {
+            "ready for jobs"
+        } else {
+            "ready"
         }
     }
 

@@ -16,7 +16,7 @@ pub fn render(status: &Status) -> String {
     let identity = &status.identity;
     let name = escape(&identity.hostname);
     let verdict = if status.is_ready() {
-        "<p class=ok>ready for jobs</p>".to_owned()
+        format!("<p class=ok>{}</p>", status.verdict())
     } else {
         let items = status
             .waits_for

@@ -63,7 +63,7 @@ fn write(status: &Status, text: &mut String) -> std::fmt::Result {
         writeln!(text, "  waits for {wait}")?;
     }
     if status.is_ready() {
-        writeln!(text, "  ready for jobs")?;
+        writeln!(text, "  {}", status.verdict())?;
     }
     for warning in &status.warnings {
         writeln!(text, "  note: {warning}")?;

@@ -61,7 +61,7 @@ impl Machine {
     pub(crate) fn boot(&self) -> Vec<Change> {
         let site = config::load(&self.root).unwrap();
         let identity = Identity::derive(&self.root, &site);
-        let assignment = Assignment::decide(&site, &identity).unwrap();
+        let assignment = Assignment::decide(&site, &identity, &config::image_roles(&self.root).unwrap()).unwrap();
         identity.store(&self.root).unwrap();
         assignment.store(&self.root).unwrap();
         let files = render::render(&self.root, &site, &identity, &assignment);

@@ -222,6 +222,7 @@ pub(crate) fn image() -> Image {
             arch: computatom_spec::arch::Arch::Arm64,
             packages: Vec::new(),
         }],
+        roles: vec![computatom_spec::role::Role::Client],
         debian: Debian {
             suites: Vec::new(),
             components: Vec::new(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use computatom_spec::arch::Arch;
+use computatom_spec::role::Role;
 use computatom_spec::site::Site;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,10 @@ pub struct Image {
     pub description: String,
     /// What is built by `build` when nothing else is asked for (`raspberrypi-arm64`).
     pub targets: Vec<Target>,
+    /// What its nodes can be, whatever the rules of the site say; sorted, without repetitions. An image of before there
+    /// was this field could be all.
+    #[serde(default = "every_role")]
+    pub roles: Vec<Role>,
     /// The Debian side.
     pub debian: Debian,
     /// Programs that we package ourselves, or take from Debian, in the order named.
@@ -36,6 +41,10 @@ pub struct Image {
     pub cmdline: Vec<String>,
     /// The site settings baked in (public).
     pub site: Site,
+}
+
+fn every_role() -> Vec<Role> {
+    Role::ALL.to_vec()
 }
 
 /// A board family and architecture.

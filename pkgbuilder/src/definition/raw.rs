@@ -22,6 +22,8 @@ pub struct RawImage {
     pub description: String,
     /// Targets, looked up in `targets.libsonnet`; one that is not there has no architecture.
     pub targets: Vec<RawTarget>,
+    /// Names of roles.
+    pub roles: Vec<String>,
     /// See [`super::Image::debian`].
     pub debian: Debian,
     /// Components by name, laid over the catalog.

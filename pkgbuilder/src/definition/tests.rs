@@ -1,3 +1,5 @@
+use computatom_spec::role::Role;
+
 use super::*;
 
 const BOARDS: [&str; 2] = ["raspberrypi-arm64", "rock64"];
@@ -35,28 +37,107 @@ fn refused(text: &str, expected: &[&str]) {
     }
 }
 
-#[test]
-fn home_is_as_it_was() {
+/// Every definition that is shipped.
+const SHIPPED: [&str; 4] = ["home", "core", "client", "monitor"];
+
+fn shipped(name: &str) -> Image {
     let root = repository();
-    let image = load_with(
-        &root.join("images/home.jsonnet"),
-        None,
-        &BOARDS,
-        &root,
-        &BTreeMap::new(),
-    )
-    .unwrap();
-    let json = serde_json::to_string_pretty(&image).unwrap() + "\n";
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/home/image.json");
-    if std::env::var_os("COMPUTATOM_WRITE_GOLDEN").is_some() {
-        crate::atomic::write(&golden, json.as_bytes()).unwrap();
+    let path = root.join(format!("images/{name}.jsonnet"));
+    load_with(&path, None, &BOARDS, &root, &BTreeMap::new()).unwrap()
+}
+
+#[test]
+fn every_image_is_as_it_was() {
+    for name in SHIPPED {
+        let image = shipped(name);
+        let json = serde_json::to_string_pretty(&image).unwrap() + "\n";
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}/image.json"));
+        if std::env::var_os("COMPUTATOM_WRITE_GOLDEN").is_some() {
+            std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
+            crate::atomic::write(&golden, json.as_bytes()).unwrap();
+        }
+        let expected = std::fs::read_to_string(&golden).unwrap();
+        assert!(
+            json == expected,
+            "{name} changed; if that is meant: COMPUTATOM_WRITE_GOLDEN=1 cargo test every_image_is_as_it_was"
+        );
+        assert_eq!(serde_json::from_str::<Image>(&expected).unwrap(), image);
     }
-    let expected = std::fs::read_to_string(&golden).unwrap();
-    assert!(
-        json == expected,
-        "home changed; if that is meant: COMPUTATOM_WRITE_GOLDEN=1 cargo test home_is_as_it_was"
+    let folder = std::fs::read_dir(repository().join("images")).unwrap();
+    let definitions = folder.filter(|entry| {
+        entry
+            .as_ref()
+            .unwrap()
+            .path()
+            .extension()
+            .is_some_and(|it| it == "jsonnet")
+    });
+    assert_eq!(definitions.count(), SHIPPED.len(), "a definition has no golden text");
+}
+
+#[test]
+fn images_can_be_what_they_have_the_programs_for() {
+    let roles = |name: &str| {
+        shipped(name)
+            .roles
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        SHIPPED.map(roles),
+        ["server client monitor", "server", "client", "monitor"]
     );
-    assert_eq!(serde_json::from_str::<Image>(&expected).unwrap(), image);
+    let has = |image: &Image, name: &str| {
+        image.components.iter().any(|component| component.name == name)
+            || image.debian.packages.iter().any(|it| it == name)
+    };
+    let (core, client, monitor) = (shipped("core"), shipped("client"), shipped("monitor"));
+    assert!(has(&core, "nomad") && !has(&core, "docker.io") && !has(&core, "prometheus"));
+    assert!(has(&client, "docker.io") && has(&client, "cni-plugins") && !has(&client, "prometheus"));
+    assert!(has(&monitor, "prometheus") && !has(&monitor, "nomad") && !has(&monitor, "docker.io"));
+    for image in [&core, &client, &monitor] {
+        assert!(
+            has(image, "consul") && has(image, "prometheus-node-exporter"),
+            "{}",
+            image.name
+        );
+    }
+}
+
+#[test]
+fn roles_are_known_names_with_their_programs() {
+    refused(
+        &image("roles: ['sever'],"),
+        &[
+            "images/x.jsonnet:5:3: `roles`: unknown role `sever` (did you mean `server`?); there are: server, client, monitor",
+        ],
+    );
+    refused(
+        &image("roles: ['monitor'], components+: { consul: {} },"),
+        &["`roles`: a monitor needs `prometheus`: add it to `components`, or leave the role out"],
+    );
+    refused(
+        &image("roles: ['server', 'server'],"),
+        &["`roles`: `server` is there twice"],
+    );
+    refused(&image("roles: 'server',"), &["images/x.jsonnet:5:3: `roles`"]);
+    refused(
+        &image("rolls: ['server'],"),
+        &["unknown key `rolls` (did you mean `roles`?)"],
+    );
+    let image = load_text(&image(
+        "roles: ['monitor', 'server'], components+: { consul: {}, nomad: {}, prometheus: computatom.debian },",
+    ));
+    assert_eq!(image.unwrap().roles, [Role::Server, Role::Monitor]);
+}
+
+#[test]
+fn an_image_of_before_there_were_roles_could_be_all() {
+    let mut old = serde_json::to_value(shipped("core")).unwrap();
+    old.as_object_mut().unwrap().remove("roles");
+    assert_eq!(serde_json::from_value::<Image>(old).unwrap().roles, Role::ALL);
 }
 
 #[test]

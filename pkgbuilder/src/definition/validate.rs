@@ -6,6 +6,7 @@ mod component;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use computatom_spec::role::Role;
 use computatom_spec::site::Site;
 
 use super::exclude;
@@ -39,6 +40,7 @@ impl<'a> Validator<'a> {
         if raw.description.lines().count() > 1 {
             return Err(self.wrong("description", "one line, please"));
         }
+        let roles = self.roles(&raw)?;
         self.debian(&raw.debian)?;
         self.units(&raw.units)?;
         self.partitions(raw.partitions)?;
@@ -58,6 +60,7 @@ impl<'a> Validator<'a> {
             name: raw.name,
             description: raw.description,
             targets: self.targets(raw.targets)?,
+            roles,
             debian: raw.debian,
             components,
             exclude: raw.exclude,
@@ -67,6 +70,30 @@ impl<'a> Validator<'a> {
             cmdline: raw.cmdline,
             site,
         })
+    }
+
+    /// The roles that the image can be, each with the programs that it takes.
+    fn roles(&self, raw: &RawImage) -> Result<Vec<Role>> {
+        self.distinct("roles", &raw.roles)?;
+        let known = Role::ALL.map(|role| role.name().to_owned());
+        let mut roles = Vec::new();
+        for name in &raw.roles {
+            let Some(role) = Role::ALL.into_iter().find(|role| role.name() == name) else {
+                let near = nearest(name, &known);
+                let text = format!("unknown role `{name}`{near}; there are: {}", known.join(", "));
+                return Err(self.wrong("roles", text));
+            };
+            let missing = programs(role).iter().find(|&&program| {
+                !raw.components.contains_key(program) && !raw.debian.packages.iter().any(|it| it == program)
+            });
+            if let Some(program) = missing {
+                let text = format!("a {role} needs `{program}`: add it to `components`, or leave the role out");
+                return Err(self.wrong("roles", text));
+            }
+            roles.push(role);
+        }
+        roles.sort_unstable();
+        Ok(roles)
     }
 
     fn targets(&self, raw: Vec<RawTarget>) -> Result<Vec<Target>> {
@@ -236,5 +263,13 @@ impl<'a> Validator<'a> {
             Some(place) => input_error!("{}: `{key}`: {text}", self.sources.position(place)),
             None => input_error!("{file}: `{key}`: {text}"),
         }
+    }
+}
+
+/// The components, or packages of Debian, without which no node can have `role`.
+fn programs(role: Role) -> &'static [&'static str] {
+    match role {
+        Role::Server | Role::Client => &["consul", "nomad"],
+        Role::Monitor => &["consul", "prometheus"],
     }
 }

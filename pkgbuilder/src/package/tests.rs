@@ -147,6 +147,7 @@ fn image(component: Component) -> Image {
             arch: Arch::Arm64,
             packages: vec![],
         }],
+        roles: vec![],
         debian: Debian {
             suites: vec![],
             components: vec![],

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use computatom_compose::tree::{Follow, Inode, Tree};
 use computatom_spec::manifest::Manifest;
 use computatom_spec::paths;
+use computatom_spec::role::ImageRoles;
 use computatom_spec::site::Site;
 
 use crate::definition::image::{Image, ImageFile};
@@ -199,6 +200,11 @@ fn write_contract(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
         );
     }
     put(tree, paths::SITE, &json(&input.image.site)?, 0o644)?;
+    let roles = ImageRoles {
+        image: input.image.name.clone(),
+        roles: input.image.roles.clone(),
+    };
+    put(tree, paths::ROLES, &json(&roles)?, 0o644)?;
     put(tree, paths::MANIFEST, &json(input.manifest)?, 0o644)
 }
 

@@ -1,5 +1,6 @@
 use super::super::testing::{EPOCH, image, manifest, sample};
 use super::*;
+use computatom_spec::role::ImageRoles;
 
 /// A tree with something for every rule to do.
 fn composed() -> Tree {
@@ -94,6 +95,8 @@ fn the_node_finds_what_the_contract_promises() {
     );
     let site: computatom_spec::site::Site = serde_json::from_slice(&tree.read(paths::SITE).unwrap()).unwrap();
     assert_eq!(site, image().site);
+    let roles: ImageRoles = serde_json::from_slice(&tree.read(paths::ROLES).unwrap()).unwrap();
+    assert_eq!((roles.image, roles.roles), (image().name, image().roles));
     let found: Manifest = serde_json::from_slice(&tree.read(paths::MANIFEST).unwrap()).unwrap();
     assert_eq!(found, manifest(&image()));
     assert_eq!(tree.stat("/usr/lib/clock-epoch").unwrap().mtime, EPOCH);

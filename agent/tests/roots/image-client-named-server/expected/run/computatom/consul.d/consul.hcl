@@ -1,0 +1,43 @@
+# Made by computatom-agent for `core-1` (client) at every boot: changes here are overwritten.
+# The site settings decide: /usr/share/computatom/site.json
+
+advertise_addr = "192.168.1.20"
+bind_addr = "192.168.1.20"
+client_addr = "127.0.0.1 192.168.1.20"
+data_dir = "/var/lib/consul"
+datacenter = "home"
+disable_keyring_file = true
+disable_remote_exec = true
+disable_update_check = true
+dns_config {
+  node_ttl = "30s"
+  service_ttl {
+    "*" = "5s"
+  }
+}
+enable_local_script_checks = false
+enable_script_checks = false
+leave_on_terminate = false
+log_level = "INFO"
+node_id = "ddddf020-46e8-8a52-a2dc-a6a7f0ad4040"
+node_meta {
+  board = "Raspberry Pi 3 Model B Rev 1.2"
+  roles = "client"
+}
+node_name = "core-1"
+performance {
+  raft_multiplier = 5
+}
+ports {
+  dns = 8600
+  grpc = -1
+  grpc_tls = -1
+  http = 8500
+}
+rejoin_after_leave = true
+server = false
+skip_leave_on_interrupt = true
+telemetry {
+  disable_hostname = true
+  prometheus_retention_time = "60s"
+}

@@ -1,0 +1,101 @@
+# Made by computatom-agent for `core-1` (client) at every boot: changes here are overwritten.
+# The site settings decide: /usr/share/computatom/site.json
+
+addresses {
+  http = "127.0.0.1 192.168.1.20"
+}
+advertise {
+  http = "192.168.1.20"
+  rpc = "192.168.1.20"
+  serf = "192.168.1.20"
+}
+bind_addr = "192.168.1.20"
+client {
+  chroot_env {
+    "/etc/group" = "/etc/group"
+    "/etc/hosts" = "/etc/hosts"
+    "/etc/localtime" = "/etc/localtime"
+    "/etc/nsswitch.conf" = "/etc/nsswitch.conf"
+    "/etc/passwd" = "/etc/passwd"
+    "/etc/protocols" = "/etc/protocols"
+    "/etc/resolv.conf" = "/etc/resolv.conf"
+    "/etc/services" = "/etc/services"
+    "/etc/ssl/certs/ca-certificates.crt" = "/etc/ssl/certs/ca-certificates.crt"
+    "/etc/ssl/openssl.cnf" = "/etc/ssl/openssl.cnf"
+    "/usr/bin/busybox" = "/bin/busybox"
+    "/usr/bin/dash" = "/bin/sh"
+    "/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1" = "/lib/ld-linux-aarch64.so.1"
+    "/usr/lib/aarch64-linux-gnu/libc.so.6" = "/usr/lib/aarch64-linux-gnu/libc.so.6"
+    "/usr/lib/aarch64-linux-gnu/libdl.so.2" = "/usr/lib/aarch64-linux-gnu/libdl.so.2"
+    "/usr/lib/aarch64-linux-gnu/libgcc_s.so.1" = "/usr/lib/aarch64-linux-gnu/libgcc_s.so.1"
+    "/usr/lib/aarch64-linux-gnu/libm.so.6" = "/usr/lib/aarch64-linux-gnu/libm.so.6"
+    "/usr/lib/aarch64-linux-gnu/libnss_dns.so.2" = "/usr/lib/aarch64-linux-gnu/libnss_dns.so.2"
+    "/usr/lib/aarch64-linux-gnu/libnss_files.so.2" = "/usr/lib/aarch64-linux-gnu/libnss_files.so.2"
+    "/usr/lib/aarch64-linux-gnu/libpthread.so.0" = "/usr/lib/aarch64-linux-gnu/libpthread.so.0"
+    "/usr/lib/aarch64-linux-gnu/libresolv.so.2" = "/usr/lib/aarch64-linux-gnu/libresolv.so.2"
+    "/usr/lib/aarch64-linux-gnu/librt.so.1" = "/usr/lib/aarch64-linux-gnu/librt.so.1"
+    "/usr/lib/aarch64-linux-gnu/libstdc++.so.6" = "/usr/lib/aarch64-linux-gnu/libstdc++.so.6"
+  }
+  cni_path = "/opt/cni/bin"
+  cpu_disable_dmidecode = true
+  cpu_total_compute = 4800
+  enabled = true
+  gc_disk_usage_threshold = 70
+  gc_max_allocs = 20
+  meta {
+    board = "Raspberry Pi 3 Model B Rev 1.2"
+  }
+  network_interface = "eth0"
+  options {
+    "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce"
+  }
+  reserved {
+    cpu = 300
+    disk = 1024
+    memory = 256
+    reserved_ports = "22"
+  }
+  server_join {
+    retry_interval = "15s"
+    retry_join = ["exec=/usr/bin/computatom-agent peers"]
+  }
+}
+consul {
+  address = "127.0.0.1:8500"
+}
+data_dir = "/var/lib/nomad"
+datacenter = "home"
+disable_update_check = true
+leave_on_interrupt = false
+leave_on_terminate = false
+log_level = "INFO"
+name = "core-1"
+plugin "docker" {
+  config {
+    allow_privileged = false
+    gc {
+      image_delay = "24h"
+    }
+  }
+}
+plugin "raw_exec" {
+  config {
+    enabled = false
+  }
+}
+ports {
+  http = 4646
+  rpc = 4647
+  serf = 4648
+}
+region = "global"
+telemetry {
+  collection_interval = "10s"
+  disable_hostname = true
+  prometheus_metrics = true
+  publish_allocation_metrics = true
+  publish_node_metrics = true
+}
+ui {
+  enabled = true
+}
