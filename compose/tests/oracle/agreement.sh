@@ -66,7 +66,7 @@ say dpkg-divert --list | sort
 say dpkg-statoverride --list | sort
 say update-alternatives --get-selections
 if command -v systemctl >/dev/null; then say systemctl --root=/ list-unit-files --no-pager; fi
-if command -v ucfq >/dev/null; then say ucfq --with-colons $(cut -d" " -f3 /var/lib/ucf/hashfile); fi
+if command -v ucfq >/dev/null; then say ucfq --with-colons $(cut -d" " -f3 /var/lib/ucf/hashfile | sort); fi
 '
 
 # shellcheck disable=SC2016
