@@ -100,6 +100,9 @@ pub fn read(path: &Path, reporter: &Reporter) -> Result<diff::Subject> {
             manifest: manifest_of(path)?.context("it was there a moment ago")?,
             compressed: None,
         }),
+        Subject::Definition if path.is_dir() => {
+            bail_input!("{name} is a folder: name an image in it, or its .manifest.json")
+        }
         Subject::Definition => bail_input!(
             "{name} is a definition, or not there: build it first (`pkgbuilder build {name}`), and name the image or its \
              .manifest.json"
@@ -119,7 +122,7 @@ pub fn manifest_of(path: &Path) -> Result<Option<Manifest>> {
         if path.is_file() && !name.ends_with(".jsonnet") {
             bail_input!(
                 "{} is nothing that can be inspected: name a definition (`home`, or a path to a .jsonnet file) or what \
-                 `pkgbuilder build` wrote ({}); files are compared with {SUMS} by `sha256sum --check {SUMS}` in their \
+                 `pkgbuilder build` wrote ({}, .deb); files are compared with {SUMS} by `sha256sum --check {SUMS}` in their \
                  folder",
                 path.display(),
                 OUTPUTS.join(", ")

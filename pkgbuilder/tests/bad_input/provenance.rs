@@ -78,6 +78,7 @@ fn diff_says_what_it_cannot_compare() {
         ("cut.manifest.json", &["ends early"]),
         ("text.img", &["text.img is not an image that `pkgbuilder build` made"]),
         ("x_1_all.deb", &["is a single package"]),
+        ("images", &["images is a folder", "name an image in it"]),
         ("tiny", &["tiny is a definition", "pkgbuilder build tiny"]),
         ("gone.manifest.json", &["gone.manifest.json is not there"]),
     ] {

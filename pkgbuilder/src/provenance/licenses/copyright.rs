@@ -105,6 +105,8 @@ fn references(text: &str) -> Vec<String> {
 
 /// Reads an expression: `and` binds closer than `or`, and both closer than where a comma is before them.
 pub(super) fn expression(text: &str) -> Expression {
+    // Our own packages have them as SPDX writes them.
+    let text = text.replace(" OR ", " or ").replace(" AND ", " and ");
     let mut groups: Vec<(bool, Expression)> = Vec::new();
     for part in text.split(',') {
         let part = part.trim();
@@ -192,6 +194,7 @@ mod tests {
             Expression::Or(vec![Expression::And(vec![name("A"), name("B")]), name("C")])
         );
         assert_eq!(expression("GPL-2 with X exception"), name("GPL-2 with X exception"));
+        assert_eq!(expression("A OR B"), expression("A or B"));
     }
 
     proptest! {

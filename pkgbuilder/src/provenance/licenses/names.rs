@@ -48,6 +48,7 @@ const SAME: &[&str] = &[
     "BSD-4-Clause",
     "BSD-Source-Code",
     "BSL-1.0",
+    "BUSL-1.1",
     "bzip2-1.0.6",
     "CC-BY-3.0",
     "CC-BY-4.0",
