@@ -46,8 +46,9 @@ const STEP: u64 = 1024;
 /// Steps of a script. Of Debian's, php8.4-common's needs the most: 70 000.
 const STEPS: u64 = 3_000_000;
 
-/// Bytes of text that are parsed as a script; the syntax tree is some hundred times as large.
-const MAX_TEXT: usize = 1 << 20;
+/// Bytes of text that are parsed as a script; the syntax tree of dense text is some hundred times as large. Of Debian's
+/// scripts the longest is the config of keyboard-configuration, 2.2 MB that are mostly names of keyboards.
+const MAX_TEXT: usize = 4 << 20;
 
 impl Default for Session {
     fn default() -> Self {

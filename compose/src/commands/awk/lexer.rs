@@ -48,8 +48,9 @@ pub(super) fn tokens(program: &str) -> Result<Vec<Token>, String> {
             rest = &rest[next.len_utf8()..];
         } else if next == '"' {
             let (text, length) = quoted(rest, '"')?;
+            let text = octal(&text.replace("\\\"", "\""));
             tokens.push(Token::Text(
-                String::from_utf8_lossy(&escapes::unescape(&text.replace("\\\"", "\""))).into_owned(),
+                String::from_utf8_lossy(&escapes::unescape(&text)).into_owned(),
             ));
             rest = &rest[length..];
         } else if next == '/' && !ends_operand(tokens.last()) {
@@ -92,6 +93,27 @@ fn ends_operand(last: Option<&Token>) -> bool {
         Some(Token::Symbol(symbol)) => [")", "]", "$", "++", "--"].contains(symbol),
         _ => false,
     }
+}
+
+/// `text` with its `\xHH`, of which `mawk` takes up to two digits, written as `\ooo`.
+fn octal(text: &str) -> String {
+    let mut written = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        written += before;
+        let digits = escape.strip_prefix("\\x").unwrap_or("");
+        let length = digits.bytes().take(2).take_while(u8::is_ascii_hexdigit).count();
+        if let Ok(byte) = u8::from_str_radix(&digits[..length], 16) {
+            written.extend(["\\", &format!("{byte:03o}")]);
+            rest = &digits[length..];
+        } else {
+            let length = 1 + escape[1..].chars().next().map_or(0, char::len_utf8);
+            written += &escape[..length];
+            rest = &escape[length..];
+        }
+    }
+    written + rest
 }
 
 /// The text between two delimiters, with its escapes, and the length with both.

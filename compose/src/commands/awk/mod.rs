@@ -241,6 +241,7 @@ mod tests {
             "BEGIN{print 2 \"\" 3 + 4}",
             "BEGIN{$0=\"a b c\";print NF,$2}",
             "BEGIN{$3=\"z\";print $0;print NF}",
+            r#"BEGIN{print "\x27" "a\x41b" "\x4142" "\\x41" "\x4"}"#,
         ] {
             for args in [&["mawk", program][..], &["mawk", "-F", ":", program]] {
                 let (mine, theirs) = (ours(&[], args, TEXT), real(&[], &[args], TEXT));
