@@ -247,7 +247,8 @@ impl Workshop {
             lock: &self.lock,
             packages: &packages,
             out,
-            cache: &cache.root().join("squashfs"),
+            cache,
+            digests: &composed.digests,
             level: squashfs::LEVEL,
             keep_raw: false,
         };

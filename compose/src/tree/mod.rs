@@ -25,6 +25,9 @@ mod contents;
 /// The tree as a tar archive.
 mod tar;
 
+/// Inodes without their names.
+mod table;
+
 use std::collections::BTreeMap;
 
 pub use error::{Errno, Result, TreeError};

@@ -40,9 +40,11 @@ use self::outputs::{Folder, Papers, Ranges};
 use self::partitions::Table;
 use self::squashfs::BlockCache;
 use crate::bail_input;
+use crate::compose::Digests;
 use crate::definition::image::{Image, Target};
-use crate::provenance;
+use crate::fetch::cache::Cache;
 use crate::provenance::licenses::Texts;
+use crate::provenance::{self, Built};
 use crate::reporter::Reporter;
 use crate::resolve::Lock;
 
@@ -65,8 +67,10 @@ pub struct Job<'a> {
     pub packages: &'a [PackageRecord],
     /// The output folder.
     pub out: &'a Path,
-    /// Folder of the cache of compressed blocks.
-    pub cache: &'a Path,
+    /// Where compressed blocks and frames are kept.
+    pub cache: &'a Cache,
+    /// Digests of the files in the tree, as far as they are known.
+    pub digests: &'a Digests,
     /// zstd level of the root, [`squashfs::LEVEL`] by default.
     pub level: i32,
     /// Whether the uncompressed `.img` is kept too.
@@ -107,7 +111,10 @@ fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> 
             epoch: job.lock.epoch,
         },
     )?;
-    manifest.files = provenance::records(&tree)?;
+    manifest.files = provenance::records(&Built {
+        tree: &tree,
+        digests: job.digests,
+    })?;
     manifest.volumes = volumes.iter().map(BootVolume::records).collect();
 
     let stem = format!("{}-{}", job.image.name, job.target.name);
@@ -126,7 +133,7 @@ fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> 
         manifest: &manifest,
         texts: &texts,
     };
-    folder.publish(&stem, raw, &mapped, &papers, job.keep_raw, reporter)
+    folder.publish(&stem, raw, &mapped, &papers, job, reporter)
 }
 
 /// What the image holds but for its files, and the texts of licences that SPDX does not list.
@@ -193,14 +200,18 @@ fn write_root(
     mapped: &mut Ranges,
 ) -> Result<()> {
     let partition = table.get(board.root())?;
-    let cache = BlockCache::open(job.cache, job.level)?;
+    let cache = BlockCache::open(&job.cache.root().join("squashfs"), job.level)?;
     let options = squashfs::Options {
         level: job.level,
         epoch: job.lock.epoch,
     };
     let bar = reporter.bytes("compressing the root", squashfs::content_size(tree)?);
     let progress = |done| bar.inc(done);
-    let written = squashfs::write(tree, file, partition.start, options, Some(&cache), &progress)?;
+    let contents = squashfs::Contents {
+        digests: job.digests,
+        cache: Some(&cache),
+    };
+    let written = squashfs::write(tree, file, partition.start, options, contents, &progress)?;
     if written.bytes > partition.size {
         bail_input!(
             "the root file system has {} MiB and its partition {} MiB: raise `partitions.root_mib` to at least {}",

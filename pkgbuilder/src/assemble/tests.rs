@@ -26,7 +26,8 @@ fn build(out: &Path, cache: &Path, change: impl FnOnce(&mut Image)) -> Result<Di
         lock: &lock(),
         packages: &packages(),
         out,
-        cache,
+        cache: &Cache::at(cache)?,
+        digests: &Digests::default(),
         level: 3,
         keep_raw: true,
     };
@@ -277,7 +278,8 @@ fn measure_a_whole_image() {
             lock: &lock(),
             packages: &packages(),
             out: &out.join(run),
-            cache: &out.join("cache"),
+            cache: &Cache::at(&out.join("cache")).unwrap(),
+            digests: &Digests::default(),
             level: squashfs::LEVEL,
             keep_raw: true,
         };

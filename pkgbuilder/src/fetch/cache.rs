@@ -3,7 +3,7 @@
 //! ```text
 //! objects/sha256/ab/ab12…   whole files, named by their digest
 //! partial/                  downloads that were cut, each under the digest it should have
-//! <kind>/<digest>           what was derived from objects (`built`, `unpacked`, `squashfs`, `index`)
+//! <kind>/<digest>           what was derived from objects (`built`, `unpacked`, `composed`, `squashfs`, `frames`, `index`)
 //! locks/                    empty files that processes lock
 //! ```
 //! Objects appear by a rename, so any number of processes may share one cache.
@@ -209,6 +209,31 @@ impl Cache {
         let folder = self.root.join(kind);
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
         Ok(folder.join(digest))
+    }
+
+    /// Removes what was derived of a kind, but for the `most` files that were written or touched last.
+    pub fn keep_newest(&self, kind: &str, most: usize) -> Result<()> {
+        let folder = self.root.join(kind);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+            let entry = entry.with_context(|| format!("reading {}", folder.display()))?;
+            // What another build is removing too, or has begun, is none of these.
+            if let Ok(used) = entry.metadata().and_then(|about| about.modified())
+                && !entry.file_name().as_encoded_bytes().starts_with(b".")
+            {
+                found.push((used, entry.path()));
+            }
+        }
+        found.sort();
+        for (_, path) in found.iter().rev().skip(most) {
+            let _ = fs::remove_file(path);
+        }
+        Ok(())
+    }
+
+    /// Says that a derived file was used, for those that are kept by use; that this is known is all that can get lost.
+    pub fn touch(path: &Path) {
+        let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 
     /// Waits for the lock `name`, held by one process (and one holder in it) at a time, until it is dropped.

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::Root;
 use super::owners::owners;
+use crate::compose::Sum;
 use crate::interrupt;
 
 /// Permissions that are not written down.
@@ -35,8 +36,8 @@ pub fn records(root: &dyn Root) -> Result<BTreeMap<String, FileRecord>> {
         .into_par_iter()
         .map(|id| {
             interrupt::check()?;
-            let bytes = root.content(id).with_context(|| format!("reading {}", first[&id]))?;
-            Ok((id, digest(&bytes)))
+            let sum = root.digest(id).with_context(|| format!("reading {}", first[&id]))?;
+            Ok((id, digest(sum)))
         })
         .collect::<Result<_>>()?;
     let records = entries.into_iter().map(|(path, id)| {
@@ -57,14 +58,14 @@ pub fn records(root: &dyn Root) -> Result<BTreeMap<String, FileRecord>> {
 /// What the manifest says of a file of a boot partition, which has no owner and no permissions.
 pub fn content(bytes: &[u8]) -> FileRecord {
     FileRecord {
-        digest: digest(bytes),
+        digest: digest(Sha256::digest(bytes).into()),
         size: bytes.len() as u64,
         ..FileRecord::default()
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+fn digest(sum: Sum) -> String {
+    format!("sha256:{}", hex::encode(sum))
 }
 
 fn describe(inode: &Inode) -> FileRecord {

@@ -16,6 +16,9 @@ use anyhow::Result;
 use bytes::Bytes;
 use computatom_compose::tree::{InodeId, Kind, Tree};
 use computatom_spec::manifest::{FileRecord, PackageRecord};
+use sha2::{Digest, Sha256};
+
+use crate::compose::{Digests, Sum};
 
 pub use self::files::{content, records};
 
@@ -33,6 +36,42 @@ pub trait Root: Sync {
     ///
     /// Fails where it cannot be read.
     fn content(&self, id: InodeId) -> Result<Bytes>;
+
+    /// The SHA-256 of the content of a regular file.
+    ///
+    /// # Errors
+    ///
+    /// Fails where it cannot be read.
+    fn digest(&self, id: InodeId) -> Result<Sum> {
+        Ok(Sha256::digest(self.content(id)?).into())
+    }
+}
+
+/// The tree of a build, whose digests are known for the most part.
+#[derive(Debug)]
+pub struct Built<'a> {
+    /// The tree.
+    pub tree: &'a Tree,
+    /// The digests of its files.
+    pub digests: &'a Digests,
+}
+
+impl Root for Built<'_> {
+    fn tree(&self) -> &Tree {
+        self.tree
+    }
+
+    fn size(&self, id: InodeId) -> u64 {
+        self.tree.size(id)
+    }
+
+    fn content(&self, id: InodeId) -> Result<Bytes> {
+        self.tree.content(id)
+    }
+
+    fn digest(&self, id: InodeId) -> Result<Sum> {
+        Ok(self.digests.of(&self.content(id)?).whole)
+    }
 }
 
 impl Root for Tree {

@@ -14,6 +14,11 @@ const MOST_FILES: usize = 100_000;
 /// So are more folders in each other.
 const DEEPEST: usize = 32;
 
+/// Bytes read at once: the reader asks for four of the table and one cluster, in turn, for all of a kernel.
+const PAGE: usize = 256 << 10;
+/// Pages held: of the table, of a folder, of a file, and one to spare.
+const PAGES: usize = 4;
+
 /// A part of a file, as a volume of its own.
 #[derive(Debug)]
 struct Window<'a> {
@@ -21,6 +26,8 @@ struct Window<'a> {
     start: u64,
     size: u64,
     position: u64,
+    /// What was read last, by page number, the newest in front.
+    pages: Vec<(u64, Vec<u8>)>,
 }
 
 impl<'a> Window<'a> {
@@ -30,7 +37,37 @@ impl<'a> Window<'a> {
             start: partition.start,
             size: partition.size,
             position: 0,
+            pages: Vec::new(),
         }
+    }
+
+    /// The page with a number, shorter at the end of the partition or of the file.
+    fn page(&mut self, number: u64) -> std::io::Result<&[u8]> {
+        if let Some(at) = self.pages.iter().position(|(held, _)| *held == number) {
+            self.pages[..=at].rotate_right(1);
+        } else {
+            let mut page = if self.pages.len() < PAGES {
+                Vec::new()
+            } else {
+                self.pages.pop().map(|(_, page)| page).unwrap_or_default()
+            };
+            let from = number * PAGE as u64;
+            let length = self.size.saturating_sub(from).min(PAGE as u64);
+            page.resize(usize::try_from(length).expect("no more than a page"), 0);
+            let mut filled = 0;
+            while filled < page.len() {
+                match self
+                    .file
+                    .read_at(&mut page[filled..], self.start + from + filled as u64)?
+                {
+                    0 => break,
+                    count => filled += count,
+                }
+            }
+            page.truncate(filled);
+            self.pages.insert(0, (number, page));
+        }
+        Ok(&self.pages[0].1)
     }
 
     /// How much of `wanted` bytes fits between here and the end.
@@ -43,7 +80,11 @@ impl<'a> Window<'a> {
 impl Read for Window<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let room = self.room(buffer.len());
-        let count = self.file.read_at(&mut buffer[..room], self.start + self.position)?;
+        let (number, within) = (self.position / PAGE as u64, self.position % PAGE as u64);
+        let within = usize::try_from(within).expect("less than a page");
+        let page = self.page(number)?.get(within..).unwrap_or_default();
+        let count = room.min(page.len());
+        buffer[..count].copy_from_slice(&page[..count]);
         self.position += count as u64;
         Ok(count)
     }

@@ -14,6 +14,8 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::Ranges;
+use crate::atomic;
+use crate::fetch::cache::Cache;
 use crate::interrupt;
 
 /// Bytes of the image in one frame.
@@ -24,6 +26,11 @@ const BATCH: u64 = 16;
 const QUICK: i32 = 1;
 /// … and where there is something to gain (kernel, firmware, device trees), this takes it.
 const THOROUGH: i32 = 9;
+
+/// Folder of the cache with frames that took their time.
+const KIND: &str = "frames";
+/// How many of these are kept: two images of every board, some 100 MiB.
+const MOST: usize = 64;
 
 /// The file written.
 pub(super) struct Packed {
@@ -37,6 +44,7 @@ pub(super) fn write(
     size: u64,
     mapped: &Ranges,
     out: &mut File,
+    cache: &Cache,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Packed> {
     let zeros = compress(&vec![0; usize::try_from(FRAME)?], QUICK)?;
@@ -49,39 +57,42 @@ pub(super) fn write(
         interrupt::check()?;
         let packed = (first..frames.min(first + BATCH))
             .into_par_iter()
-            .map(|number| {
+            .map_init(Vec::new, |chunk: &mut Vec<u8>, number| {
                 let range = number * FRAME..size.min((number + 1) * FRAME);
                 if range.end - range.start == FRAME && !mapped.touches(&range) {
                     return Ok(None);
                 }
-                let mut chunk = vec![0; usize::try_from(range.end - range.start)?];
-                raw.read_exact_at(&mut chunk, range.start)
+                chunk.resize(usize::try_from(range.end - range.start)?, 0);
+                raw.read_exact_at(chunk, range.start)
                     .context("reading the image back")?;
                 progress(chunk.len() as u64);
-                let key = Sha256::digest(&chunk).into();
+                let quick = compress(chunk, QUICK)?;
+                if !worth_keeping(&quick) {
+                    return Ok(Some((None, Some(quick))));
+                }
+                let key = Sha256::digest(&*chunk).into();
                 let frame = match known.get(&key) {
                     Some(_) => None,
-                    None => Some(pack(&chunk)?),
+                    None => Some(thorough(chunk, &key, cache)?),
                 };
-                Ok(Some((key, frame)))
+                Ok(Some((Some(key), frame)))
             })
             .collect::<Result<Vec<_>>>()?;
         for chunk in packed {
             let frame = match &chunk {
-                None => &zeros,
                 Some((_, Some(frame))) => frame,
-                Some((key, None)) => &known[key],
+                Some((Some(key), None)) => &known[key],
+                Some((None, None)) | None => &zeros,
             };
             out.write_all(frame).context("writing the compressed image")?;
             digest.update(frame);
             written += frame.len() as u64;
-            if let Some((key, Some(frame))) = chunk
-                && worth_keeping(&frame)
-            {
+            if let Some((Some(key), Some(frame))) = chunk {
                 known.insert(key, frame);
             }
         }
     }
+    cache.keep_newest(KIND, MOST)?;
     Ok(Packed {
         size: written,
         sha256: hex::encode(digest.finalize()),
@@ -93,12 +104,22 @@ fn worth_keeping(frame: &[u8]) -> bool {
     frame.len() as u64 <= FRAME / 10 * 9
 }
 
-fn pack(chunk: &[u8]) -> Result<Vec<u8>> {
-    let quick = compress(chunk, QUICK)?;
-    if quick.len() > chunk.len() / 10 * 9 {
-        return Ok(quick);
+/// The frame of a chunk with the digest `key`, which is kept in the cache with its CRC-32 (little endian) behind it.
+fn thorough(chunk: &[u8], key: &[u8; 32], cache: &Cache) -> Result<Vec<u8>> {
+    let name = format!("{}-{THOROUGH}-{}", zstd::zstd_safe::version_number(), hex::encode(key));
+    let path = cache.derived(KIND, &name)?;
+    if let Ok(kept) = std::fs::read(&path)
+        && let Some((frame, sum)) = kept.split_last_chunk()
+        && crc32fast::hash(frame) == u32::from_le_bytes(*sum)
+    {
+        Cache::touch(&path);
+        return Ok(frame.to_vec());
     }
-    compress(chunk, THOROUGH)
+    let mut frame = compress(chunk, THOROUGH)?;
+    frame.extend(crc32fast::hash(&frame).to_le_bytes());
+    atomic::write(&path, &frame)?;
+    frame.truncate(frame.len() - 4);
+    Ok(frame)
 }
 
 fn compress(chunk: &[u8], level: i32) -> Result<Vec<u8>> {
@@ -150,7 +171,9 @@ mod tests {
             mapped.add(at..at + bytes.len() as u64);
         }
         let mut out = tempfile::NamedTempFile::new().unwrap();
-        let packed = write(&raw, size, &mapped, out.as_file_mut(), &|_| {}).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        let packed = write(&raw, size, &mapped, out.as_file_mut(), &cache, &|_| {}).unwrap();
         let compressed = std::fs::read(out.path()).unwrap();
         assert_eq!(packed.size, compressed.len() as u64);
         assert_eq!(packed.sha256, hex::encode(Sha256::digest(&compressed)));
@@ -166,8 +189,21 @@ mod tests {
         let single = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let mut again = tempfile::NamedTempFile::new().unwrap();
         let alone = single
-            .install(|| write(&raw, size, &mapped, again.as_file_mut(), &|_| {}))
+            .install(|| write(&raw, size, &mapped, again.as_file_mut(), &cache, &|_| {}))
             .unwrap();
         assert_eq!(alone.sha256, packed.sha256);
+
+        // Frames that rotted are made again.
+        let frames = std::fs::read_dir(folder.path().join(KIND)).unwrap();
+        let frames: Vec<_> = frames.map(|entry| entry.unwrap().path()).collect();
+        assert!(!frames.is_empty());
+        for path in frames {
+            let mut rotten = std::fs::read(&path).unwrap();
+            rotten[20] ^= 1;
+            std::fs::write(&path, rotten).unwrap();
+        }
+        let mut third = tempfile::NamedTempFile::new().unwrap();
+        let mended = write(&raw, size, &mapped, third.as_file_mut(), &cache, &|_| {}).unwrap();
+        assert_eq!(mended.sha256, packed.sha256);
     }
 }

@@ -22,6 +22,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use self::ranges::Ranges;
+use super::Job;
 use super::rootfs::json;
 use crate::atomic::{self, Pending};
 use crate::interrupt;
@@ -146,17 +147,21 @@ impl Folder {
         mut raw: Pending,
         mapped: &Ranges,
         papers: &Papers<'_>,
-        keep_raw: bool,
+        job: &Job<'_>,
         reporter: &Reporter,
     ) -> Result<DiskImage> {
         let size = raw.file().metadata().context("measuring the image")?.len();
         let mut sums = BTreeMap::new();
         let mut compressed = Pending::create(&self.file(stem, "img.zst"))?;
         let bar = reporter.bytes("compressing the image", mapped.total());
-        let packed = compressed::write(raw.file(), size, mapped, compressed.file(), &|done| bar.inc(done))?;
+        let (image, target): (&File, &mut File) = (raw.file(), compressed.file());
+        let (packed, bmap) = rayon::join(
+            || compressed::write(image, size, mapped, target, job.cache, &|done| bar.inc(done)),
+            || bmap::describe(image, size, mapped),
+        );
+        let (packed, bmap) = (packed?, bmap?);
         sums.insert(format!("{stem}.img.zst"), packed.sha256);
 
-        let bmap = bmap::describe(raw.file(), size, mapped)?;
         let mut texts = Vec::new();
         for (suffix, content) in [
             ("bmap", bmap.into_bytes()),
@@ -168,7 +173,7 @@ impl Folder {
             std::io::Write::write_all(pending.file(), &content).with_context(|| format!("writing {stem}.{suffix}"))?;
             texts.push(pending);
         }
-        let raw = if keep_raw {
+        let raw = if job.keep_raw {
             sums.insert(format!("{stem}.img"), compressed::digest(raw.file(), size, mapped)?);
             Some(raw)
         } else {

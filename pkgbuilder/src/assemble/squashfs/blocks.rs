@@ -1,20 +1,25 @@
 //! File contents: cut, hashed and compressed on all cores, written in tree order.
 //!
+//! A block that the cache has, by the digest of its content, is not looked at again: not the content of a root is read, but its
+//! digests, which came with the tree.
+//!
 //! Small files are collected into fragment blocks. A block ends when the next file does not fit, and also, once it is
 //! half full, after a file whose digest ends in [`CUT_BITS`] zero bits: as in content-defined chunking, the blocks
 //! behind a changed file come out as before, and the cache has them.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::sync::Mutex;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use computatom_compose::tree::{InodeId, Kind, Tree};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use zstd::bulk::Compressor;
 
-use super::{BLOCK_SIZE, BlockCache, Output, STORED};
+use super::{BLOCK_SIZE, BlockCache, Contents, Output, STORED};
+use crate::compose::{Digests, Sum as Key};
 use crate::interrupt;
 
 /// Blocks in flight: bounds memory to 32 MiB of compressed data.
@@ -55,8 +60,6 @@ pub(super) struct Data {
     pub(super) blocks: usize,
 }
 
-type Key = [u8; 32];
-
 /// A regular file, its content cut into blocks and hashed.
 struct Cut {
     id: InodeId,
@@ -77,6 +80,89 @@ impl Cut {
     }
 }
 
+/// What a block is made of: a part of a file, or several small files.
+trait Block: Sync {
+    /// By which the cache knows it.
+    fn key(&self) -> Key;
+
+    /// Its length in bytes.
+    fn len(&self) -> usize;
+
+    /// Its content; fails if that is not what the key was made of.
+    fn content(&self) -> Result<Bytes>;
+}
+
+/// A block of a file's own.
+struct Whole {
+    id: InodeId,
+    bytes: Bytes,
+    key: Key,
+}
+
+impl Block for Whole {
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn content(&self) -> Result<Bytes> {
+        check(&self.bytes, self.key)?;
+        Ok(self.bytes.clone())
+    }
+}
+
+/// A fragment block: small files, one behind the other.
+#[derive(Default)]
+struct Shared {
+    files: Vec<(Bytes, Key)>,
+    length: usize,
+}
+
+impl Shared {
+    fn add(&mut self, bytes: &Bytes, key: Key) {
+        self.length += bytes.len();
+        self.files.push((bytes.clone(), key));
+    }
+}
+
+impl Block for Shared {
+    /// Made from the keys of the files; the word before them keeps it apart from the digests of contents.
+    fn key(&self) -> Key {
+        let mut digest = Sha256::new_with_prefix("files one behind the other\n");
+        for (bytes, key) in &self.files {
+            digest.update((bytes.len() as u64).to_le_bytes());
+            digest.update(key);
+        }
+        digest.finalize().into()
+    }
+
+    fn len(&self) -> usize {
+        self.length
+    }
+
+    fn content(&self) -> Result<Bytes> {
+        let mut block = Vec::with_capacity(BLOCK_SIZE);
+        for (bytes, key) in &self.files {
+            check(bytes, *key)?;
+            block.extend_from_slice(bytes);
+        }
+        Ok(block.into())
+    }
+}
+
+/// A digest is from when the content was unpacked: what has another by now would stay in the cache under a wrong name.
+fn check(bytes: &Bytes, key: Key) -> Result<()> {
+    if Key::from(Sha256::digest(bytes)) != key {
+        bail!(
+            "what was unpacked into the cache is read other than it was written: look after that disk, and run it again"
+        );
+    }
+    Ok(())
+}
+
 /// A block as it is stored.
 struct Packed {
     bytes: Vec<u8>,
@@ -89,12 +175,13 @@ struct Packed {
 /// Compresses and writes the contents of all files.
 pub(super) fn write(
     tree: &Tree,
-    out: &mut Output<'_>,
+    out: &mut Output,
     level: i32,
-    cache: Option<&BlockCache>,
+    known: Contents<'_>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Data> {
-    let files = cut(tree)?;
+    let Contents { digests, cache } = known;
+    let files = cut(tree, digests)?;
     let mut firsts: HashMap<(usize, &[Key]), InodeId> = HashMap::new();
     let mut unique: Vec<&Cut> = Vec::new();
     let mut copies: Vec<(InodeId, InodeId)> = Vec::new();
@@ -116,6 +203,7 @@ pub(super) fn write(
             cached: 0,
             blocks: 0,
         },
+        memory: Mutex::default(),
     };
     writer.write_blocks(out, unique.iter().copied().filter(|file| !file.is_fragment()))?;
     writer.write_fragments(out, unique.iter().copied().filter(|file| file.is_fragment()))?;
@@ -129,8 +217,8 @@ pub(super) fn write(
     Ok(writer.data)
 }
 
-/// Every regular file once, in tree order, hashed on all cores.
-fn cut(tree: &Tree) -> Result<Vec<Cut>> {
+/// Every regular file once, in tree order, hashed on all cores where that was not done before.
+fn cut(tree: &Tree, digests: &Digests) -> Result<Vec<Cut>> {
     let mut seen = HashSet::new();
     let files: Vec<(InodeId, Bytes)> = tree
         .walk("/")?
@@ -144,10 +232,7 @@ fn cut(tree: &Tree) -> Result<Vec<Cut>> {
         .into_par_iter()
         .map(|(id, bytes)| Cut {
             id,
-            keys: bytes
-                .chunks(BLOCK_SIZE)
-                .map(|block| Sha256::digest(block).into())
-                .collect(),
+            keys: digests.of(&bytes).blocks,
             bytes,
         })
         .collect())
@@ -158,12 +243,14 @@ struct Writer<'a> {
     cache: Option<&'a BlockCache>,
     progress: &'a (dyn Fn(u64) + Sync),
     data: Data,
+    /// What blocks that are written lay in, for those to come: fresh memory takes longer than what is done with it.
+    memory: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Writer<'_> {
     /// Writes the files that have blocks of their own.
-    fn write_blocks<'c>(&mut self, out: &mut Output<'_>, files: impl Iterator<Item = &'c Cut>) -> Result<()> {
-        let mut batch: Vec<(InodeId, Bytes, Key)> = Vec::new();
+    fn write_blocks<'c>(&mut self, out: &mut Output, files: impl Iterator<Item = &'c Cut>) -> Result<()> {
+        let mut batch: Vec<Whole> = Vec::new();
         for file in files {
             self.data.contents.insert(
                 file.id,
@@ -172,8 +259,12 @@ impl Writer<'_> {
                     ..Content::default()
                 },
             );
-            for (block, key) in file.blocks().zip(&file.keys) {
-                batch.push((file.id, block, *key));
+            for (bytes, key) in file.blocks().zip(&file.keys) {
+                batch.push(Whole {
+                    id: file.id,
+                    bytes,
+                    key: *key,
+                });
                 if batch.len() == BATCH {
                     self.write_block_batch(out, &mut batch)?;
                 }
@@ -182,28 +273,29 @@ impl Writer<'_> {
         self.write_block_batch(out, &mut batch)
     }
 
-    fn write_block_batch(&mut self, out: &mut Output<'_>, batch: &mut Vec<(InodeId, Bytes, Key)>) -> Result<()> {
-        let packed = self.pack(batch.par_iter().map(|(_, block, key)| (block.as_ref(), *key)))?;
-        for ((id, block, _), packed) in batch.drain(..).zip(packed) {
+    fn write_block_batch(&mut self, out: &mut Output, batch: &mut Vec<Whole>) -> Result<()> {
+        let packed = self.pack(batch)?;
+        for (Whole { id, bytes, .. }, packed) in batch.drain(..).zip(packed) {
             let start = out.position;
             let hole = packed.bytes.is_empty();
-            self.store(out, packed.bytes.as_slice(), &packed)?;
+            let size = packed.size;
+            self.store(out, packed)?;
             let content = self.data.contents.get_mut(&id).expect("inserted with its first block");
             if content.sizes.is_empty() {
                 content.start = start;
             }
-            content.sizes.push(packed.size);
+            content.sizes.push(size);
             if hole {
-                content.sparse += block.len() as u64;
+                content.sparse += bytes.len() as u64;
             }
         }
         Ok(())
     }
 
     /// Collects small files into blocks and writes those.
-    fn write_fragments<'c>(&mut self, out: &mut Output<'_>, files: impl Iterator<Item = &'c Cut>) -> Result<()> {
-        let mut batch: Vec<Vec<u8>> = Vec::new();
-        let mut block: Vec<u8> = Vec::with_capacity(BLOCK_SIZE);
+    fn write_fragments<'c>(&mut self, out: &mut Output, files: impl Iterator<Item = &'c Cut>) -> Result<()> {
+        let mut batch: Vec<Shared> = Vec::new();
+        let mut block = Shared::default();
         let mut count = 0_u32;
         for file in files {
             let mut content = Content {
@@ -211,15 +303,15 @@ impl Writer<'_> {
                 ..Content::default()
             };
             if let Some(key) = file.keys.first() {
-                if block.len() + file.bytes.len() > BLOCK_SIZE {
-                    batch.push(std::mem::replace(&mut block, Vec::with_capacity(BLOCK_SIZE)));
+                if block.length + file.bytes.len() > BLOCK_SIZE {
+                    batch.push(std::mem::take(&mut block));
                     count += 1;
                 }
                 content.fragment = count;
-                content.offset = u32::try_from(block.len()).expect("a block has 128 KiB");
-                block.extend_from_slice(&file.bytes);
-                if block.len() >= BLOCK_SIZE / 2 && key[31].trailing_zeros() >= CUT_BITS {
-                    batch.push(std::mem::replace(&mut block, Vec::with_capacity(BLOCK_SIZE)));
+                content.offset = u32::try_from(block.length).expect("a block has 128 KiB");
+                block.add(&file.bytes, *key);
+                if block.length >= BLOCK_SIZE / 2 && key[31].trailing_zeros() >= CUT_BITS {
+                    batch.push(std::mem::take(&mut block));
                     count += 1;
                 }
             }
@@ -228,50 +320,40 @@ impl Writer<'_> {
                 self.write_fragment_batch(out, &mut batch)?;
             }
         }
-        if !block.is_empty() {
+        if block.length > 0 {
             batch.push(block);
         }
         self.write_fragment_batch(out, &mut batch)
     }
 
-    fn write_fragment_batch(&mut self, out: &mut Output<'_>, batch: &mut Vec<Vec<u8>>) -> Result<()> {
-        let packed = self.pack(
-            batch
-                .par_iter()
-                .map(|block| (block.as_slice(), Sha256::digest(block).into())),
-        )?;
+    fn write_fragment_batch(&mut self, out: &mut Output, batch: &mut Vec<Shared>) -> Result<()> {
+        let packed = self.pack(batch)?;
         for (block, mut packed) in batch.drain(..).zip(packed) {
             // A fragment block cannot be a hole: zeros are stored as they are.
             if packed.size == 0 {
-                packed.size = STORED | u32::try_from(block.len()).expect("a block has 128 KiB");
-                packed.bytes = block;
+                packed.size = STORED | u32::try_from(block.length).expect("a block has 128 KiB");
+                packed.bytes = vec![0; block.length];
             }
             let start = out.position;
-            self.store(out, &packed.bytes, &packed)?;
-            self.data.fragments.push(Fragment {
-                start,
-                size: packed.size,
-            });
+            let size = packed.size;
+            self.store(out, packed)?;
+            self.data.fragments.push(Fragment { start, size });
         }
         Ok(())
     }
 
     /// Compresses blocks on all cores, or takes them from the cache; the order is kept.
-    fn pack<'b>(&self, blocks: impl IndexedParallelIterator<Item = (&'b [u8], Key)>) -> Result<Vec<Packed>> {
+    fn pack<B: Block>(&self, blocks: &[B]) -> Result<Vec<Packed>> {
         interrupt::check()?;
         blocks
+            .par_iter()
             .map_init(
                 || Compressor::new(self.level),
-                |compressor, (block, key)| {
+                |compressor, block| {
+                    let key = block.key();
                     let packed = match self.cached(&key) {
-                        _ if is_zero(block) => Packed {
-                            bytes: Vec::new(),
-                            size: 0,
-                            key,
-                            fresh: false,
-                        },
                         Some(packed) => packed,
-                        None => compress(compressor, block, key)?,
+                        None => compress(compressor, &block.content()?, key)?,
                     };
                     (self.progress)(block.len() as u64);
                     Ok(packed)
@@ -281,7 +363,8 @@ impl Writer<'_> {
     }
 
     fn cached(&self, key: &Key) -> Option<Packed> {
-        let (bytes, stored) = self.cache?.get(key)?;
+        let memory = self.memory.lock().expect("no thread panics while it holds it").pop();
+        let (bytes, stored) = self.cache?.get(key, memory.unwrap_or_default())?;
         let length = u32::try_from(bytes.len()).ok()?;
         Some(Packed {
             size: if stored { STORED | length } else { length },
@@ -291,7 +374,8 @@ impl Writer<'_> {
         })
     }
 
-    fn store(&mut self, out: &mut Output<'_>, bytes: &[u8], packed: &Packed) -> Result<()> {
+    fn store(&mut self, out: &mut Output, packed: Packed) -> Result<()> {
+        let bytes = &packed.bytes;
         out.write(bytes)?;
         self.data.blocks += 1;
         if packed.fresh {
@@ -301,11 +385,22 @@ impl Writer<'_> {
         } else {
             self.data.cached += 1;
         }
+        let memory = self.memory.get_mut().expect("no thread panics while it holds it");
+        memory.push(packed.bytes);
         Ok(())
     }
 }
 
+/// The stored form of a block: nothing for one of zeros.
 fn compress(compressor: &mut std::io::Result<Compressor<'static>>, block: &[u8], key: Key) -> Result<Packed> {
+    if is_zero(block) {
+        return Ok(Packed {
+            bytes: Vec::new(),
+            size: 0,
+            key,
+            fresh: false,
+        });
+    }
     let compressor = compressor
         .as_mut()
         .map_err(|error| anyhow::anyhow!("preparing zstd: {error}"))?;

@@ -82,10 +82,11 @@ impl BlockCache {
         })
     }
 
-    /// The compressed form of the block with digest `key`, and whether it is stored uncompressed.
-    pub(super) fn get(&self, key: &Key) -> Option<(Vec<u8>, bool)> {
+    /// The compressed form of the block with digest `key`, and whether it is stored uncompressed. `record` is memory to
+    /// use for it.
+    pub(super) fn get(&self, key: &Key, mut record: Vec<u8>) -> Option<(Vec<u8>, bool)> {
         let entry = *self.lock().index.get(key)?;
-        let mut record = vec![0; HEAD + (entry.length & !STORED) as usize];
+        record.resize(HEAD + (entry.length & !STORED) as usize, 0);
         self.file.read_exact_at(&mut record, entry.start).ok()?;
         let sound = record[4..36] == key[..] && record[40..HEAD] == check(&record[..40], &record[HEAD..]);
         if !sound {

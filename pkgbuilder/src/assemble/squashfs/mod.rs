@@ -16,6 +16,7 @@ mod blocks;
 mod cache;
 mod inodes;
 mod metadata;
+mod output;
 mod tables;
 
 use std::fs::File;
@@ -24,14 +25,18 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context, Result};
 use computatom_compose::tree::{Kind, Tree};
 
+use crate::compose::Digests;
+
+use output::Output;
+
 pub use cache::BlockCache;
 
 /// Bytes of a data block: squashfs' own default. Larger blocks save two percent and cost a Pi more per small read.
-pub const BLOCK_SIZE: usize = 128 << 10;
+pub const BLOCK_SIZE: usize = crate::compose::BLOCK;
 /// zstd level by default: measured in `docs/benchmarks.md`.
 pub const LEVEL: i32 = 9;
 
-const SUPERBLOCK_SIZE: u64 = 96;
+const SUPERBLOCK_SIZE: usize = 96;
 const MAGIC: u32 = 0x7371_7368;
 const COMPRESSION_ZSTD: u16 = 6;
 /// Marks a table that is not there.
@@ -53,6 +58,15 @@ pub struct Options {
     pub epoch: i64,
 }
 
+/// What is known of contents beforehand.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents<'a> {
+    /// Their digests.
+    pub digests: &'a Digests,
+    /// Their blocks, compressed.
+    pub cache: Option<&'a BlockCache>,
+}
+
 /// What was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -66,24 +80,6 @@ pub struct Written {
     pub blocks: usize,
 }
 
-/// A part of a file, written front to back.
-struct Output<'a> {
-    file: &'a File,
-    base: u64,
-    /// Bytes written so far; squashfs counts its positions from its own beginning.
-    position: u64,
-}
-
-impl Output<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file
-            .write_all_at(bytes, self.base + self.position)
-            .context("writing the root file system")?;
-        self.position += bytes.len() as u64;
-        Ok(())
-    }
-}
-
 /// Writes `tree` into `file` from `offset` on; `progress` is told how many bytes of content were done.
 ///
 /// # Errors
@@ -94,16 +90,14 @@ pub fn write(
     file: &File,
     offset: u64,
     options: Options,
-    cache: Option<&BlockCache>,
+    contents: Contents<'_>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Written> {
-    let mut out = Output {
-        file,
-        base: offset,
-        position: SUPERBLOCK_SIZE,
-    };
+    let mut out = Output::new(file, offset)?;
+    // The superblock is written when all is known.
+    out.write(&[0; SUPERBLOCK_SIZE])?;
     out.write(&compressor_options(options.level))?;
-    let data = blocks::write(tree, &mut out, options.level, cache, progress)?;
+    let data = blocks::write(tree, &mut out, options.level, contents, progress)?;
 
     let inodes = inodes::encode(tree, &data, options.level)?;
     let inode_table = out.position;
@@ -121,7 +115,7 @@ pub fn write(
     if xattr_table == NO_TABLE {
         flags |= FLAG_NO_XATTRS;
     }
-    let mut superblock = Vec::with_capacity(96);
+    let mut superblock = Vec::with_capacity(SUPERBLOCK_SIZE);
     superblock.extend(MAGIC.to_le_bytes());
     superblock.extend(inodes.count.to_le_bytes());
     superblock.extend(time(options.epoch).to_le_bytes());
@@ -149,6 +143,7 @@ pub fn write(
     ] {
         superblock.extend(position.to_le_bytes());
     }
+    out.finish()?;
     file.write_all_at(&superblock, offset)
         .context("writing the superblock of the root file system")?;
     Ok(Written {

@@ -12,7 +12,11 @@ const OPTIONS: Options = Options { level: 3, epoch: EPOCH };
 
 fn image(tree: &Tree, cache: Option<&BlockCache>) -> (Vec<u8>, Written) {
     let file = tempfile::tempfile().unwrap();
-    let written = write(tree, &file, 0, OPTIONS, cache, &|_| {}).unwrap();
+    let contents = Contents {
+        digests: &Digests::default(),
+        cache,
+    };
+    let written = write(tree, &file, 0, OPTIONS, contents, &|_| {}).unwrap();
     let mut bytes = vec![0; usize::try_from(written.bytes).unwrap()];
     file.read_exact_at(&mut bytes, 0).unwrap();
     (bytes, written)
@@ -104,7 +108,11 @@ fn the_bytes_do_not_depend_on_threads_or_offset() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     assert!(pool.install(|| image(&tree, None)).0 == bytes);
     let file = tempfile::tempfile().unwrap();
-    write(&tree, &file, 4 << 20, OPTIONS, None, &|_| {}).unwrap();
+    let contents = Contents {
+        digests: &Digests::default(),
+        cache: None,
+    };
+    write(&tree, &file, 4 << 20, OPTIONS, contents, &|_| {}).unwrap();
     let mut again = vec![0; bytes.len()];
     file.read_exact_at(&mut again, 4 << 20).unwrap();
     assert!(again == bytes);
@@ -201,7 +209,11 @@ fn measure_a_real_root() {
             let start = std::time::Instant::now();
             let cache = BlockCache::open(folder.path(), level).unwrap();
             let file = tempfile::tempfile().unwrap();
-            let written = write(&tree, &file, 0, Options { level, epoch: EPOCH }, Some(&cache), &|_| {}).unwrap();
+            let contents = Contents {
+                digests: &Digests::default(),
+                cache: Some(&cache),
+            };
+            let written = write(&tree, &file, 0, Options { level, epoch: EPOCH }, contents, &|_| {}).unwrap();
             println!("level {level} {run}: {:?} {written:?}", start.elapsed());
             if run == "warm" && level == 3 {
                 let mut bytes = vec![0; usize::try_from(written.bytes).unwrap()];

@@ -12,7 +12,11 @@ use crate::provenance;
 fn written(tree: &Tree, offset: u64) -> File {
     let file = tempfile::tempfile().unwrap();
     let options = Options { level: 3, epoch: EPOCH };
-    squashfs::write(tree, &file, offset, options, None, &|_| {}).unwrap();
+    let contents = squashfs::Contents {
+        digests: &crate::compose::Digests::default(),
+        cache: None,
+    };
+    squashfs::write(tree, &file, offset, options, contents, &|_| {}).unwrap();
     file
 }
 

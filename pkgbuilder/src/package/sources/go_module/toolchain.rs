@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use computatom_spec::arch::Arch;
@@ -22,12 +23,7 @@ pub(super) struct Toolchain {
 impl Toolchain {
     /// Finds the tools for `arch`; otherwise what to install.
     pub(super) fn find(arch: Arch, cgo: bool) -> Result<Result<Self, String>> {
-        let mut version = Command::new("go");
-        version
-            .args(["env", "GOVERSION"])
-            .env("GOTOOLCHAIN", "local")
-            .env("GOWORK", "off");
-        let Some(go) = said(&mut version)? else {
+        let Some(go) = go_version()? else {
             return Ok(Err(
                 "Go is not installed here: `apt-get install golang-go`, or https://go.dev/dl/".to_owned(),
             ));
@@ -102,6 +98,22 @@ impl Toolchain {
         }
         command
     }
+}
+
+/// What Go says of its version; `None` where it is missing. It is asked once, for each answer takes it a twentieth of a
+/// second.
+fn go_version() -> Result<Option<String>> {
+    static SAID: OnceLock<String> = OnceLock::new();
+    if let Some(version) = SAID.get() {
+        return Ok(Some(version.clone()));
+    }
+    let mut command = Command::new("go");
+    command
+        .args(["env", "GOVERSION"])
+        .env("GOTOOLCHAIN", "local")
+        .env("GOWORK", "off");
+    let version = said(&mut command)?;
+    Ok(version.map(|version| SAID.get_or_init(|| version).clone()))
 }
 
 /// The first line a tool prints; `None` where the tool is missing.

@@ -1,7 +1,11 @@
 //! Stage 6: .debs to a root file system in memory.
 //!
 //! A package's payload is decompressed once into the cache and mapped from there: files of the tree are slices of that
-//! mapping, so that a root of a gigabyte costs no memory of its own.
+//! mapping, so that a root of a gigabyte costs no memory of its own. What the same packages came to before is not composed
+//! again: a change of site settings, which come in later, costs no composition.
+
+mod digests;
+mod kept;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -9,11 +13,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use computatom_compose::Options;
 use computatom_compose::deb::{Deb as Archive, Package};
 use computatom_compose::order;
 use computatom_compose::shell::Halted;
 use computatom_compose::shell::process::Halt;
-use computatom_compose::{Composed, Options};
+use computatom_compose::tree::Tree;
 use computatom_spec::manifest::PackageRecord;
 use rayon::prelude::*;
 
@@ -23,6 +28,8 @@ use crate::definition::{Image, exclude};
 use crate::fetch::cache::Cache;
 use crate::reporter::Reporter;
 use crate::{bail_input, input_error, interrupt};
+
+pub use self::digests::{BLOCK, Digests, Sum};
 
 /// Bytes decompressed at once.
 const CHUNK: usize = 256 << 10;
@@ -36,6 +43,15 @@ pub struct Input {
     pub record: PackageRecord,
 }
 
+/// A composed root file system.
+#[derive(Debug)]
+pub struct Root {
+    /// The tree.
+    pub tree: Tree,
+    /// The digests of the files in it.
+    pub digests: Digests,
+}
+
 /// Composes the root file system of `target` from verified packages; `asked` are the names that were asked for, all
 /// others count as automatically installed.
 pub fn compose(
@@ -46,30 +62,39 @@ pub fn compose(
     epoch: i64,
     cache: &Cache,
     reporter: &Reporter,
-) -> Result<Composed> {
+) -> Result<Root> {
     let bar = reporter.items("unpacking packages", inputs.len() as u64);
-    let packages: Vec<Package> = inputs
+    let payloads: Vec<Bytes> = inputs
         .par_iter()
         .map(|input| {
             interrupt::check()?;
-            let package = open(input, cache).with_context(|| format!("unpacking {}", input.path.display()))?;
+            let payload = payload(input, cache).with_context(|| format!("unpacking {}", input.path.display()))?;
             bar.inc(1);
-            Ok(package)
+            Ok(payload)
         })
         .collect::<Result<_>>()?;
     bar.finish_and_clear();
-    check_dependencies(&packages)?;
     let options = Options {
         arch: target.arch.to_string(),
         epoch,
         keep_going: false,
         path_rules: exclude::rules(&image.exclude).map_err(|text| input_error!("`exclude`: {text}"))?,
-        auto_installed: packages
+        auto_installed: inputs
             .iter()
-            .map(|package| package.name().to_owned())
+            .map(|input| input.record.name.clone())
             .filter(|name| !asked.contains(name))
             .collect(),
     };
+    let key = kept::key(inputs, &options)?;
+    if let Some((tree, digests)) = kept::load(cache, &key, &payloads)? {
+        return Ok(Root { tree, digests });
+    }
+    let packages: Vec<Package> = inputs
+        .par_iter()
+        .zip(&payloads)
+        .map(|(input, payload)| with(input, payload).with_context(|| format!("reading {}", input.path.display())))
+        .collect::<Result<_>>()?;
+    check_dependencies(&packages)?;
     let bar = reporter.items("configuring packages", 0);
     let composed = computatom_compose::compose(&packages, &options, &mut |progress| {
         bar.set_length(progress.total as u64);
@@ -77,9 +102,13 @@ pub fn compose(
         Ok(interrupt::check()?)
     });
     bar.finish_and_clear();
-    composed
+    let tree = composed
         .map_err(next_step)
-        .with_context(|| format!("composing the root file system of {} for {}", image.name, target.name))
+        .with_context(|| format!("composing the root file system of {} for {}", image.name, target.name))?
+        .tree;
+    let digests = Digests::of_tree(&tree);
+    kept::store(cache, &key, &tree, &digests, &payloads)?;
+    Ok(Root { tree, digests })
 }
 
 /// A script that cannot be interpreted is no fault of the world's, and has a way out.
@@ -123,21 +152,29 @@ fn check_dependencies(packages: &[Package]) -> Result<()> {
 
 /// A package whose payload is mapped from the cache.
 pub fn open(input: &Input, cache: &Cache) -> Result<Package> {
+    with(input, &payload(input, cache)?)
+}
+
+/// A package with its payload.
+fn with(input: &Input, payload: &Bytes) -> Result<Package> {
     let archive = Archive::open(&map(&input.path)?)?;
+    Package::new(archive.control().clone(), payload)
+}
+
+/// The payload of a package, mapped from the cache.
+fn payload(input: &Input, cache: &Cache) -> Result<Bytes> {
     let digest = input.record.digest.trim_start_matches("sha256:");
     let path = cache.derived("unpacked", digest)?;
-    let payload = if let Some(payload) = kept(&path)? {
-        payload
-    } else {
-        keep(&archive, &path, cache)?;
-        kept(&path)?.with_context(|| {
-            format!(
-                "{} is read other than it was written: look after that disk",
-                path.display()
-            )
-        })?
-    };
-    Package::new(archive.control().clone(), &payload)
+    if let Some(payload) = unpacked(&path)? {
+        return Ok(payload);
+    }
+    keep(&Archive::open(&map(&input.path)?)?, &path, cache)?;
+    unpacked(&path)?.with_context(|| {
+        format!(
+            "{} is read other than it was written: look after that disk",
+            path.display()
+        )
+    })
 }
 
 /// Decompresses the payload of a package into the cache, its CRC-32 (little endian) behind it.
@@ -166,7 +203,7 @@ fn keep(archive: &Archive, path: &Path, cache: &Cache) -> Result<()> {
 }
 
 /// The payload that was kept at `path`; nothing if there is none, or it is not what was written.
-fn kept(path: &Path) -> Result<Option<Bytes>> {
+fn unpacked(path: &Path) -> Result<Option<Bytes>> {
     if !path.is_file() {
         return Ok(None);
     }
@@ -235,16 +272,16 @@ mod tests {
             ..PackageRecord::default()
         };
         let input = Input { path, record };
-        open(&input, &cache).unwrap();
-        let payload = cache.derived("unpacked", "abc").unwrap();
-        let sound = std::fs::read(&payload).unwrap();
+        payload(&input, &cache).unwrap();
+        let kept = cache.derived("unpacked", "abc").unwrap();
+        let sound = std::fs::read(&kept).unwrap();
         let mut flipped = sound.clone();
         flipped[100] ^= 1;
         // What an earlier version kept had no sum.
         for rotten in [&flipped, &sound[..sound.len() - 1], &sound[..sound.len() - 4], &[]] {
-            std::fs::write(&payload, rotten).unwrap();
-            open(&input, &cache).unwrap();
-            assert!(std::fs::read(&payload).unwrap() == sound);
+            std::fs::write(&kept, rotten).unwrap();
+            payload(&input, &cache).unwrap();
+            assert!(std::fs::read(&kept).unwrap() == sound);
         }
     }
 
