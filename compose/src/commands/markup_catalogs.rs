@@ -1,6 +1,7 @@
 //! update-xmlcatalog(8) and update-catalog(8): where the DTDs of XML and SGML are.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::commands::arguments::Arguments;
 use crate::commands::ending::{Done, Ending, settle};
@@ -81,7 +82,7 @@ impl XmlCatalog {
     }
 
     /// Whether what the entry leads to is there.
-    fn check(&self, tree: &Tree, given: &Arguments) -> Done<()> {
+    fn check(tree: &Tree, given: &Arguments) -> Done<()> {
         let leads_to = match (given.has("--root"), given.value("--package")) {
             (true, None) => return Err(Ending::failed("error: package catalog not given")),
             (true, Some(package)) => format!("/etc/xml/{package}.xml"),
@@ -114,14 +115,14 @@ impl XmlCatalog {
         }
         let mut text = tree.read_text("/usr/share/xml-core/catalog.header")?;
         for (key, value) in entries {
-            text += &format!("<{key} {value}/>\n");
+            let _ = writeln!(text, "<{key} {value}/>");
         }
         text += &tree.read_text("/usr/share/xml-core/catalog.footer")?;
         tree.write(&self.file, text, 0o644)?;
-        let data: String = entries
-            .iter()
-            .map(|(key, value)| format!("<{key}><{value}>\n"))
-            .collect();
+        let mut data = String::new();
+        for (key, value) in entries {
+            let _ = writeln!(data, "<{key}><{value}>");
+        }
         if !data.is_empty() {
             tree.write(&self.data, data, 0o644)?;
         } else if tree.exists(&self.data) {
@@ -142,7 +143,7 @@ fn update_xmlcatalog(process: &mut Process<'_>) -> Done {
     let mut entries = catalog.entries(tree)?;
     let known = entries.get(&catalog.key);
     if given.has("--add") {
-        catalog.check(tree, &given)?;
+        XmlCatalog::check(tree, &given)?;
         if known.is_some_and(|known| *known != catalog.value) {
             return Err(Ending::failed(
                 "error: entity already registered with a different value",
@@ -207,9 +208,9 @@ fn update_super(tree: &mut Tree) -> Done<()> {
         .to_owned();
     for (name, _) in tree.read_dir("/etc/sgml")? {
         let catalog = format!("/etc/sgml/{name}");
-        let named = name.len() > ".cat".len() && !name.starts_with('.') && name.ends_with(".cat");
+        let named = !name.starts_with('.') && name.strip_suffix(".cat").is_some();
         if named && tree.is_file(&catalog) && leads_somewhere(tree, &tree.read_text(&catalog)?) {
-            text += &format!("CATALOG {catalog}\n");
+            let _ = writeln!(text, "CATALOG {catalog}");
         }
     }
     if tree.exists(SUPER) {

@@ -10,7 +10,7 @@ pub(crate) struct Explanation {
     what: Vec<String>,
     glob: GlobMatcher,
     /// Whether the glob is about a link and its target (`PATH->TARGET`).
-    link: bool,
+    about_link: bool,
     used: bool,
 }
 
@@ -20,7 +20,7 @@ impl Explanation {
         let what = words.next().expect("the line is not empty");
         let glob = words.next().unwrap_or_else(|| panic!("no path in `{line}`"));
         assert!(words.next().is_some(), "no reason in `{line}`");
-        let link = glob.contains("->");
+        let about_link = glob.contains("->");
         let mut glob = GlobBuilder::new(glob);
         let glob = glob
             .literal_separator(true)
@@ -31,13 +31,13 @@ impl Explanation {
             line: line.to_owned(),
             what: what.split(',').map(str::to_owned).collect(),
             glob: glob.compile_matcher(),
-            link,
+            about_link,
             used: false,
         }
     }
 
     fn covers(&self, difference: &Difference) -> bool {
-        let matches = if self.link {
+        let matches = if self.about_link {
             self.glob
                 .is_match(format!("{}->{}", difference.path, difference.target))
         } else {
@@ -55,7 +55,7 @@ impl Explanations {
     /// is an error, and so is a set that no test knows.
     pub(crate) fn read(text: &str, set: &str, sets: &[&str]) -> Self {
         let mut found = Vec::new();
-        let mut named: Option<Vec<&str>> = None;
+        let mut heads: Option<Vec<&str>> = None;
         for line in text.lines() {
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
@@ -66,11 +66,11 @@ impl Explanations {
                 for name in &names {
                     assert!(sets.contains(name), "`{line}` names no set of the oracle");
                 }
-                named = Some(names);
+                heads = Some(names);
                 continue;
             }
             let explanation = Explanation::parse(line);
-            if named.as_ref().expect("a line comes below a heading").contains(&set) {
+            if heads.as_ref().expect("a line comes below a heading").contains(&set) {
                 found.push(explanation);
             }
         }
