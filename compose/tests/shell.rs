@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use computatom_compose::shell::process::Origin;
 use computatom_compose::shell::run_in;
@@ -17,6 +16,11 @@ use serde_json::Value;
 
 #[path = "shell/random.rs"]
 mod random;
+
+#[path = "shell/sandbox.rs"]
+mod sandbox;
+
+use sandbox::{PASSWD, PATH, Sandbox, text};
 
 /// The files of cases; each says in its name what it is about.
 const FILES: &[&str] = &[
@@ -29,9 +33,6 @@ const FILES: &[&str] = &[
     // What Debian's maintainer scripts do, construct by construct.
     "mined.json",
 ];
-
-/// Where a script finds its programs, in the sandbox as in the tree.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -81,8 +82,6 @@ fn machine() -> System {
     system
 }
 
-const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n";
-
 fn ours(case: &Case) -> (String, i32, String) {
     let mut system = machine();
     let origin = Origin {
@@ -110,98 +109,6 @@ fn ours(case: &Case) -> (String, i32, String) {
     }
 }
 
-/// A scratch root with dash, bash and busybox, thrown away afterwards.
-struct Sandbox(tempfile::TempDir);
-
-impl Sandbox {
-    fn new() -> Self {
-        for tool in ["dash", "bash", "busybox", "find", "unshare", "chroot", "ldd"] {
-            let found = Command::new("sh")
-                .args(["-c", "command -v \"$0\"", tool])
-                .output()
-                .expect("running sh");
-            assert!(
-                found.status.success(),
-                "`{tool}` is missing: the real shells judge our evaluator; install dash, bash, busybox-static, findutils, util-linux \
-                 and coreutils (apt-get install dash bash busybox-static findutils util-linux coreutils libc-bin)"
-            );
-        }
-        let root = tempfile::tempdir().expect("a temporary directory");
-        let script = "set -e
-            cd \"$0\"
-            mkdir -p tmp scratch home/user etc usr/bin dev proc
-            ln -s usr/bin bin
-            ln -s /proc/self/fd dev/fd
-            for stream in 0:stdin 1:stdout 2:stderr; do ln -s \"/proc/self/fd/${stream%:*}\" \"dev/${stream#*:}\"; done
-            : > dev/null
-            for program in dash bash busybox find; do
-                path=$(command -v $program)
-                cp \"$path\" usr/bin/
-                for lib in $(ldd \"$path\" 2>/dev/null | grep -o '/[^ ]*'); do
-                    mkdir -p \".${lib%/*}\"
-                    cp -L \"$lib\" \".$lib\"
-                done
-            done
-            ln -s dash usr/bin/sh
-            for applet in $(busybox --list); do
-                [ -e usr/bin/$applet ] || ln -s busybox usr/bin/$applet
-            done";
-        let built = Command::new("sh")
-            .args(["-c", script])
-            .arg(root.path())
-            .output()
-            .expect("running sh");
-        assert!(built.status.success(), "building the sandbox: {}", text(&built.stderr));
-        std::fs::write(root.path().join("etc/passwd"), PASSWD).expect("writing into the sandbox");
-        Self(root)
-    }
-
-    fn run(&self, case: &Case) -> Output {
-        let root = self.0.path();
-        for dir in ["tmp", "scratch"] {
-            let _ = std::fs::remove_dir_all(root.join(dir));
-            std::fs::create_dir(root.join(dir)).expect("a fresh directory in the sandbox");
-        }
-        std::fs::write(root.join("script"), &case.script).expect("writing the script");
-        let shell = if case.script.starts_with("#!/bin/bash") {
-            "bash"
-        } else {
-            "dash"
-        };
-        let enter = "mount --bind /dev/null \"$0/dev/null\" && mount --rbind /proc \"$0/proc\" && exec chroot \"$0\" \
-                     /usr/bin/busybox env -i HOME=/home/user PATH=\"$1\" \"$2\" /script";
-        // A process namespace, so that nothing outlives a script that runs for ever.
-        let output = Command::new("timeout")
-            .args([
-                "--signal=KILL",
-                "10",
-                "unshare",
-                "--map-root-user",
-                "--mount",
-                "--pid",
-                "--fork",
-                "--kill-child",
-            ])
-            .args(["--", "sh", "-c", enter])
-            .arg(root)
-            .args([PATH, shell])
-            .stdin(Stdio::null())
-            .output()
-            .expect("running unshare");
-        assert!(
-            !text(&output.stderr).contains("unshare failed"),
-            "the real shell runs in namespaces of its own, which this machine forbids ({}): run the tests as root or \
-             allow it by `sysctl kernel.unprivileged_userns_clone=1`",
-            text(&output.stderr).trim()
-        );
-        output
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 #[test]
 fn our_output_is_the_recorded_one() {
     let mut wrong = String::new();
@@ -227,7 +134,7 @@ fn the_real_shell_writes_what_is_recorded() {
     let mut wrong = String::new();
     for file in FILES {
         for case in cases(file) {
-            let output = sandbox.run(&case);
+            let output = sandbox.run(&case.script);
             let (stdout, status) = (text(&output.stdout), output.status.code());
             let recorded = case.stdout.as_deref().expect("a recorded output");
             if stdout != recorded || case.status.is_some() && case.status != status {
@@ -265,7 +172,7 @@ fn random_scripts_do_what_dash_does() {
             // It never ends, and nobody waits for dash to find out.
             continue;
         }
-        let output = sandbox.run(&case);
+        let output = sandbox.run(&case.script);
         if stdout != text(&output.stdout) || output.status.code() != Some(status) {
             let _ = writeln!(
                 wrong,
@@ -288,7 +195,7 @@ fn record() {
         let mut lines = Vec::new();
         for mut case in cases(file) {
             if case.stdout.is_none() {
-                let output = sandbox.run(&case);
+                let output = sandbox.run(&case.script);
                 case.stdout = Some(text(&output.stdout));
                 case.status = output.status.code();
             }

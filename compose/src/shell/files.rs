@@ -112,7 +112,11 @@ impl Shell<'_> {
 
     /// What is left to read from a descriptor; `None` if it is not open for that.
     pub(super) fn unread(&self, fd: u32) -> Option<Bytes> {
-        let handle = self.handle(fd)?;
+        self.unread_of(&self.handle(fd)?)
+    }
+
+    /// What is left to read from an open file; `None` if it is not open for that.
+    pub(super) fn unread_of(&self, handle: &Handle) -> Option<Bytes> {
         let description = handle.borrow();
         if !description.readable {
             return None;

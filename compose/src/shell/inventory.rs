@@ -250,7 +250,9 @@ impl Reader {
                 Value::Word(word) => self.word(word),
                 Value::Elements(words) => {
                     self.saw("x=(w)");
-                    words.iter().for_each(|word| self.field(word));
+                    for word in words {
+                        self.field(word);
+                    }
                 }
             }
         }
@@ -324,9 +326,8 @@ impl Reader {
                         _ => "<< 'end'",
                     });
                     // The quotes are ours: the body of a here-document is expanded as between them.
-                    match word.0.as_slice() {
-                        [Piece::DoubleQuoted(inner)] => self.pieces(inner),
-                        _ => {}
+                    if let [Piece::DoubleQuoted(inner)] = word.0.as_slice() {
+                        self.pieces(inner);
                     }
                 }
             }
@@ -341,10 +342,10 @@ impl Reader {
     /// A word whose fields are pathnames if it is a pattern.
     fn field(&mut self, word: &Word) {
         for piece in &word.0 {
-            if let Piece::Literal(text) = piece {
-                if text.contains(['*', '?']) || text.contains('[') && text.contains(']') {
-                    self.saw("pathname*");
-                }
+            if let Piece::Literal(text) = piece
+                && (text.contains(['*', '?']) || text.contains('[') && text.contains(']'))
+            {
+                self.saw("pathname*");
             }
         }
         self.word(word);

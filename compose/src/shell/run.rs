@@ -166,7 +166,10 @@ impl Shell<'_> {
         let saved = self.state.files.clone();
         let result = match self.redirect_all(redirects) {
             Ok(true) => self.compound(compound, tested),
-            Ok(false) => self.check_errexit(2, tested).map(|()| 2),
+            Ok(false) => {
+                let status = self.state.failure();
+                self.check_errexit(status, tested).map(|()| status)
+            }
             Err(flow) => Err(flow),
         };
         self.state.files = saved;
@@ -287,7 +290,7 @@ impl Shell<'_> {
         let status = match result {
             Ok(status) | Err(Flow::Exit(status) | Flow::Return(status)) => status,
             Err(Flow::Break(_) | Flow::Continue(_)) => self.state.status,
-            Err(Flow::Error) => 2,
+            Err(Flow::Error) => self.state.failure(),
             Err(Flow::Halt(halt)) => {
                 self.session.halted_at(&self.origin, self.line);
                 return Err(halt);
@@ -299,7 +302,7 @@ impl Shell<'_> {
         self.state.status = status;
         match self.run_text(&action, self.line.max(1), false) {
             Err(Flow::Exit(status)) => Ok(status),
-            Err(Flow::Error) => Ok(2),
+            Err(Flow::Error) => Ok(self.state.failure()),
             Err(Flow::Halt(halt)) => {
                 self.session.halted_at(&self.origin, self.line);
                 Err(halt)

@@ -110,15 +110,14 @@ impl Session {
 
     fn spend(&self, bytes: u64) -> Result<(), Halt> {
         let budget = &self.shared.budget;
-        match budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)) {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                budget.store(0, Ordering::Relaxed);
-                Err(Halt::Limit(
-                    "the script runs on and on: its step budget is used up".to_owned(),
-                ))
-            }
+        let left = budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        if left.is_ok() {
+            return Ok(());
         }
+        budget.store(0, Ordering::Relaxed);
+        Err(Halt::Limit(
+            "the script runs on and on: its step budget is used up".to_owned(),
+        ))
     }
 
     /// Enters something that nests; [`Session::leave`] when it is over.

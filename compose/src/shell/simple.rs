@@ -34,8 +34,8 @@ impl Shell<'_> {
         let line = self.line;
         let result = match self.redirect_all(&simple.redirects) {
             Ok(true) => self.with_assignments(simple, &target, &args, tested),
-            Ok(false) if special => Err(Flow::Error),
-            Ok(false) => Ok(2),
+            Ok(false) if special && !self.state.bash => Err(Flow::Error),
+            Ok(false) => Ok(self.state.failure()),
             Err(flow) => Err(flow),
         };
         if !matches!(result, Err(Flow::Halt(_))) {
@@ -144,9 +144,13 @@ impl Shell<'_> {
         }
     }
 
-    /// Runs a builtin; an error ends the shell only if the builtin is special.
+    /// Runs a builtin; an error ends the shell only if the builtin is special, and in bash only if it runs others.
     pub(super) fn run_builtin(&mut self, builtin: &Builtin, args: &[String]) -> Run {
+        let name = builtin.name;
         match (builtin.run)(self, args) {
+            Err(Flow::Error) if matches!(name, "[" | "test" | "getopts") => Ok(2),
+            Err(Flow::Error) if name == "set" && self.state.bash => Ok(2),
+            Err(Flow::Error) if self.state.bash && !matches!(name, "eval" | "." | "source") => Ok(1),
             Err(Flow::Error) if !builtin.is_special() => Ok(2),
             other => other,
         }

@@ -229,6 +229,11 @@ impl State {
         state
     }
 
+    /// The status of what fails before it begins: of a redirection, of an expansion.
+    pub(super) fn failure(&self) -> Status {
+        if self.bash { 1 } else { 2 }
+    }
+
     /// Bytes, roughly, that a copy of it takes.
     pub(super) fn weight(&self) -> usize {
         let variables = self.variables.iter().map(|(name, variable)| {

@@ -192,6 +192,18 @@ fn runaway_scripts_hit_a_bound() {
 }
 
 #[test]
+fn a_script_has_a_size() {
+    let large = format!("#{}\necho end", "x".repeat(3 << 20));
+    assert_eq!(output(&large), "end\n");
+    let larger = format!("#{}\necho end", "x".repeat(5 << 20));
+    assert!(
+        halted(&larger).contains("none has more than 4194304"),
+        "{}",
+        halted(&larger)
+    );
+}
+
+#[test]
 fn a_session_is_shared_by_scripts() {
     let session = Session::default().with_steps(5);
     let mut system = machine();

@@ -16,13 +16,14 @@ pub(super) fn alias(shell: &mut Shell<'_>, args: &[String]) -> Run {
                 shell.session.fits(value.len())?;
                 Rc::make_mut(&mut shell.state.aliases).insert(name, value);
             }
-            None => match shell.state.aliases.get(operand) {
-                Some(value) => lines.push(format!("{operand}={}\n", quote(value))),
-                None => {
+            None => {
+                if let Some(value) = shell.state.aliases.get(operand) {
+                    lines.push(format!("{operand}={}\n", quote(value)));
+                } else {
                     shell.complain(&format!("alias: {operand} not found"));
                     status = 1;
                 }
-            },
+            }
         }
     }
     if args.len() == 1 {

@@ -1,5 +1,6 @@
 use std::rc::Rc;
 
+use crate::shell::files::Access;
 use crate::shell::process::Origin;
 use crate::shell::state::{Flow, Run, Shell};
 
@@ -80,9 +81,12 @@ pub(super) fn dot(shell: &mut Shell<'_>, args: &[String]) -> Run {
     let Some(path) = find_source(shell, name) else {
         return Err(shell.error(&format!("{}: cannot open {name}: No such file", args[0])));
     };
-    let content = match shell.system.tree.read(&path) {
-        Ok(content) => content,
-        Err(error) => return Err(shell.error(&format!("{}: cannot open {error}", args[0]))),
+    let content = match shell.open(&path, Access::Read)? {
+        Ok(handle) => shell.unread_of(&handle).unwrap_or_default(),
+        Err(message) => {
+            let flow = shell.error(&format!("{}: {message}", args[0]));
+            return if shell.state.bash { Ok(1) } else { Err(flow) };
+        }
     };
     let text = Shell::text(content.to_vec())?;
     let sourced = Origin {
