@@ -362,7 +362,7 @@ fn every_script_comes_to_an_end() {
         {
             let _ = writeln!(wrong, "{name}: no place in `{halted}`");
         }
-        if took > Duration::from_secs(120) {
+        if took > Duration::from_mins(2) {
             let _ = writeln!(wrong, "{name}: took {took:.0?}");
         }
     }

@@ -62,9 +62,9 @@ fn files(place: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            files(&path, found)
+            files(&path, found);
         } else {
-            found.push(path)
+            found.push(path);
         }
     }
 }
@@ -72,7 +72,9 @@ fn files(place: &Path, found: &mut Vec<PathBuf>) {
 /// The scripts of the packages there, each text once.
 fn scripts() -> Vec<Script> {
     let mut paths = Vec::new();
-    places().iter().for_each(|place| files(place, &mut paths));
+    for place in &places() {
+        files(place, &mut paths);
+    }
     let mut seen = BTreeSet::new();
     let mut found = BTreeMap::new();
     for path in paths {
@@ -199,7 +201,7 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn and(mut self, other: Self) -> Self {
+    fn and(mut self, other: &Self) -> Self {
         self.runs += other.runs;
         self.endless += other.endless;
         self.wrong.push_str(&other.wrong);
@@ -252,7 +254,6 @@ fn compare(sandbox: &Sandbox, script: &Script) -> Outcome {
                 text(&real.stderr).lines().last(),
                 stderr.lines().last(),
             );
-            eprint!("{difference}");
             outcome.wrong.push_str(&difference);
         }
     }
@@ -278,7 +279,7 @@ fn maintainer_scripts_do_what_dash_does() {
     let outcome = scripts
         .par_iter()
         .map_init(Sandbox::bare, |sandbox, script| compare(sandbox, script))
-        .reduce(Outcome::default, Outcome::and);
+        .reduce(Outcome::default, |all, one| all.and(&one));
     println!(
         "{} scripts, {} runs compared; {} more do not end when commands answer so",
         scripts.len(),

@@ -54,13 +54,15 @@ fn section(survey: &Survey) -> String {
         survey.base.len()
     ));
     text += "\n    cargo test -p pkgbuilder --features archive --test survey -- --ignored record\n\n";
-    text += &format!(
+    write!(
+        text,
         "| | surveyed | compose | |\n|---|---|---|---|\n| named | {asked} | {} | {} |\n| with all they need | {packages} \
          | {good_packages} | {} |\n\n",
         good.len(),
         rate(good.len(), asked),
         rate(good_packages, packages)
-    );
+    )
+    .expect("a string takes all");
     text += &wrapped(&format!(
         "`scripts/test --all` runs it again, and fails below {GOAL} %, or where a package that composed here does not any \
          more although neither it nor what it needs has changed."
