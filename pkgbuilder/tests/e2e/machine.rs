@@ -202,10 +202,11 @@ impl Machine {
         // A connection that is held but not read would block the serial port, and with it the machine.
         let mut stream = UnixStream::connect(&self.socket).context("connecting to the console")?;
         stream.set_read_timeout(Some(Duration::from_millis(500)))?;
-        // The marks are split in what is sent, so that the echo of the line does not hold them.
+        // The marks are split in what is sent, so that the echo of the line does not hold them. What a command prints is
+        // written at once when it has ended: the agent's page comes to the same console whenever something changes.
         writeln!(
             stream,
-            "stty -echo cols 500 2>/dev/null; echo @@'begin'; ({command}) 2>&1; echo @@'end'"
+            "stty -echo cols 500 2>/dev/null; said=$( ({command}) 2>&1); printf '@@%s\\n%s\\n@@%s\\n' begin \"$said\" end"
         )?;
         let (began, mut seen) = (Instant::now(), Vec::new());
         loop {
