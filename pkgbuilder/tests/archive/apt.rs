@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,6 +13,7 @@ use pkgbuilder::resolve::debian::{Archive, Question};
 use pkgbuilder::verify::openpgp::Keyring;
 
 use crate::image;
+use crate::report::report;
 
 const SUITES: [&str; 3] = ["trixie", "trixie-updates", "trixie-security"];
 
@@ -100,17 +100,6 @@ fn by_apt(root: &Path, mirror: &Mirror, arch: Arch, packages: &[&str]) -> BTreeS
             format!("{name} {}", words.next().unwrap().trim_start_matches('('))
         })
         .collect()
-}
-
-/// Says that the world made a part of the proof impossible: where a person sees it also when the test passes (the test
-/// harness keeps what `println!` says), and in the file that scripts/test shows at its end.
-fn report(text: &str) {
-    let line = format!("report: {text}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-    if let Some(path) = std::env::var_os("COMPUTATOM_REPORTS") {
-        let mut file = fs::File::options().append(true).create(true).open(path).unwrap();
-        file.write_all(line.as_bytes()).unwrap();
-    }
 }
 
 #[test]

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[cfg(feature = "archive")]
+#[path = "../report/mod.rs"]
+mod report;
+
 #[path = "../server/mod.rs"]
 mod server;
 

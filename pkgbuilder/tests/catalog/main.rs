@@ -5,9 +5,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../report/mod.rs"]
+mod report;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +17,8 @@ use computatom_spec::arch::Arch;
 use pkgbuilder::catalog;
 use pkgbuilder::definition;
 use pkgbuilder::definition::image::{Component, Source};
+
+use self::report::report;
 
 /// Components that have to be there for 32-bit Arm.
 const SMALL: [&str; 3] = ["consul", "nomad", "prometheus-node-exporter"];
@@ -285,15 +289,5 @@ fn prometheus_for_32_bit_arm_is_debians() {
             deb.to_str().unwrap().contains(said.split_whitespace().nth(2).unwrap()),
             "{deb:?} says {said}"
         );
-    }
-}
-
-/// Says that the world made a part of the proof impossible, also in the file that scripts/test shows at its end.
-fn report(text: &str) {
-    let line = format!("report: {text}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-    if let Some(path) = std::env::var_os("COMPUTATOM_REPORTS") {
-        let mut file = fs::File::options().append(true).create(true).open(path).unwrap();
-        file.write_all(line.as_bytes()).unwrap();
     }
 }

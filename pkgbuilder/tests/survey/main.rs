@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../report/mod.rs"]
+mod report;
+
 /// What came of it, as text.
 mod table;
 
@@ -31,6 +34,8 @@ use pkgbuilder::resolve::{self, Lock, Policy, Settings};
 use pkgbuilder::verify::deb::VerifiedDeb;
 use pkgbuilder::verify::openpgp::Keyring;
 use rayon::prelude::*;
+
+use self::report::report;
 
 /// Of what is surveyed, in per cent: as many of the packages named, and as many of these and all they need.
 const GOAL: usize = 97;
@@ -291,17 +296,6 @@ fn record() {
         writeln!(versions, "{name} {}", package.version).unwrap();
     }
     fs::write(here(VERSIONS), versions).unwrap();
-}
-
-/// Says that the world has moved on: where a person sees it also when the test passes, and in the file that scripts/test
-/// shows at its end.
-fn report(text: &str) {
-    let line = format!("report: {text}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-    if let Some(path) = std::env::var_os("COMPUTATOM_REPORTS") {
-        let mut file = fs::File::options().append(true).create(true).open(path).unwrap();
-        file.write_all(line.as_bytes()).unwrap();
-    }
 }
 
 /// What people put on servers composes, as docs/composition.md says.
