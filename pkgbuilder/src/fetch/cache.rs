@@ -214,8 +214,13 @@ impl Cache {
     /// Removes what was derived of a kind, but for the `most` files that were written or touched last.
     pub fn keep_newest(&self, kind: &str, most: usize) -> Result<()> {
         let folder = self.root.join(kind);
+        let entries = match fs::read_dir(&folder) {
+            // Nothing of that kind was ever kept.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.with_context(|| format!("reading {}", folder.display()))?,
+        };
         let mut found = Vec::new();
-        for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+        for entry in entries {
             let entry = entry.with_context(|| format!("reading {}", folder.display()))?;
             // What another build is removing too, or has begun, is none of these.
             if let Ok(used) = entry.metadata().and_then(|about| about.modified())
@@ -413,6 +418,21 @@ mod tests {
         assert!(tidy.try_lock().is_err());
         drop(cache);
         tidy.try_lock().unwrap();
+    }
+
+    #[test]
+    fn the_newest_of_a_kind_are_kept_and_of_none_nothing() {
+        let (_folder, cache) = cache();
+        cache.keep_newest("kind", 1).unwrap();
+        let now = SystemTime::now();
+        for (name, age) in [("used", 1), ("old", 3), ("older", 4)] {
+            let file = File::create(cache.derived("kind", name).unwrap()).unwrap();
+            file.set_modified(now - Duration::from_hours(age)).unwrap();
+        }
+        Cache::touch(&cache.derived("kind", "older").unwrap());
+        cache.keep_newest("kind", 2).unwrap();
+        let left = ["used", "old", "older"].map(|name| cache.derived("kind", name).unwrap().exists());
+        assert_eq!(left, [true, false, true]);
     }
 
     #[test]
