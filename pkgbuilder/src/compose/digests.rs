@@ -5,33 +5,28 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use computatom_compose::tree::{Kind, Tree};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
+
+use crate::verify::Sha256;
 
 /// Bytes of a block: those of squashfs, by default.
 pub const BLOCK: usize = 128 << 10;
-
-/// A SHA-256.
-pub type Sum = [u8; 32];
 
 /// The digests of a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sums {
     /// Of all of it.
-    pub whole: Sum,
+    pub whole: Sha256,
     /// Of each [`BLOCK`] of it, the last one perhaps shorter; none of an empty one.
-    pub blocks: Vec<Sum>,
+    pub blocks: Vec<Sha256>,
 }
 
 impl Sums {
     /// Takes the digests of a content.
     pub fn of(content: &[u8]) -> Self {
-        let blocks: Vec<Sum> = content
-            .chunks(BLOCK)
-            .map(|block| Sha256::digest(block).into())
-            .collect();
+        let blocks: Vec<Sha256> = content.chunks(BLOCK).map(Sha256::of).collect();
         let whole = match blocks.as_slice() {
             [only] => *only,
-            _ => Sha256::digest(content).into(),
+            _ => Sha256::of(content),
         };
         Self { whole, blocks }
     }
@@ -107,7 +102,7 @@ mod tests {
         }
         let sums = digests.of(&long);
         assert_eq!(sums.blocks.len(), 2);
-        assert_eq!(sums.blocks[1], <Sum>::from(Sha256::digest([7])));
+        assert_eq!(sums.blocks[1], Sha256::of(&[7]));
         assert!(Sums::of(b"").blocks.is_empty());
     }
 }

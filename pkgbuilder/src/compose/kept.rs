@@ -16,7 +16,7 @@ use computatom_compose::Options;
 use computatom_compose::tree::{Inode, InodeId, Kind, Tree};
 use serde::{Deserialize, Serialize};
 
-use super::digests::{BLOCK, Digests, Sum, Sums};
+use super::digests::{BLOCK, Digests, Sums};
 use super::{Input, map};
 use crate::atomic::Pending;
 use crate::fetch::cache::Cache;
@@ -274,9 +274,9 @@ fn within(content: &Bytes, starts: &[(usize, usize)], payloads: &[Bytes]) -> Opt
 }
 
 fn text_of(sums: &Sums) -> String {
-    let mut text = hex::encode(sums.whole);
+    let mut text = sums.whole.hex();
     if sums.blocks.len() > 1 {
-        text.extend(sums.blocks.iter().map(hex::encode));
+        text.extend(sums.blocks.iter().map(Sha256::hex));
     }
     text
 }
@@ -284,7 +284,10 @@ fn text_of(sums: &Sums) -> String {
 /// The digests of a content of some length, as [`text_of`] writes them.
 fn sums_of(text: &str, length: usize) -> Option<Sums> {
     let bytes = hex::decode(text).ok()?;
-    let sums: Vec<Sum> = bytes.chunks(32).map(|sum| sum.try_into().ok()).collect::<Option<_>>()?;
+    let (sums, []) = bytes.as_chunks() else {
+        return None;
+    };
+    let sums: Vec<Sha256> = sums.iter().map(|sum| Sha256::from(*sum)).collect();
     let whole = *sums.first()?;
     let blocks = match length {
         0 => Vec::new(),

@@ -29,7 +29,7 @@ use crate::fetch::cache::Cache;
 use crate::reporter::Reporter;
 use crate::{bail_input, input_error, interrupt};
 
-pub use self::digests::{BLOCK, Digests, Sum};
+pub use self::digests::{BLOCK, Digests};
 
 /// Bytes decompressed at once.
 const CHUNK: usize = 256 << 10;

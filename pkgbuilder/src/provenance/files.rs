@@ -6,12 +6,11 @@ use anyhow::{Context, Result};
 use computatom_compose::tree::{Inode, InodeId, Kind};
 use computatom_spec::manifest::FileRecord;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::Root;
 use super::owners::owners;
-use crate::compose::Sum;
 use crate::interrupt;
+use crate::verify::Sha256;
 
 /// Permissions that are not written down.
 const USUAL: u32 = 0o644;
@@ -36,8 +35,8 @@ pub fn records(root: &dyn Root) -> Result<BTreeMap<String, FileRecord>> {
         .into_par_iter()
         .map(|id| {
             interrupt::check()?;
-            let sum = root.digest(id).with_context(|| format!("reading {}", first[&id]))?;
-            Ok((id, digest(sum)))
+            let sha256 = root.digest(id).with_context(|| format!("reading {}", first[&id]))?;
+            Ok((id, digest(sha256)))
         })
         .collect::<Result<_>>()?;
     let records = entries.into_iter().map(|(path, id)| {
@@ -58,14 +57,14 @@ pub fn records(root: &dyn Root) -> Result<BTreeMap<String, FileRecord>> {
 /// What the manifest says of a file of a boot partition, which has no owner and no permissions.
 pub fn content(bytes: &[u8]) -> FileRecord {
     FileRecord {
-        digest: digest(Sha256::digest(bytes).into()),
+        digest: digest(Sha256::of(bytes)),
         size: bytes.len() as u64,
         ..FileRecord::default()
     }
 }
 
-fn digest(sum: Sum) -> String {
-    format!("sha256:{}", hex::encode(sum))
+fn digest(sha256: Sha256) -> String {
+    format!("sha256:{sha256}")
 }
 
 fn describe(inode: &Inode) -> FileRecord {
@@ -101,7 +100,7 @@ mod tests {
         assert_eq!(names, ["/a/link", "/a/plain", "/a/su", "/a/sudo"]);
         let text = |path: &str| serde_json::to_string(&records[path]).unwrap();
         assert_eq!(text("/a/link"), r#"{"symlink":"su"}"#);
-        let x = format!("sha256:{}", hex::encode(Sha256::digest("x")));
+        let x = digest(Sha256::of(b"x"));
         assert_eq!(
             text("/a/plain"),
             format!(r#"{{"digest":"{x}","size":1,"owner":"0:42"}}"#)

@@ -16,9 +16,9 @@ use anyhow::Result;
 use bytes::Bytes;
 use computatom_compose::tree::{InodeId, Kind, Tree};
 use computatom_spec::manifest::{FileRecord, PackageRecord};
-use sha2::{Digest, Sha256};
 
-use crate::compose::{Digests, Sum};
+use crate::compose::Digests;
+use crate::verify::Sha256;
 
 pub use self::files::{content, records};
 
@@ -42,8 +42,8 @@ pub trait Root: Sync {
     /// # Errors
     ///
     /// Fails where it cannot be read.
-    fn digest(&self, id: InodeId) -> Result<Sum> {
-        Ok(Sha256::digest(self.content(id)?).into())
+    fn digest(&self, id: InodeId) -> Result<Sha256> {
+        Ok(Sha256::of(&self.content(id)?))
     }
 }
 
@@ -69,7 +69,7 @@ impl Root for Built<'_> {
         self.tree.content(id)
     }
 
-    fn digest(&self, id: InodeId) -> Result<Sum> {
+    fn digest(&self, id: InodeId) -> Result<Sha256> {
         Ok(self.digests.of(&self.content(id)?).whole)
     }
 }

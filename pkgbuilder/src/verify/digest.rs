@@ -47,6 +47,17 @@ impl Sha256 {
     pub fn hex(&self) -> String {
         hex::encode(self.0)
     }
+
+    /// The digest itself.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for Sha256 {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
 }
 
 impl fmt::Display for Sha256 {

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 
 use super::Ranges;
 use super::ranges::BLOCK;
 use crate::interrupt;
+use crate::verify::Sha256;
+use crate::verify::digest::Hasher;
 
 const CHUNK: u64 = 4 << 20;
 
@@ -43,22 +44,22 @@ pub(super) fn describe(raw: &File, size: u64, mapped: &Ranges) -> Result<String>
         size.div_ceil(BLOCK),
         mapped.total() / BLOCK,
     );
-    let own = hex::encode(Sha256::digest(&xml));
-    Ok(xml.replacen(&nothing, &own, 1))
+    let own = Sha256::of(xml.as_bytes());
+    Ok(xml.replacen(&nothing, &own.hex(), 1))
 }
 
-fn digest(raw: &File, start: u64, end: u64) -> Result<String> {
-    let mut digest = Sha256::new();
+fn digest(raw: &File, start: u64, end: u64) -> Result<Sha256> {
+    let mut digest = Hasher::default();
     let mut chunk = vec![0; usize::try_from(CHUNK)?];
     let mut at = start;
     while at < end {
         interrupt::check()?;
         let part = &mut chunk[..usize::try_from(CHUNK.min(end - at))?];
         raw.read_exact_at(part, at).context("reading the image back")?;
-        digest.update(&*part);
+        digest.update(part);
         at += part.len() as u64;
     }
-    Ok(hex::encode(digest.finalize()))
+    Ok(digest.finish())
 }
 
 #[cfg(test)]

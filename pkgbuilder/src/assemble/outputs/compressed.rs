@@ -11,12 +11,13 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::Ranges;
 use crate::atomic;
 use crate::fetch::cache::Cache;
 use crate::interrupt;
+use crate::verify::Sha256;
+use crate::verify::digest::Hasher;
 
 /// Bytes of the image in one frame.
 const FRAME: u64 = 4 << 20;
@@ -49,8 +50,8 @@ pub(super) fn write(
 ) -> Result<Packed> {
     let zeros = compress(&vec![0; usize::try_from(FRAME)?], QUICK)?;
     // Both slots hold the same boot files at the same places: the second costs nothing.
-    let mut known: HashMap<[u8; 32], Vec<u8>> = HashMap::new();
-    let mut digest = Sha256::new();
+    let mut known: HashMap<Sha256, Vec<u8>> = HashMap::new();
+    let mut digest = Hasher::default();
     let mut written = 0;
     let frames = size.div_ceil(FRAME);
     for first in (0..frames).step_by(usize::try_from(BATCH)?) {
@@ -70,7 +71,7 @@ pub(super) fn write(
                 if !worth_keeping(&quick) {
                     return Ok(Some((None, Some(quick))));
                 }
-                let key = Sha256::digest(&*chunk).into();
+                let key = Sha256::of(chunk);
                 let frame = match known.get(&key) {
                     Some(_) => None,
                     None => Some(thorough(chunk, &key, cache)?),
@@ -95,7 +96,7 @@ pub(super) fn write(
     cache.keep_newest(KIND, MOST)?;
     Ok(Packed {
         size: written,
-        sha256: hex::encode(digest.finalize()),
+        sha256: digest.finish().hex(),
     })
 }
 
@@ -105,8 +106,8 @@ fn worth_keeping(frame: &[u8]) -> bool {
 }
 
 /// The frame of a chunk with the digest `key`, which is kept in the cache with its CRC-32 (little endian) behind it.
-fn thorough(chunk: &[u8], key: &[u8; 32], cache: &Cache) -> Result<Vec<u8>> {
-    let name = format!("{}-{THOROUGH}-{}", zstd::zstd_safe::version_number(), hex::encode(key));
+fn thorough(chunk: &[u8], key: &Sha256, cache: &Cache) -> Result<Vec<u8>> {
+    let name = format!("{}-{THOROUGH}-{key}", zstd::zstd_safe::version_number());
     let path = cache.derived(KIND, &name)?;
     if let Ok(kept) = std::fs::read(&path)
         && let Some((frame, sum)) = kept.split_last_chunk()
@@ -130,7 +131,7 @@ fn compress(chunk: &[u8], level: i32) -> Result<Vec<u8>> {
 
 /// The digest of the image itself, unmapped stretches counted as the zeros that they are.
 pub(super) fn digest(raw: &File, size: u64, mapped: &Ranges) -> Result<String> {
-    let mut digest = Sha256::new();
+    let mut digest = Hasher::default();
     let mut chunk = vec![0; usize::try_from(FRAME)?];
     for start in (0..size).step_by(usize::try_from(FRAME)?) {
         interrupt::check()?;
@@ -143,7 +144,7 @@ pub(super) fn digest(raw: &File, size: u64, mapped: &Ranges) -> Result<String> {
         }
         digest.update(part);
     }
-    Ok(hex::encode(digest.finalize()))
+    Ok(digest.finish().hex())
 }
 
 #[cfg(test)]
@@ -176,15 +177,12 @@ mod tests {
         let packed = write(&raw, size, &mapped, out.as_file_mut(), &cache, &|_| {}).unwrap();
         let compressed = std::fs::read(out.path()).unwrap();
         assert_eq!(packed.size, compressed.len() as u64);
-        assert_eq!(packed.sha256, hex::encode(Sha256::digest(&compressed)));
+        assert_eq!(packed.sha256, Sha256::of(&compressed).hex());
         assert!(packed.size < 13_000_000);
         let mut image = vec![0; usize::try_from(size).unwrap()];
         raw.read_exact_at(&mut image, 0).unwrap();
         assert!(zstd::decode_all(compressed.as_slice()).unwrap() == image);
-        assert_eq!(
-            digest(&raw, size, &mapped).unwrap(),
-            hex::encode(Sha256::digest(&image))
-        );
+        assert_eq!(digest(&raw, size, &mapped).unwrap(), Sha256::of(&image).hex());
 
         let single = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let mut again = tempfile::NamedTempFile::new().unwrap();

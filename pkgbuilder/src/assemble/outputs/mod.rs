@@ -19,7 +19,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use computatom_spec::manifest::Manifest;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 pub use self::ranges::Ranges;
 use super::Job;
@@ -28,6 +27,7 @@ use crate::atomic::{self, Pending};
 use crate::interrupt;
 use crate::provenance::licenses::Texts;
 use crate::reporter::Reporter;
+use crate::verify::Sha256;
 
 /// A finished disk image and its companions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -168,7 +168,7 @@ impl Folder {
             ("manifest.json", json(papers.manifest)?),
             ("spdx.json", json(&spdx::document(papers.manifest, papers.texts))?),
         ] {
-            sums.insert(format!("{stem}.{suffix}"), hex::encode(Sha256::digest(&content)));
+            sums.insert(format!("{stem}.{suffix}"), Sha256::of(&content).hex());
             let mut pending = Pending::create(&self.file(stem, suffix))?;
             std::io::Write::write_all(pending.file(), &content).with_context(|| format!("writing {stem}.{suffix}"))?;
             texts.push(pending);

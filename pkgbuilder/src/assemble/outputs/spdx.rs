@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use computatom_spec::manifest::{Manifest, PackageRecord};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::provenance::licenses::Texts;
+use crate::verify::Sha256;
 
 /// Said where SPDX wants a word and there is nothing to say.
 const UNKNOWN: &str = "NOASSERTION";
@@ -67,7 +67,7 @@ struct About<'a> {
 
 impl About<'_> {
     fn document(&self, packages: &[Value], relationships: &[Value], extracted: &[Value]) -> Value {
-        let digest = hex::encode(Sha256::digest(self.identity));
+        let digest = Sha256::of(self.identity);
         let mut document = json!({
             "spdxVersion": "SPDX-2.3",
             "dataLicense": "CC0-1.0",

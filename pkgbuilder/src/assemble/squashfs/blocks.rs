@@ -15,12 +15,13 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use computatom_compose::tree::{InodeId, Kind, Tree};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 use zstd::bulk::Compressor;
 
 use super::{BLOCK_SIZE, BlockCache, Contents, Output, STORED};
-use crate::compose::{Digests, Sum as Key};
+use crate::compose::Digests;
 use crate::interrupt;
+use crate::verify::Sha256;
+use crate::verify::digest::Hasher;
 
 /// Blocks in flight: bounds memory to 32 MiB of compressed data.
 const BATCH: usize = 256;
@@ -64,7 +65,7 @@ pub(super) struct Data {
 struct Cut {
     id: InodeId,
     bytes: Bytes,
-    keys: Vec<Key>,
+    keys: Vec<Sha256>,
 }
 
 impl Cut {
@@ -83,7 +84,7 @@ impl Cut {
 /// What a block is made of: a part of a file, or several small files.
 trait Block: Sync {
     /// By which the cache knows it.
-    fn key(&self) -> Key;
+    fn key(&self) -> Sha256;
 
     /// Its length in bytes.
     fn len(&self) -> usize;
@@ -96,11 +97,11 @@ trait Block: Sync {
 struct Whole {
     id: InodeId,
     bytes: Bytes,
-    key: Key,
+    key: Sha256,
 }
 
 impl Block for Whole {
-    fn key(&self) -> Key {
+    fn key(&self) -> Sha256 {
         self.key
     }
 
@@ -117,12 +118,12 @@ impl Block for Whole {
 /// A fragment block: small files, one behind the other.
 #[derive(Default)]
 struct Shared {
-    files: Vec<(Bytes, Key)>,
+    files: Vec<(Bytes, Sha256)>,
     length: usize,
 }
 
 impl Shared {
-    fn add(&mut self, bytes: &Bytes, key: Key) {
+    fn add(&mut self, bytes: &Bytes, key: Sha256) {
         self.length += bytes.len();
         self.files.push((bytes.clone(), key));
     }
@@ -130,13 +131,14 @@ impl Shared {
 
 impl Block for Shared {
     /// Made from the keys of the files; the word before them keeps it apart from the digests of contents.
-    fn key(&self) -> Key {
-        let mut digest = Sha256::new_with_prefix("files one behind the other\n");
+    fn key(&self) -> Sha256 {
+        let mut digest = Hasher::default();
+        digest.update(b"files one behind the other\n");
         for (bytes, key) in &self.files {
-            digest.update((bytes.len() as u64).to_le_bytes());
-            digest.update(key);
+            digest.update(&(bytes.len() as u64).to_le_bytes());
+            digest.update(key.as_bytes());
         }
-        digest.finalize().into()
+        digest.finish()
     }
 
     fn len(&self) -> usize {
@@ -154,8 +156,8 @@ impl Block for Shared {
 }
 
 /// A digest is from when the content was unpacked: what has another by now would stay in the cache under a wrong name.
-fn check(bytes: &Bytes, key: Key) -> Result<()> {
-    if Key::from(Sha256::digest(bytes)) != key {
+fn check(bytes: &Bytes, key: Sha256) -> Result<()> {
+    if Sha256::of(bytes) != key {
         bail!(
             "what was unpacked into the cache is read other than it was written: look after that disk, and run it again"
         );
@@ -167,7 +169,7 @@ fn check(bytes: &Bytes, key: Key) -> Result<()> {
 struct Packed {
     bytes: Vec<u8>,
     size: u32,
-    key: Key,
+    key: Sha256,
     /// Not yet in the cache.
     fresh: bool,
 }
@@ -182,7 +184,7 @@ pub(super) fn write(
 ) -> Result<Data> {
     let Contents { digests, cache } = known;
     let files = cut(tree, digests)?;
-    let mut firsts: HashMap<(usize, &[Key]), InodeId> = HashMap::new();
+    let mut firsts: HashMap<(usize, &[Sha256]), InodeId> = HashMap::new();
     let mut unique: Vec<&Cut> = Vec::new();
     let mut copies: Vec<(InodeId, InodeId)> = Vec::new();
     for file in &files {
@@ -310,7 +312,7 @@ impl Writer<'_> {
                 content.fragment = count;
                 content.offset = u32::try_from(block.length).expect("a block has 128 KiB");
                 block.add(&file.bytes, *key);
-                if block.length >= BLOCK_SIZE / 2 && key[31].trailing_zeros() >= CUT_BITS {
+                if block.length >= BLOCK_SIZE / 2 && key.as_bytes()[31].trailing_zeros() >= CUT_BITS {
                     batch.push(std::mem::take(&mut block));
                     count += 1;
                 }
@@ -362,7 +364,7 @@ impl Writer<'_> {
             .collect()
     }
 
-    fn cached(&self, key: &Key) -> Option<Packed> {
+    fn cached(&self, key: &Sha256) -> Option<Packed> {
         let memory = self.memory.lock().expect("no thread panics while it holds it").pop();
         let (bytes, stored) = self.cache?.get(key, memory.unwrap_or_default())?;
         let length = u32::try_from(bytes.len()).ok()?;
@@ -392,7 +394,7 @@ impl Writer<'_> {
 }
 
 /// The stored form of a block: nothing for one of zeros.
-fn compress(compressor: &mut std::io::Result<Compressor<'static>>, block: &[u8], key: Key) -> Result<Packed> {
+fn compress(compressor: &mut std::io::Result<Compressor<'static>>, block: &[u8], key: Sha256) -> Result<Packed> {
     if is_zero(block) {
         return Ok(Packed {
             bytes: Vec::new(),

@@ -16,7 +16,9 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
+
+use crate::verify::Sha256;
+use crate::verify::digest::Hasher;
 
 const MAGIC: u32 = 0x6b62_7163;
 const HEAD: usize = 4 + 32 + 4 + 16;
@@ -28,8 +30,6 @@ const MAX_FILE: u64 = 6 << 30;
 /// Fresh records gathered before they are appended.
 const BUFFER: usize = 8 << 20;
 
-type Key = [u8; 32];
-
 /// The cache; shared by the threads of a build and by builds that run at the same time.
 #[derive(Debug)]
 pub struct BlockCache {
@@ -39,12 +39,12 @@ pub struct BlockCache {
 
 #[derive(Debug, Default)]
 struct State {
-    index: HashMap<Key, Entry>,
+    index: HashMap<Sha256, Entry>,
     /// The heads before this position are in the index.
     end: u64,
     fresh: Vec<u8>,
     /// Keys of the records in `fresh`.
-    pending: HashSet<Key>,
+    pending: HashSet<Sha256>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,11 +84,11 @@ impl BlockCache {
 
     /// The compressed form of the block with digest `key`, and whether it is stored uncompressed. `record` is memory to
     /// use for it.
-    pub(super) fn get(&self, key: &Key, mut record: Vec<u8>) -> Option<(Vec<u8>, bool)> {
+    pub(super) fn get(&self, key: &Sha256, mut record: Vec<u8>) -> Option<(Vec<u8>, bool)> {
         let entry = *self.lock().index.get(key)?;
         record.resize(HEAD + (entry.length & !STORED) as usize, 0);
         self.file.read_exact_at(&mut record, entry.start).ok()?;
-        let sound = record[4..36] == key[..] && record[40..HEAD] == check(&record[..40], &record[HEAD..]);
+        let sound = record[4..36] == key.as_bytes()[..] && record[40..HEAD] == check(&record[..40], &record[HEAD..]);
         if !sound {
             self.lock().index.remove(key);
             return None;
@@ -98,10 +98,10 @@ impl BlockCache {
     }
 
     /// Keeps the compressed form of a block.
-    pub(super) fn put(&self, key: &Key, body: &[u8], stored: bool) -> Result<()> {
+    pub(super) fn put(&self, key: &Sha256, body: &[u8], stored: bool) -> Result<()> {
         let length = u32::try_from(body.len()).expect("a block has 128 KiB") | if stored { STORED } else { 0 };
         let mut head = MAGIC.to_le_bytes().to_vec();
-        head.extend_from_slice(key);
+        head.extend_from_slice(key.as_bytes());
         head.extend(length.to_le_bytes());
         head.extend(check(&head, body));
         let mut state = self.lock();
@@ -160,7 +160,7 @@ impl State {
             let mut key = [0; 32];
             key.copy_from_slice(&head[4..36]);
             self.index.insert(
-                key,
+                key.into(),
                 Entry {
                     start: self.end,
                     length,
@@ -173,8 +173,10 @@ impl State {
 }
 
 fn check(head: &[u8], body: &[u8]) -> [u8; 16] {
-    let digest = Sha256::new().chain_update(head).chain_update(body).finalize();
+    let mut digest = Hasher::default();
+    digest.update(head);
+    digest.update(body);
     let mut check = [0; 16];
-    check.copy_from_slice(&digest[..16]);
+    check.copy_from_slice(&digest.finish().as_bytes()[..16]);
     check
 }

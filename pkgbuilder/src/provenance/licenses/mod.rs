@@ -11,10 +11,10 @@ mod names;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use sha2::{Digest, Sha256};
 
 use self::copyright::{Copyright, Expression};
 use super::{Root, text};
+use crate::verify::Sha256;
 
 /// Texts of licences that are not on SPDX' list, by `LicenseRef-…`.
 pub type Texts = BTreeMap<String, Text>;
@@ -157,7 +157,7 @@ fn reference(name: &str, texts: &BTreeMap<String, String>, unknown: &mut Texts) 
         .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
         .take(60)
         .collect();
-    let digest = hex::encode(&Sha256::digest(format!("{name}\n{text}"))[..4]);
+    let digest = hex::encode(&Sha256::of(format!("{name}\n{text}").as_bytes()).as_bytes()[..4]);
     let id = format!("LicenseRef-{clean}-{digest}");
     let name = name.to_owned();
     unknown.entry(id.clone()).or_insert(Text { name, text });
