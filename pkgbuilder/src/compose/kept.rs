@@ -1,7 +1,7 @@
 //! Compositions of earlier builds: what the same packages and the same program came to.
 //!
 //! ```text
-//! contents that scripts and generators wrote | index, JSON | length of the index u64 | CRC-32 of all before u32
+//! contents that scripts and generators wrote | index, JSON | length of the index u64 | sum (`Summed`)
 //! ```
 //!
 //! Contents that came out of a package stay where they are, in its unpacked payload. Numbers are little endian.
@@ -20,6 +20,7 @@ use super::digests::{BLOCK, Digests, Sums};
 use super::{Input, map};
 use crate::atomic::Pending;
 use crate::fetch::cache::Cache;
+use crate::fetch::summed::{Summed, sound};
 use crate::verify::Sha256;
 
 /// The folder of the cache.
@@ -101,11 +102,7 @@ pub(super) fn load(cache: &Cache, key: &str, payloads: &[Bytes]) -> Result<Optio
 }
 
 fn read(file: &Bytes, payloads: &[Bytes]) -> Option<(Tree, Digests)> {
-    let (all, sum) = file.split_last_chunk()?;
-    if crc32fast::hash(all) != u32::from_le_bytes(*sum) {
-        return None;
-    }
-    let (rest, length) = all.split_last_chunk()?;
+    let (rest, length) = sound(file)?.split_last_chunk()?;
     let at = rest
         .len()
         .checked_sub(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
@@ -182,8 +179,7 @@ pub(super) fn store(cache: &Cache, key: &str, tree: &Tree, digests: &Digests, pa
 
 /// A kept composition on its way.
 struct Writer<'a> {
-    file: &'a mut File,
-    crc: crc32fast::Hasher,
+    file: Summed<&'a mut File>,
     /// Bytes of contents written.
     end: usize,
     contents: Vec<Content>,
@@ -200,8 +196,7 @@ impl<'a> Writer<'a> {
         let mut starts: Vec<(usize, usize)> = addresses.zip(0..).collect();
         starts.sort_unstable();
         Self {
-            file,
-            crc: crc32fast::Hasher::new(),
+            file: Summed::new(file),
             end: 0,
             contents: Vec::new(),
             known: HashMap::new(),
@@ -236,7 +231,7 @@ impl<'a> Writer<'a> {
             (Some(package), start)
         } else {
             let start = self.end;
-            self.write(content)?;
+            self.file.write_all(content)?;
             self.end += content.len();
             (None, start)
         };
@@ -251,18 +246,13 @@ impl<'a> Writer<'a> {
         Ok(number)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.crc.update(bytes);
-        Ok(self.file.write_all(bytes)?)
-    }
-
-    fn finish(mut self, now: i64, inodes: Vec<Kept>) -> Result<()> {
-        let contents = std::mem::take(&mut self.contents);
+    fn finish(self, now: i64, inodes: Vec<Kept>) -> Result<()> {
+        let Self { mut file, contents, .. } = self;
         let index = serde_json::to_vec(&Index { now, contents, inodes })?;
-        self.write(&index)?;
-        self.write(&(index.len() as u64).to_le_bytes())?;
-        let sum = self.crc.finalize().to_le_bytes();
-        Ok(self.file.write_all(&sum)?)
+        file.write_all(&index)?;
+        file.write_all(&(index.len() as u64).to_le_bytes())?;
+        file.finish()?;
+        Ok(())
     }
 }
 

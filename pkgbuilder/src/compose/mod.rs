@@ -26,6 +26,7 @@ use crate::atomic::Pending;
 use crate::definition::image::Target;
 use crate::definition::{Image, exclude};
 use crate::fetch::cache::Cache;
+use crate::fetch::summed::{Summed, sound};
 use crate::reporter::Reporter;
 use crate::{bail_input, input_error, interrupt};
 
@@ -177,29 +178,21 @@ fn payload(input: &Input, cache: &Cache) -> Result<Bytes> {
     })
 }
 
-/// Decompresses the payload of a package into the cache, its CRC-32 (little endian) behind it.
-///
-/// The package was verified when it was read; the sum is against what happens to the file from now on, and is taken of
-/// a whole root in a tenth of the time of a SHA-256.
+/// Decompresses the payload of a package, which was verified when it was read, into the cache.
 fn keep(archive: &Archive, path: &Path, cache: &Cache) -> Result<()> {
     let mut pending = Pending::create(path)?;
-    let (mut payload, mut sum) = (archive.data()?, crc32fast::Hasher::new());
+    let (mut payload, mut kept) = (archive.data()?, Summed::new(pending.file()));
+    let writing = || cache.writing("the decompressed data.tar");
     let mut chunk = vec![0; CHUNK];
     loop {
-        let length = payload.read(&mut chunk).context("decompressing data.tar")?;
-        let read = &chunk[..length];
-        sum.update(read);
-        let end = sum.clone().finalize().to_le_bytes();
-        let written = if read.is_empty() { &end } else { read };
-        pending
-            .file()
-            .write_all(written)
-            .with_context(|| cache.writing("the decompressed data.tar"))?;
-        if read.is_empty() {
-            pending.commit()?;
-            return Ok(());
+        match payload.read(&mut chunk).context("decompressing data.tar")? {
+            0 => break,
+            length => kept.write_all(&chunk[..length]).with_context(writing)?,
         }
     }
+    kept.finish().with_context(writing)?;
+    pending.commit()?;
+    Ok(())
 }
 
 /// The payload that was kept at `path`; nothing if there is none, or it is not what was written.
@@ -208,11 +201,7 @@ fn unpacked(path: &Path) -> Result<Option<Bytes>> {
         return Ok(None);
     }
     let file = map(path)?;
-    let Some((payload, sum)) = file.split_last_chunk() else {
-        return Ok(None);
-    };
-    let sound = crc32fast::hash(payload) == u32::from_le_bytes(*sum);
-    Ok(sound.then(|| file.slice(..payload.len())))
+    Ok(sound(&file).map(|payload| file.slice_ref(payload)))
 }
 
 #[allow(unsafe_code, reason = "a mapping of a file has no safe constructor")]

@@ -7,6 +7,9 @@
 /// The content-addressed cache on disk.
 pub mod cache;
 
+/// Files of the cache with a sum behind them.
+pub mod summed;
+
 mod download;
 
 mod partial;
