@@ -13,8 +13,9 @@ use anyhow::{Context, Result};
 use rayon::prelude::*;
 
 use super::Ranges;
-use crate::atomic;
+use crate::atomic::Pending;
 use crate::fetch::cache::Cache;
+use crate::fetch::summed::{Summed, sound};
 use crate::interrupt;
 use crate::verify::Sha256;
 use crate::verify::digest::Hasher;
@@ -39,6 +40,18 @@ pub(super) struct Packed {
     pub(super) sha256: String,
 }
 
+/// The bytes of one frame.
+enum Frame {
+    /// Those of a frame of zeros: there is nothing.
+    Zeros,
+    /// Its own: it holds a part of the root, which is long and like nothing else.
+    Own(Vec<u8>),
+    /// Those of an earlier frame, whose content had this digest.
+    Known(Sha256),
+    /// Of a content with this digest: there may be more of it.
+    New(Sha256, Vec<u8>),
+}
+
 /// Compresses `size` bytes of `raw`, of which `mapped` may be other than zero.
 pub(super) fn write(
     raw: &File,
@@ -61,35 +74,26 @@ pub(super) fn write(
             .map_init(Vec::new, |chunk: &mut Vec<u8>, number| {
                 let range = number * FRAME..size.min((number + 1) * FRAME);
                 if range.end - range.start == FRAME && !mapped.touches(&range) {
-                    return Ok(None);
+                    return Ok(Frame::Zeros);
                 }
                 chunk.resize(usize::try_from(range.end - range.start)?, 0);
                 raw.read_exact_at(chunk, range.start)
                     .context("reading the image back")?;
                 progress(chunk.len() as u64);
-                let quick = compress(chunk, QUICK)?;
-                if !worth_keeping(&quick) {
-                    return Ok(Some((None, Some(quick))));
-                }
-                let key = Sha256::of(chunk);
-                let frame = match known.get(&key) {
-                    Some(_) => None,
-                    None => Some(thorough(chunk, &key, cache)?),
-                };
-                Ok(Some((Some(key), frame)))
+                pack(chunk, &known, cache)
             })
             .collect::<Result<Vec<_>>>()?;
-        for chunk in packed {
-            let frame = match &chunk {
-                Some((_, Some(frame))) => frame,
-                Some((Some(key), None)) => &known[key],
-                Some((None, None)) | None => &zeros,
+        for frame in packed {
+            let bytes = match &frame {
+                Frame::Zeros => &zeros,
+                Frame::Known(key) => &known[key],
+                Frame::Own(bytes) | Frame::New(_, bytes) => bytes,
             };
-            out.write_all(frame).context("writing the compressed image")?;
-            digest.update(frame);
-            written += frame.len() as u64;
-            if let Some((Some(key), Some(frame))) = chunk {
-                known.insert(key, frame);
+            out.write_all(bytes).context("writing the compressed image")?;
+            digest.update(bytes);
+            written += bytes.len() as u64;
+            if let Frame::New(key, bytes) = frame {
+                known.insert(key, bytes);
             }
         }
     }
@@ -100,26 +104,41 @@ pub(super) fn write(
     })
 }
 
-/// Whether a frame saves anything: what does not is the root, which is long and like nothing else.
-fn worth_keeping(frame: &[u8]) -> bool {
-    frame.len() as u64 <= FRAME / 10 * 9
+/// The frame of a chunk; `known` are those of earlier ones.
+fn pack(chunk: &[u8], known: &HashMap<Sha256, Vec<u8>>, cache: &Cache) -> Result<Frame> {
+    let quick = compress(chunk, QUICK)?;
+    if !worth_keeping(&quick, chunk) {
+        return Ok(Frame::Own(quick));
+    }
+    let key = Sha256::of(chunk);
+    if known.contains_key(&key) {
+        return Ok(Frame::Known(key));
+    }
+    Ok(Frame::New(key, thorough(chunk, &key, cache)?))
 }
 
-/// The frame of a chunk with the digest `key`, which is kept in the cache with its CRC-32 (little endian) behind it.
+/// Whether the frame of a chunk saves anything.
+fn worth_keeping(frame: &[u8], chunk: &[u8]) -> bool {
+    frame.len() <= chunk.len() / 10 * 9
+}
+
+/// The frame of a chunk with the digest `key`, which is kept in the cache.
 fn thorough(chunk: &[u8], key: &Sha256, cache: &Cache) -> Result<Vec<u8>> {
     let name = format!("{}-{THOROUGH}-{key}", zstd::zstd_safe::version_number());
     let path = cache.derived(KIND, &name)?;
     if let Ok(kept) = std::fs::read(&path)
-        && let Some((frame, sum)) = kept.split_last_chunk()
-        && crc32fast::hash(frame) == u32::from_le_bytes(*sum)
+        && let Some(frame) = sound(&kept)
     {
         Cache::touch(&path);
         return Ok(frame.to_vec());
     }
-    let mut frame = compress(chunk, THOROUGH)?;
-    frame.extend(crc32fast::hash(&frame).to_le_bytes());
-    atomic::write(&path, &frame)?;
-    frame.truncate(frame.len() - 4);
+    let frame = compress(chunk, THOROUGH)?;
+    let mut pending = Pending::create(&path)?;
+    let mut kept = Summed::new(pending.file());
+    kept.write_all(&frame)
+        .and_then(|()| kept.finish())
+        .with_context(|| cache.writing("a compressed part of the image"))?;
+    pending.commit()?;
     Ok(frame)
 }
 
@@ -151,14 +170,32 @@ pub(super) fn digest(raw: &File, size: u64, mapped: &Ranges) -> Result<String> {
 mod tests {
     use super::*;
 
+    /// Nothing that zstd can make smaller.
+    fn noise(words: u32) -> Vec<u8> {
+        (0..words)
+            .flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn what_saves_nothing_is_not_kept_be_it_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        let (raw, mut out) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        let last = noise(1 << 18);
+        raw.write_all_at(&last, FRAME).unwrap();
+        let (size, mut mapped) = (FRAME + last.len() as u64, Ranges::default());
+        mapped.add(FRAME..size);
+        write(&raw, size, &mapped, &mut out, &cache, &|_| {}).unwrap();
+        assert!(!folder.path().join(KIND).exists());
+    }
+
     #[test]
     fn zstd_gives_the_image_back() {
         let raw = tempfile::tempfile().unwrap();
         let size = 150 * (1 << 20) + 4096;
         raw.set_len(size).unwrap();
-        let noise: Vec<u8> = (0..3_000_000_u32)
-            .flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes())
-            .collect();
+        let noise = noise(3_000_000);
         let mut mapped = Ranges::default();
         let twice = vec![b'x'; 5_000_000];
         for (at, bytes) in [
