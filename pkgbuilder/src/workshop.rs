@@ -231,7 +231,7 @@ impl Workshop {
             .chain(self.image.components.iter().map(|component| component.name.clone()))
             .collect();
         let cache = self.fetcher.cache();
-        let composed = compose::compose(
+        let rootfs = compose::compose(
             &inputs.packages,
             &self.image,
             target,
@@ -248,11 +248,10 @@ impl Workshop {
             packages: &packages,
             out,
             cache,
-            digests: &composed.digests,
             level: squashfs::LEVEL,
             keep_raw: false,
         };
-        assemble::assemble(composed.tree, &job, &self.reporter)
+        assemble::assemble(rootfs, &job, &self.reporter)
     }
 
     fn options(&self, output: Option<PathBuf>) -> package::Options {

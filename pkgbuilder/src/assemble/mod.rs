@@ -32,7 +32,6 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use computatom_compose::tree::Tree;
 use computatom_spec::manifest::{FORMAT, Manifest, PackageRecord};
 
 use self::boards::{Board, BootInput, BootVolume};
@@ -40,11 +39,11 @@ use self::outputs::{Folder, Papers, Ranges};
 use self::partitions::Table;
 use self::squashfs::BlockCache;
 use crate::bail_input;
-use crate::compose::Digests;
+use crate::compose::Rootfs;
 use crate::definition::image::{Image, Target};
 use crate::fetch::cache::Cache;
+use crate::provenance;
 use crate::provenance::licenses::Texts;
-use crate::provenance::{self, Built};
 use crate::reporter::Reporter;
 use crate::resolve::Lock;
 
@@ -54,7 +53,7 @@ pub use self::outputs::DiskImage;
 /// An MBR is this long, and so is an extended boot record.
 const SECTOR: u64 = partitions::SECTOR;
 
-/// What an image is made of besides the tree, and where it goes.
+/// What an image is made of besides the root file system, and where it goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'a> {
     /// The definition.
@@ -63,33 +62,31 @@ pub struct Job<'a> {
     pub target: &'a Target,
     /// Epoch and disk signature.
     pub lock: &'a Lock,
-    /// Every package in the tree.
+    /// Every package in the root.
     pub packages: &'a [PackageRecord],
     /// The output folder.
     pub out: &'a Path,
     /// Where compressed blocks and frames are kept.
     pub cache: &'a Cache,
-    /// Digests of the files in the tree, as far as they are known.
-    pub digests: &'a Digests,
     /// zstd level of the root, [`squashfs::LEVEL`] by default.
     pub level: i32,
     /// Whether the uncompressed `.img` is kept too.
     pub keep_raw: bool,
 }
 
-/// Makes the disk image of a composed tree.
+/// Makes the disk image of a composed root file system.
 ///
 /// # Errors
 ///
-/// Wrong input if the definition does not fit the tree (no kernel, a unit that is not there, a root larger than its
+/// Wrong input if the definition does not fit the root (no kernel, a unit that is not there, a root larger than its
 /// partition); else fails if a file cannot be written, the person interrupts, or the finished image would not boot. Nothing
 /// is left under the final names then.
-pub fn assemble(tree: Tree, job: &Job<'_>, reporter: &Reporter) -> Result<DiskImage> {
+pub fn assemble(rootfs: Rootfs, job: &Job<'_>, reporter: &Reporter) -> Result<DiskImage> {
     let folder = Folder::open(job.out, reporter)?;
-    make(tree, job, &folder, reporter).map_err(|error| explain_full_disk(error, job.out))
+    make(rootfs, job, &folder, reporter).map_err(|error| explain_full_disk(error, job.out))
 }
 
-fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> Result<DiskImage> {
+fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> Result<DiskImage> {
     let board = boards::find(&job.target.name)?;
     if board.arch() != job.target.arch {
         bail_input!("target {} is {}, not {}", board.name(), board.arch(), job.target.arch);
@@ -97,24 +94,21 @@ fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> 
     let signature = partitions::parse_signature(&job.lock.disk_signature)?;
     let table = board.partitions(&job.image.partitions, signature)?;
     let volumes = board.boot_volumes(&BootInput {
-        tree: &tree,
+        tree: &rootfs.tree,
         table: &table,
         cmdline: &job.image.cmdline,
         epoch: job.lock.epoch,
     })?;
-    let (mut manifest, texts) = manifest(&tree, job)?;
+    let (mut manifest, texts) = manifest(&rootfs, job)?;
     rootfs::finish(
-        &mut tree,
+        &mut rootfs.tree,
         &rootfs::Input {
             image: job.image,
             manifest: &manifest,
             epoch: job.lock.epoch,
         },
     )?;
-    manifest.files = provenance::records(&Built {
-        tree: &tree,
-        digests: job.digests,
-    })?;
+    manifest.files = provenance::records(&rootfs)?;
     manifest.volumes = volumes.iter().map(BootVolume::records).collect();
 
     let stem = format!("{}-{}", job.image.name, job.target.name);
@@ -124,8 +118,8 @@ fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> 
     let mut mapped = write_tables(file, &table)?;
     write_volumes(file, &table, &volumes, &mut mapped)?;
     drop(volumes);
-    write_root(file, &table, board, &tree, job, reporter, &mut mapped)?;
-    drop(tree);
+    write_root(file, &table, board, &rootfs, job, reporter, &mut mapped)?;
+    drop(rootfs);
     board
         .check(raw.temporary())
         .context("booting the finished image in the firmware model")?;
@@ -137,10 +131,10 @@ fn make(mut tree: Tree, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> 
 }
 
 /// What the image holds but for its files, and the texts of licences that SPDX does not list.
-fn manifest(tree: &Tree, job: &Job<'_>) -> Result<(Manifest, Texts)> {
+fn manifest(rootfs: &Rootfs, job: &Job<'_>) -> Result<(Manifest, Texts)> {
     let mut packages = job.packages.to_vec();
     packages.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
-    let texts = provenance::complete(tree, &mut packages, &|package| declared(job.image, package))
+    let texts = provenance::complete(rootfs, &mut packages, &|package| declared(job.image, package))
         .context("collecting sections and licences")?;
     let manifest = Manifest {
         format: FORMAT,
@@ -194,7 +188,7 @@ fn write_root(
     file: &File,
     table: &Table,
     board: &dyn Board,
-    tree: &Tree,
+    rootfs: &Rootfs,
     job: &Job<'_>,
     reporter: &Reporter,
     mapped: &mut Ranges,
@@ -205,13 +199,9 @@ fn write_root(
         level: job.level,
         epoch: job.lock.epoch,
     };
-    let bar = reporter.bytes("compressing the root", squashfs::content_size(tree)?);
+    let bar = reporter.bytes("compressing the root", squashfs::content_size(&rootfs.tree)?);
     let progress = |done| bar.inc(done);
-    let contents = squashfs::Contents {
-        digests: job.digests,
-        cache: Some(&cache),
-    };
-    let written = squashfs::write(tree, file, partition.start, options, contents, &progress)?;
+    let written = squashfs::write(rootfs, file, partition.start, options, Some(&cache), &progress)?;
     if written.bytes > partition.size {
         bail_input!(
             "the root file system has {} MiB and its partition {} MiB: raise `partitions.root_mib` to at least {}",

@@ -8,10 +8,19 @@ use std::process::Command;
 use computatom_compose::tree::{Inode, Kind, Tree};
 use computatom_spec::manifest::{FORMAT, Manifest, PackageRecord};
 
+use crate::compose::{Digests, Rootfs};
 use crate::definition::image::{Debian, Image, Partitions, Target, Units};
 
 /// Time of everything in [`sample`].
 pub(crate) const EPOCH: i64 = 1_700_000_000;
+
+/// A tree whose digests are yet to be taken.
+pub(crate) fn rootfs(tree: &Tree) -> Rootfs {
+    Rootfs {
+        tree: tree.clone(),
+        digests: Digests::default(),
+    }
+}
 
 /// A small tree with one of everything a file system can hold.
 pub(crate) fn sample() -> Tree {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::testing::{EPOCH, image, oracle, packages, with_kernel};
+use super::testing::{EPOCH, image, oracle, packages, rootfs, with_kernel};
 use super::*;
 
 fn lock() -> Lock {
@@ -27,11 +27,10 @@ fn build(out: &Path, cache: &Path, change: impl FnOnce(&mut Image)) -> Result<Di
         packages: &packages(),
         out,
         cache: &Cache::at(cache)?,
-        digests: &Digests::default(),
         level: 3,
         keep_raw: true,
     };
-    assemble(with_kernel(), &job, &Reporter::new(true))
+    assemble(rootfs(&with_kernel()), &job, &Reporter::new(true))
 }
 
 /// Everything in a folder but the lock.
@@ -279,12 +278,11 @@ fn measure_a_whole_image() {
             packages: &packages(),
             out: &out.join(run),
             cache: &Cache::at(&out.join("cache")).unwrap(),
-            digests: &Digests::default(),
             level: squashfs::LEVEL,
             keep_raw: true,
         };
         let start = std::time::Instant::now();
-        let made = assemble(tree.clone(), &job, &Reporter::new(false)).unwrap();
+        let made = assemble(rootfs(&tree), &job, &Reporter::new(false)).unwrap();
         println!("{run}: {:?}, {} MiB", start.elapsed(), made.compressed_size >> 20);
     }
 }

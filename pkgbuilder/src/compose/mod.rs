@@ -46,10 +46,10 @@ pub struct Input {
 
 /// A composed root file system.
 #[derive(Debug)]
-pub struct Root {
+pub struct Rootfs {
     /// The tree.
     pub tree: Tree,
-    /// The digests of the files in it.
+    /// The digests of the files in it, as far as they are known.
     pub digests: Digests,
 }
 
@@ -63,7 +63,7 @@ pub fn compose(
     epoch: i64,
     cache: &Cache,
     reporter: &Reporter,
-) -> Result<Root> {
+) -> Result<Rootfs> {
     let bar = reporter.items("unpacking packages", inputs.len() as u64);
     let payloads: Vec<Bytes> = inputs
         .par_iter()
@@ -88,7 +88,7 @@ pub fn compose(
     };
     let key = kept::key(inputs, &options)?;
     if let Some((tree, digests)) = kept::load(cache, &key, &payloads)? {
-        return Ok(Root { tree, digests });
+        return Ok(Rootfs { tree, digests });
     }
     let packages: Vec<Package> = inputs
         .par_iter()
@@ -109,7 +109,7 @@ pub fn compose(
         .tree;
     let digests = Digests::of_tree(&tree);
     kept::store(cache, &key, &tree, &digests, &payloads)?;
-    Ok(Root { tree, digests })
+    Ok(Rootfs { tree, digests })
 }
 
 /// A script that cannot be interpreted is no fault of the world's, and has a way out.

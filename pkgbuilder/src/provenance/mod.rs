@@ -17,7 +17,7 @@ use bytes::Bytes;
 use computatom_compose::tree::{InodeId, Kind, Tree};
 use computatom_spec::manifest::{FileRecord, PackageRecord};
 
-use crate::compose::Digests;
+use crate::compose::Rootfs;
 use crate::verify::Sha256;
 
 pub use self::files::{content, records};
@@ -47,18 +47,9 @@ pub trait Root: Sync {
     }
 }
 
-/// The tree of a build, whose digests are known for the most part.
-#[derive(Debug)]
-pub struct Built<'a> {
-    /// The tree.
-    pub tree: &'a Tree,
-    /// The digests of its files.
-    pub digests: &'a Digests,
-}
-
-impl Root for Built<'_> {
+impl Root for Rootfs {
     fn tree(&self) -> &Tree {
-        self.tree
+        &self.tree
     }
 
     fn size(&self, id: InodeId) -> u64 {

@@ -13,12 +13,12 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use computatom_compose::tree::{InodeId, Kind, Tree};
+use computatom_compose::tree::{InodeId, Kind};
 use rayon::prelude::*;
 use zstd::bulk::Compressor;
 
-use super::{BLOCK_SIZE, BlockCache, Contents, Output, STORED};
-use crate::compose::Digests;
+use super::{BLOCK_SIZE, BlockCache, Output, STORED};
+use crate::compose::Rootfs;
 use crate::interrupt;
 use crate::verify::Sha256;
 use crate::verify::digest::Hasher;
@@ -176,14 +176,13 @@ struct Packed {
 
 /// Compresses and writes the contents of all files.
 pub(super) fn write(
-    tree: &Tree,
+    rootfs: &Rootfs,
     out: &mut Output,
     level: i32,
-    known: Contents<'_>,
+    cache: Option<&BlockCache>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Data> {
-    let Contents { digests, cache } = known;
-    let files = cut(tree, digests)?;
+    let files = cut(rootfs)?;
     let mut firsts: HashMap<(usize, &[Sha256]), InodeId> = HashMap::new();
     let mut unique: Vec<&Cut> = Vec::new();
     let mut copies: Vec<(InodeId, InodeId)> = Vec::new();
@@ -220,7 +219,8 @@ pub(super) fn write(
 }
 
 /// Every regular file once, in tree order, hashed on all cores where that was not done before.
-fn cut(tree: &Tree, digests: &Digests) -> Result<Vec<Cut>> {
+fn cut(rootfs: &Rootfs) -> Result<Vec<Cut>> {
+    let Rootfs { tree, digests } = rootfs;
     let mut seen = HashSet::new();
     let files: Vec<(InodeId, Bytes)> = tree
         .walk("/")?

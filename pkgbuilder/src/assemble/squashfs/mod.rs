@@ -25,7 +25,7 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context, Result};
 use computatom_compose::tree::{Kind, Tree};
 
-use crate::compose::Digests;
+use crate::compose::Rootfs;
 
 use output::Output;
 
@@ -58,15 +58,6 @@ pub struct Options {
     pub epoch: i64,
 }
 
-/// What is known of contents beforehand.
-#[derive(Clone, Copy, Debug)]
-pub struct Contents<'a> {
-    /// Their digests.
-    pub digests: &'a Digests,
-    /// Their blocks, compressed.
-    pub cache: Option<&'a BlockCache>,
-}
-
 /// What was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -80,26 +71,27 @@ pub struct Written {
     pub blocks: usize,
 }
 
-/// Writes `tree` into `file` from `offset` on; `progress` is told how many bytes of content were done.
+/// Writes `rootfs` into `file` from `offset` on; `cache` has blocks of earlier ones, and `progress` is told how many bytes
+/// of content were done.
 ///
 /// # Errors
 ///
 /// Fails if the file cannot be written, a name or number does not fit the format, or the person interrupts.
 pub fn write(
-    tree: &Tree,
+    rootfs: &Rootfs,
     file: &File,
     offset: u64,
     options: Options,
-    contents: Contents<'_>,
+    cache: Option<&BlockCache>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Written> {
     let mut out = Output::new(file, offset)?;
     // The superblock is written when all is known.
     out.write(&[0; SUPERBLOCK_SIZE])?;
     out.write(&compressor_options(options.level))?;
-    let data = blocks::write(tree, &mut out, options.level, contents, progress)?;
+    let data = blocks::write(rootfs, &mut out, options.level, cache, progress)?;
 
-    let inodes = inodes::encode(tree, &data, options.level)?;
+    let inodes = inodes::encode(&rootfs.tree, &data, options.level)?;
     let inode_table = out.position;
     out.write(&inodes.inode_table)?;
     let directory_table = out.position;

@@ -5,18 +5,14 @@ use std::process::Command;
 
 use computatom_compose::tree::{InodeId, Kind};
 
-use super::super::testing::{EPOCH, from_tar, oracle, sample};
+use super::super::testing::{EPOCH, from_tar, oracle, rootfs, sample};
 use super::*;
 
 const OPTIONS: Options = Options { level: 3, epoch: EPOCH };
 
 fn image(tree: &Tree, cache: Option<&BlockCache>) -> (Vec<u8>, Written) {
     let file = tempfile::tempfile().unwrap();
-    let contents = Contents {
-        digests: &Digests::default(),
-        cache,
-    };
-    let written = write(tree, &file, 0, OPTIONS, contents, &|_| {}).unwrap();
+    let written = write(&rootfs(tree), &file, 0, OPTIONS, cache, &|_| {}).unwrap();
     let mut bytes = vec![0; usize::try_from(written.bytes).unwrap()];
     file.read_exact_at(&mut bytes, 0).unwrap();
     (bytes, written)
@@ -108,11 +104,7 @@ fn the_bytes_do_not_depend_on_threads_or_offset() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     assert!(pool.install(|| image(&tree, None)).0 == bytes);
     let file = tempfile::tempfile().unwrap();
-    let contents = Contents {
-        digests: &Digests::default(),
-        cache: None,
-    };
-    write(&tree, &file, 4 << 20, OPTIONS, contents, &|_| {}).unwrap();
+    write(&rootfs(&tree), &file, 4 << 20, OPTIONS, None, &|_| {}).unwrap();
     let mut again = vec![0; bytes.len()];
     file.read_exact_at(&mut again, 4 << 20).unwrap();
     assert!(again == bytes);
@@ -209,11 +201,8 @@ fn measure_a_real_root() {
             let start = std::time::Instant::now();
             let cache = BlockCache::open(folder.path(), level).unwrap();
             let file = tempfile::tempfile().unwrap();
-            let contents = Contents {
-                digests: &Digests::default(),
-                cache: Some(&cache),
-            };
-            let written = write(&tree, &file, 0, Options { level, epoch: EPOCH }, contents, &|_| {}).unwrap();
+            let options = Options { level, epoch: EPOCH };
+            let written = write(&rootfs(&tree), &file, 0, options, Some(&cache), &|_| {}).unwrap();
             println!("level {level} {run}: {:?} {written:?}", start.elapsed());
             if run == "warm" && level == 3 {
                 let mut bytes = vec![0; usize::try_from(written.bytes).unwrap()];

@@ -5,18 +5,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::assemble::squashfs::{self, Options};
-use crate::assemble::testing::{EPOCH, sample};
+use crate::assemble::testing::{EPOCH, rootfs, sample};
 use crate::provenance;
 
 /// A file with `tree` as a squashfs behind `offset` bytes.
 fn written(tree: &Tree, offset: u64) -> File {
     let file = tempfile::tempfile().unwrap();
     let options = Options { level: 3, epoch: EPOCH };
-    let contents = squashfs::Contents {
-        digests: &crate::compose::Digests::default(),
-        cache: None,
-    };
-    squashfs::write(tree, &file, offset, options, contents, &|_| {}).unwrap();
+    squashfs::write(&rootfs(tree), &file, offset, options, None, &|_| {}).unwrap();
     file
 }
 
