@@ -1,27 +1,20 @@
-//! File contents: cut, hashed and compressed on all cores, written in tree order.
-//!
-//! A block that the cache has, by the digest of its content, is not looked at again: not the content of a root is read, but its
-//! digests, which came with the tree.
+//! File contents: cut into blocks, which are packed on all cores and written in tree order.
 //!
 //! Small files are collected into fragment blocks. A block ends when the next file does not fit, and also, once it is
 //! half full, after a file whose digest ends in [`CUT_BITS`] zero bits: as in content-defined chunking, the blocks
 //! behind a changed file come out as before, and the cache has them.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
-use std::sync::Mutex;
+use std::collections::{HashMap, HashSet};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use bytes::Bytes;
 use computatom_compose::tree::{InodeId, Kind};
 use rayon::prelude::*;
-use zstd::bulk::Compressor;
 
+use super::packing::{Packed, Packer, Shared, Whole};
 use super::{BLOCK_SIZE, BlockCache, Output, STORED};
 use crate::compose::Rootfs;
-use crate::interrupt;
 use crate::verify::Sha256;
-use crate::verify::digest::Hasher;
 
 /// Blocks in flight: bounds memory to 32 MiB of compressed data.
 const BATCH: usize = 256;
@@ -81,99 +74,6 @@ impl Cut {
     }
 }
 
-/// What a block is made of: a part of a file, or several small files.
-trait Block: Sync {
-    /// By which the cache knows it.
-    fn key(&self) -> Sha256;
-
-    /// Its length in bytes.
-    fn len(&self) -> usize;
-
-    /// Its content; fails if that is not what the key was made of.
-    fn content(&self) -> Result<Bytes>;
-}
-
-/// A block of a file's own.
-struct Whole {
-    id: InodeId,
-    bytes: Bytes,
-    key: Sha256,
-}
-
-impl Block for Whole {
-    fn key(&self) -> Sha256 {
-        self.key
-    }
-
-    fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    fn content(&self) -> Result<Bytes> {
-        check(&self.bytes, self.key)?;
-        Ok(self.bytes.clone())
-    }
-}
-
-/// A fragment block: small files, one behind the other.
-#[derive(Default)]
-struct Shared {
-    files: Vec<(Bytes, Sha256)>,
-    length: usize,
-}
-
-impl Shared {
-    fn add(&mut self, bytes: &Bytes, key: Sha256) {
-        self.length += bytes.len();
-        self.files.push((bytes.clone(), key));
-    }
-}
-
-impl Block for Shared {
-    /// Made from the keys of the files; the word before them keeps it apart from the digests of contents.
-    fn key(&self) -> Sha256 {
-        let mut digest = Hasher::default();
-        digest.update(b"files one behind the other\n");
-        for (bytes, key) in &self.files {
-            digest.update(&(bytes.len() as u64).to_le_bytes());
-            digest.update(key.as_bytes());
-        }
-        digest.finish()
-    }
-
-    fn len(&self) -> usize {
-        self.length
-    }
-
-    fn content(&self) -> Result<Bytes> {
-        let mut block = Vec::with_capacity(BLOCK_SIZE);
-        for (bytes, key) in &self.files {
-            check(bytes, *key)?;
-            block.extend_from_slice(bytes);
-        }
-        Ok(block.into())
-    }
-}
-
-/// A digest is from when the content was unpacked: what has another by now would stay in the cache under a wrong name.
-fn check(bytes: &Bytes, key: Sha256) -> Result<()> {
-    if Sha256::of(bytes) != key {
-        bail!(
-            "what was unpacked into the cache is read other than it was written: look after that disk, and run it again"
-        );
-    }
-    Ok(())
-}
-
-/// A block as it is stored.
-struct Packed {
-    bytes: Vec<u8>,
-    size: u32,
-    key: Sha256,
-    /// Not yet in the cache.
-    fresh: bool,
-}
-
 /// Compresses and writes the contents of all files.
 pub(super) fn write(
     rootfs: &Rootfs,
@@ -195,16 +95,13 @@ pub(super) fn write(
         }
     }
     let mut writer = Writer {
-        level,
-        cache,
-        progress,
+        packer: Packer::new(level, cache, progress),
         data: Data {
             contents: HashMap::with_capacity(files.len()),
             fragments: Vec::new(),
             cached: 0,
             blocks: 0,
         },
-        memory: Mutex::default(),
     };
     writer.write_blocks(out, unique.iter().copied().filter(|file| !file.is_fragment()))?;
     writer.write_fragments(out, unique.iter().copied().filter(|file| file.is_fragment()))?;
@@ -241,12 +138,8 @@ fn cut(rootfs: &Rootfs) -> Result<Vec<Cut>> {
 }
 
 struct Writer<'a> {
-    level: i32,
-    cache: Option<&'a BlockCache>,
-    progress: &'a (dyn Fn(u64) + Sync),
+    packer: Packer<'a>,
     data: Data,
-    /// What blocks that are written lay in, for those to come: fresh memory takes longer than what is done with it.
-    memory: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Writer<'_> {
@@ -276,7 +169,7 @@ impl Writer<'_> {
     }
 
     fn write_block_batch(&mut self, out: &mut Output, batch: &mut Vec<Whole>) -> Result<()> {
-        let packed = self.pack(batch)?;
+        let packed = self.packer.pack(batch)?;
         for (Whole { id, bytes, .. }, packed) in batch.drain(..).zip(packed) {
             let start = out.position;
             let hole = packed.bytes.is_empty();
@@ -329,7 +222,7 @@ impl Writer<'_> {
     }
 
     fn write_fragment_batch(&mut self, out: &mut Output, batch: &mut Vec<Shared>) -> Result<()> {
-        let packed = self.pack(batch)?;
+        let packed = self.packer.pack(batch)?;
         for (block, mut packed) in batch.drain(..).zip(packed) {
             // A fragment block cannot be a hole: zeros are stored as they are.
             if packed.size == 0 {
@@ -344,83 +237,12 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Compresses blocks on all cores, or takes them from the cache; the order is kept.
-    fn pack<B: Block>(&self, blocks: &[B]) -> Result<Vec<Packed>> {
-        interrupt::check()?;
-        blocks
-            .par_iter()
-            .map_init(
-                || Compressor::new(self.level),
-                |compressor, block| {
-                    let key = block.key();
-                    let packed = match self.cached(&key) {
-                        Some(packed) => packed,
-                        None => compress(compressor, &block.content()?, key)?,
-                    };
-                    (self.progress)(block.len() as u64);
-                    Ok(packed)
-                },
-            )
-            .collect()
-    }
-
-    fn cached(&self, key: &Sha256) -> Option<Packed> {
-        let memory = self.memory.lock().expect("no thread panics while it holds it").pop();
-        let (bytes, stored) = self.cache?.get(key, memory.unwrap_or_default())?;
-        let length = u32::try_from(bytes.len()).ok()?;
-        Some(Packed {
-            size: if stored { STORED | length } else { length },
-            bytes,
-            key: *key,
-            fresh: false,
-        })
-    }
-
     fn store(&mut self, out: &mut Output, packed: Packed) -> Result<()> {
-        let bytes = &packed.bytes;
-        out.write(bytes)?;
+        out.write(&packed.bytes)?;
         self.data.blocks += 1;
-        if packed.fresh {
-            if let Some(cache) = self.cache {
-                cache.put(&packed.key, bytes, packed.size & STORED != 0)?;
-            }
-        } else {
+        if !packed.fresh {
             self.data.cached += 1;
         }
-        let memory = self.memory.get_mut().expect("no thread panics while it holds it");
-        memory.push(packed.bytes);
-        Ok(())
+        self.packer.keep(packed)
     }
-}
-
-/// The stored form of a block: nothing for one of zeros.
-fn compress(compressor: &mut std::io::Result<Compressor<'static>>, block: &[u8], key: Sha256) -> Result<Packed> {
-    if is_zero(block) {
-        return Ok(Packed {
-            bytes: Vec::new(),
-            size: 0,
-            key,
-            fresh: false,
-        });
-    }
-    let compressor = compressor
-        .as_mut()
-        .map_err(|error| anyhow::anyhow!("preparing zstd: {error}"))?;
-    let packed = compressor.compress(block).context("compressing a block")?;
-    let (bytes, flag) = if packed.len() < block.len() {
-        (packed, 0)
-    } else {
-        (block.to_vec(), STORED)
-    };
-    Ok(Packed {
-        size: flag | u32::try_from(bytes.len()).expect("a block has 128 KiB"),
-        bytes,
-        key,
-        fresh: true,
-    })
-}
-
-fn is_zero(block: &[u8]) -> bool {
-    const ZEROS: [u8; 4096] = [0; 4096];
-    block.chunks(ZEROS.len()).all(|part| part == &ZEROS[..part.len()])
 }

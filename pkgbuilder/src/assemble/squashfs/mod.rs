@@ -17,6 +17,7 @@ mod cache;
 mod inodes;
 mod metadata;
 mod output;
+mod packing;
 mod tables;
 
 use std::fs::File;

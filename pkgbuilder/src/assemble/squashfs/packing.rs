@@ -1,0 +1,248 @@
+//! Blocks to what is stored of them, on all cores.
+//!
+//! A block that the cache has, by the digest of its content, is not looked at again: not the content of a root is read,
+//! but its digests, which came with the tree.
+
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use computatom_compose::tree::InodeId;
+use rayon::prelude::*;
+use zstd::bulk::Compressor;
+
+use super::{BLOCK_SIZE, BlockCache, STORED};
+use crate::interrupt;
+use crate::verify::Sha256;
+use crate::verify::digest::Hasher;
+
+/// What a block is made of: a part of a file, or several small files.
+pub(super) trait Block: Sync {
+    /// By which the cache knows it.
+    fn key(&self) -> Sha256;
+
+    /// Its length in bytes.
+    fn len(&self) -> usize;
+
+    /// Its content; fails if that is not what the key was made of.
+    fn content(&self) -> Result<Bytes>;
+}
+
+/// A block of a file's own.
+pub(super) struct Whole {
+    pub(super) id: InodeId,
+    pub(super) bytes: Bytes,
+    pub(super) key: Sha256,
+}
+
+impl Block for Whole {
+    fn key(&self) -> Sha256 {
+        self.key
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn content(&self) -> Result<Bytes> {
+        check(&self.bytes, self.key)?;
+        Ok(self.bytes.clone())
+    }
+}
+
+/// A fragment block: small files, one behind the other.
+#[derive(Default)]
+pub(super) struct Shared {
+    files: Vec<(Bytes, Sha256)>,
+    pub(super) length: usize,
+}
+
+impl Shared {
+    pub(super) fn add(&mut self, bytes: &Bytes, key: Sha256) {
+        self.length += bytes.len();
+        self.files.push((bytes.clone(), key));
+    }
+}
+
+impl Block for Shared {
+    /// Made from the keys of the files; the word before them keeps it apart from the digests of contents.
+    fn key(&self) -> Sha256 {
+        let mut digest = Hasher::default();
+        digest.update(b"files one behind the other\n");
+        for (bytes, key) in &self.files {
+            digest.update(&(bytes.len() as u64).to_le_bytes());
+            digest.update(key.as_bytes());
+        }
+        digest.finish()
+    }
+
+    fn len(&self) -> usize {
+        self.length
+    }
+
+    fn content(&self) -> Result<Bytes> {
+        let mut block = Vec::with_capacity(BLOCK_SIZE);
+        for (bytes, key) in &self.files {
+            check(bytes, *key)?;
+            block.extend_from_slice(bytes);
+        }
+        Ok(block.into())
+    }
+}
+
+/// A digest is from when the content was unpacked: what has another by now would stay in the cache under a wrong name.
+fn check(bytes: &Bytes, key: Sha256) -> Result<()> {
+    if Sha256::of(bytes) != key {
+        bail!(
+            "what was unpacked into the cache is read other than it was written: look after that disk, and run it again"
+        );
+    }
+    Ok(())
+}
+
+/// A block as it is stored.
+pub(super) struct Packed {
+    /// Nothing for a block of zeros.
+    pub(super) bytes: Vec<u8>,
+    /// Their number, [`STORED`] set where they are not compressed.
+    pub(super) size: u32,
+    key: Sha256,
+    /// Not yet in the cache.
+    pub(super) fresh: bool,
+}
+
+/// Compresses blocks, or has them from the cache.
+pub(super) struct Packer<'a> {
+    level: i32,
+    cache: Option<&'a BlockCache>,
+    /// Told how many bytes of content were done.
+    progress: &'a (dyn Fn(u64) + Sync),
+    /// What blocks that are written lay in, for those to come: fresh memory takes longer than what is done with it.
+    memory: Mutex<Vec<Vec<u8>>>,
+}
+
+impl<'a> Packer<'a> {
+    /// Compresses by zstd at `level`.
+    pub(super) fn new(level: i32, cache: Option<&'a BlockCache>, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
+        Self {
+            level,
+            cache,
+            progress,
+            memory: Mutex::default(),
+        }
+    }
+
+    /// Compresses blocks on all cores, or takes them from the cache; the order is kept.
+    pub(super) fn pack<B: Block>(&self, blocks: &[B]) -> Result<Vec<Packed>> {
+        interrupt::check()?;
+        blocks
+            .par_iter()
+            .map_init(
+                || Compressor::new(self.level),
+                |compressor, block| {
+                    let key = block.key();
+                    let packed = match self.cached(&key) {
+                        Some(packed) => packed,
+                        None => compress(compressor, &block.content()?, key)?,
+                    };
+                    (self.progress)(block.len() as u64);
+                    Ok(packed)
+                },
+            )
+            .collect()
+    }
+
+    fn cached(&self, key: &Sha256) -> Option<Packed> {
+        let memory = self.memory.lock().expect("no thread panics while it holds it").pop();
+        let (bytes, stored) = self.cache?.get(key, memory.unwrap_or_default())?;
+        let length = u32::try_from(bytes.len()).ok()?;
+        Some(Packed {
+            size: if stored { STORED | length } else { length },
+            bytes,
+            key: *key,
+            fresh: false,
+        })
+    }
+
+    /// Takes back a block that was written: the cache may have it, and others its memory.
+    pub(super) fn keep(&mut self, packed: Packed) -> Result<()> {
+        if packed.fresh
+            && let Some(cache) = self.cache
+        {
+            cache.put(&packed.key, &packed.bytes, packed.size & STORED != 0)?;
+        }
+        let memory = self.memory.get_mut().expect("no thread panics while it holds it");
+        memory.push(packed.bytes);
+        Ok(())
+    }
+}
+
+/// The stored form of a block: nothing for one of zeros.
+fn compress(compressor: &mut std::io::Result<Compressor<'static>>, block: &[u8], key: Sha256) -> Result<Packed> {
+    if is_zero(block) {
+        return Ok(Packed {
+            bytes: Vec::new(),
+            size: 0,
+            key,
+            fresh: false,
+        });
+    }
+    let compressor = compressor
+        .as_mut()
+        .map_err(|error| anyhow::anyhow!("preparing zstd: {error}"))?;
+    let packed = compressor.compress(block).context("compressing a block")?;
+    let (bytes, flag) = if packed.len() < block.len() {
+        (packed, 0)
+    } else {
+        (block.to_vec(), STORED)
+    };
+    Ok(Packed {
+        size: flag | u32::try_from(bytes.len()).expect("a block has 128 KiB"),
+        bytes,
+        key,
+        fresh: true,
+    })
+}
+
+fn is_zero(block: &[u8]) -> bool {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    block.chunks(ZEROS.len()).all(|part| part == &ZEROS[..part.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_that_is_not_what_its_digest_says_is_refused() {
+        let (sound, rotten) = (Bytes::from_static(b"sound"), Bytes::from_static(b"found"));
+        let key = Sha256::of(&sound);
+        let pack = |files: &[&Bytes]| {
+            let mut block = Shared::default();
+            for bytes in files {
+                block.add(bytes, key);
+            }
+            Packer::new(3, None, &|_| {}).pack(&[block])
+        };
+        assert_eq!(pack(&[&sound, &sound]).unwrap()[0].bytes, b"soundsound");
+        let error = pack(&[&sound, &rotten]).err().unwrap();
+        assert!(error.to_string().contains("other than it was written"), "{error}");
+    }
+
+    #[test]
+    fn blocks_have_keys_of_their_own() {
+        let files = [b"a".as_slice(), b"bc", b"ab", b"c", b"abc"];
+        let [a, bc, ab, c, abc] = files.map(|file| (Bytes::from_static(file), Sha256::of(file)));
+        let key = |files: &[&(Bytes, Sha256)]| {
+            let mut block = Shared::default();
+            for (bytes, key) in files {
+                block.add(bytes, *key);
+            }
+            block.key()
+        };
+        let keys = [key(&[&a, &bc]), key(&[&ab, &c]), key(&[&bc, &a]), key(&[&abc]), abc.1];
+        for (number, one) in keys.iter().enumerate() {
+            assert!(!keys[..number].contains(one), "{number}");
+        }
+    }
+}
