@@ -175,14 +175,6 @@ need_go_tool() {
   GOBIN=$tools/bin go install "$1@$2"
 }
 
-# The crate liblzma-sys compiles xz without what its configure finds out about a machine: it then compares matches byte by
-# byte. What these two of configure.ac and tuklib_integer.m4 mean there, for the machines that pkgbuilder is compiled for.
-case $(uname -m) in
-  x86_64) liblzma_defines=(-DTUKLIB_FAST_UNALIGNED_ACCESS=1 -DHAVE_IMMINTRIN_H=1 -DHAVE_USABLE_CLMUL=1) ;;
-  aarch64) liblzma_defines=(-DTUKLIB_FAST_UNALIGNED_ACCESS=1) ;;
-  *) liblzma_defines=() ;;
-esac
-
 # need_python_tools NAME REQUIREMENTS: $python_tools has the programs of these requirements, installed once into the cache.
 need_python_tools() {
   local sum
@@ -196,6 +188,15 @@ need_python_tools() {
     die "pip cannot install $1: see what it says above; the network is needed once"
   touch "$python_tools/complete"
 }
+
+# The crate liblzma-sys compiles xz without what its configure finds out about a machine: it then compares matches byte by
+# byte, and on x86 takes CRCs by tables. What configure.ac and tuklib_integer.m4 of xz define, for the machines that pkgbuilder is
+# compiled for.
+case $(uname -m) in
+  x86_64) liblzma_defines=(-DTUKLIB_FAST_UNALIGNED_ACCESS=1 -DHAVE_IMMINTRIN_H=1 -DHAVE_USABLE_CLMUL=1) ;;
+  aarch64) liblzma_defines=(-DTUKLIB_FAST_UNALIGNED_ACCESS=1) ;;
+  *) liblzma_defines=() ;;
+esac
 
 # Release binaries must not tell where they were made: the checkout, Cargo's crates and Rust's own sources get the same
 # names everywhere, in Rust (panic messages) and in C (__FILE__).
