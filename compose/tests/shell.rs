@@ -3,16 +3,14 @@
 //! A case is `{name, script, stdout, status}` in `tests/shell/*.json`. To add some, write name and script and run
 //! `cargo test -p computatom-compose --test shell -- --ignored record`: the real shell fills in the rest.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use computatom_compose::shell::process::Origin;
-use computatom_compose::shell::run_in;
 use computatom_compose::shell::session::Session;
-use computatom_compose::system::System;
-use computatom_compose::tree::{Inode, Kind};
 use serde_json::Value;
+
+#[path = "shell/interpreted.rs"]
+mod interpreted;
 
 #[path = "shell/random.rs"]
 mod random;
@@ -20,7 +18,7 @@ mod random;
 #[path = "shell/sandbox.rs"]
 mod sandbox;
 
-use sandbox::{PASSWD, PATH, Sandbox, text};
+use sandbox::{Sandbox, text};
 
 /// The files of cases; each says in its name what it is about.
 const FILES: &[&str] = &[
@@ -63,50 +61,9 @@ fn cases(file: &str) -> Vec<Case> {
         .collect()
 }
 
-/// A root with what the sandbox has: scratch directories and a few files.
-fn machine() -> System {
-    let mut system = System::new("amd64", 1_700_000_000);
-    let tree = &mut system.tree;
-    for dir in ["/tmp", "/scratch", "/home/user", "/etc", "/usr/bin", "/dev"] {
-        tree.mkdir_all(dir, 0o755).expect("a fresh tree");
-    }
-    tree.symlink("usr/bin", "/bin").expect("a fresh tree");
-    let null = Inode::new(Kind::Char { major: 1, minor: 3 }, 0o666, 0);
-    tree.create("/dev/null", null).expect("a fresh tree");
-    // The oracle has its programs as files, and `command -v` asks for files.
-    for program in ["cat", "sed", "mkdir", "sh", "dash"] {
-        tree.write(&format!("/usr/bin/{program}"), "\x7fELF", 0o755)
-            .expect("a fresh tree");
-    }
-    tree.write("/etc/passwd", PASSWD, 0o644).expect("a fresh tree");
-    system
-}
-
 fn ours(case: &Case) -> (String, i32, String) {
-    let mut system = machine();
-    let origin = Origin {
-        package: "case".to_owned(),
-        script: "/script".to_owned(),
-    };
-    let env = BTreeMap::from([
-        ("HOME".to_owned(), "/home/user".to_owned()),
-        ("PATH".to_owned(), PATH.to_owned()),
-    ]);
-    match run_in(
-        &Session::lenient().with_steps(20_000),
-        &mut system,
-        origin,
-        &case.script,
-        &[],
-        &env,
-    ) {
-        Ok(finished) => (
-            String::from_utf8_lossy(&finished.stdout).into_owned(),
-            i32::from(finished.status),
-            String::from_utf8_lossy(&finished.stderr).into_owned(),
-        ),
-        Err(halted) => (String::new(), -1, halted.to_string()),
-    }
+    let session = Session::lenient().with_steps(20_000);
+    interpreted::ours(&session, &["cat", "sed", "mkdir", "sh", "dash"], &case.script)
 }
 
 #[test]

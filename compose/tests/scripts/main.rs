@@ -13,17 +13,17 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use computatom_compose::deb::Deb;
 use computatom_compose::shell::inventory::{self, Inventory};
-use computatom_compose::shell::process::Origin;
-use computatom_compose::shell::run_in;
 use computatom_compose::shell::session::Session;
-use computatom_compose::system::System;
-use computatom_compose::tree::{Inode, Kind};
 use rayon::prelude::*;
+
+#[path = "../shell/interpreted.rs"]
+mod interpreted;
 
 #[path = "../shell/sandbox.rs"]
 mod sandbox;
 
-use sandbox::{PASSWD, PATH, Sandbox, text};
+use interpreted::ours;
+use sandbox::{Sandbox, text};
 
 /// The scripts and how dpkg calls them (Debian Policy 6.5).
 const OCCASIONS: &[(&str, &[&str])] = &[
@@ -161,38 +161,6 @@ fn mocked(script: &Script, found: &Inventory, occasion: &str, status: u8) -> Str
     format!("{header}set -- {occasion}\n{body}")
 }
 
-fn ours(script: &str) -> (String, i32, String) {
-    let mut system = System::new("amd64", 1_700_000_000);
-    let tree = &mut system.tree;
-    for dir in ["/tmp", "/scratch", "/home/user", "/etc", "/usr/bin", "/dev", "/proc"] {
-        tree.mkdir_all(dir, 0o755).expect("a fresh tree");
-    }
-    tree.symlink("usr/bin", "/bin").expect("a fresh tree");
-    let null = Inode::new(Kind::Char { major: 1, minor: 3 }, 0o666, 0);
-    tree.create("/dev/null", null).expect("a fresh tree");
-    for program in ["dash", "sh", "bash", "busybox", "find"] {
-        let path = format!("/usr/bin/{program}");
-        tree.write(&path, "\x7fELF", 0o755).expect("a fresh tree");
-    }
-    tree.write("/etc/passwd", PASSWD, 0o644).expect("a fresh tree");
-    let origin = Origin {
-        package: "case".to_owned(),
-        script: "/script".to_owned(),
-    };
-    let env = BTreeMap::from([
-        ("HOME".to_owned(), "/home/user".to_owned()),
-        ("PATH".to_owned(), PATH.to_owned()),
-    ]);
-    match run_in(&Session::lenient(), &mut system, origin, script, &[], &env) {
-        Ok(finished) => (
-            text(&finished.stdout),
-            i32::from(finished.status),
-            text(&finished.stderr),
-        ),
-        Err(halted) => (String::new(), -1, halted.to_string()),
-    }
-}
-
 /// What came of one script.
 #[derive(Default)]
 struct Outcome {
@@ -239,7 +207,7 @@ fn compare(sandbox: &Sandbox, script: &Script) -> Outcome {
             continue;
         };
         outcome.runs += 1;
-        let (stdout, ended, stderr) = ours(&case);
+        let (stdout, ended, stderr) = ours(&Session::lenient(), &["dash", "sh", "bash", "busybox", "find"], &case);
         let expected = text(&real.stdout);
         if (stdout.as_str(), ended) != (expected.as_str(), code) {
             let same = stdout
