@@ -28,6 +28,7 @@ use crate::definition::{Image, exclude};
 use crate::fetch::cache::Cache;
 use crate::fetch::summed::{Summed, sound};
 use crate::reporter::Reporter;
+use crate::verify::deb::VerifiedDeb;
 use crate::{bail_input, input_error, interrupt};
 
 pub use self::digests::{BLOCK, Digests};
@@ -69,7 +70,9 @@ pub fn compose(
         .par_iter()
         .map(|input| {
             interrupt::check()?;
-            let payload = payload(input, cache).with_context(|| format!("unpacking {}", input.path.display()))?;
+            let sha256 = input.record.digest.trim_start_matches("sha256:");
+            let payload =
+                payload(&input.path, sha256, cache).with_context(|| format!("unpacking {}", input.path.display()))?;
             bar.inc(1);
             Ok(payload)
         })
@@ -93,7 +96,7 @@ pub fn compose(
     let packages: Vec<Package> = inputs
         .par_iter()
         .zip(&payloads)
-        .map(|(input, payload)| with(input, payload).with_context(|| format!("reading {}", input.path.display())))
+        .map(|(input, payload)| with(&input.path, payload).with_context(|| format!("reading {}", input.path.display())))
         .collect::<Result<_>>()?;
     check_dependencies(&packages)?;
     let bar = reporter.items("configuring packages", 0);
@@ -151,25 +154,24 @@ fn check_dependencies(packages: &[Package]) -> Result<()> {
     )
 }
 
-/// A package whose payload is mapped from the cache.
-pub fn open(input: &Input, cache: &Cache) -> Result<Package> {
-    with(input, &payload(input, cache)?)
+/// A package of the archive whose payload is mapped from the cache.
+pub fn open(deb: &VerifiedDeb, cache: &Cache) -> Result<Package> {
+    with(deb.path(), &payload(deb.path(), &deb.locked().sha256, cache)?)
 }
 
 /// A package with its payload.
-fn with(input: &Input, payload: &Bytes) -> Result<Package> {
-    let archive = Archive::open(&map(&input.path)?)?;
+fn with(deb: &Path, payload: &Bytes) -> Result<Package> {
+    let archive = Archive::open(&map(deb)?)?;
     Package::new(archive.control().clone(), payload)
 }
 
-/// The payload of a package, mapped from the cache.
-fn payload(input: &Input, cache: &Cache) -> Result<Bytes> {
-    let digest = input.record.digest.trim_start_matches("sha256:");
-    let path = cache.derived("unpacked", digest)?;
+/// The payload of a package with this digest, mapped from the cache.
+fn payload(deb: &Path, sha256: &str, cache: &Cache) -> Result<Bytes> {
+    let path = cache.derived("unpacked", sha256)?;
     if let Some(payload) = unpacked(&path)? {
         return Ok(payload);
     }
-    keep(&Archive::open(&map(&input.path)?)?, &path, cache)?;
+    keep(&Archive::open(&map(deb)?)?, &path, cache)?;
     unpacked(&path)?.with_context(|| {
         format!(
             "{} is read other than it was written: look after that disk",
@@ -252,16 +254,7 @@ mod tests {
         let path = folder.path().join("rotten.deb");
         let mut file = File::create(&path).unwrap();
         ours("rotten", "1", "libc6").write(&mut file).unwrap();
-        let record = PackageRecord {
-            name: "rotten".to_owned(),
-            version: "1".to_owned(),
-            architecture: "arm64".to_owned(),
-            digest: "sha256:abc".to_owned(),
-            source: "debian".to_owned(),
-            ..PackageRecord::default()
-        };
-        let input = Input { path, record };
-        payload(&input, &cache).unwrap();
+        payload(&path, "abc", &cache).unwrap();
         let kept = cache.derived("unpacked", "abc").unwrap();
         let sound = std::fs::read(&kept).unwrap();
         let mut flipped = sound.clone();
@@ -269,7 +262,7 @@ mod tests {
         // What an earlier version kept had no sum.
         for rotten in [&flipped, &sound[..sound.len() - 1], &sound[..sound.len() - 4], &[]] {
             std::fs::write(&kept, rotten).unwrap();
-            payload(&input, &cache).unwrap();
+            payload(&path, "abc", &cache).unwrap();
             assert!(std::fs::read(&kept).unwrap() == sound);
         }
     }

@@ -13,3 +13,11 @@ pub(crate) fn report(text: &str) {
         file.write_all(line.as_bytes()).unwrap();
     }
 }
+
+/// Whether an error is the mirror's own fault, which its next update mends: it lists what it does not have. That is a
+/// report, and no red test.
+pub(crate) fn is_of_the_mirror(error: &str) -> bool {
+    ["out of step", "can no longer be had"]
+        .iter()
+        .any(|said| error.contains(said))
+}

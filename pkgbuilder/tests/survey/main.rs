@@ -21,8 +21,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use computatom_compose::deb::Package;
 use computatom_compose::{Composed, Options};
-use computatom_spec::manifest::PackageRecord;
-use pkgbuilder::compose::{self, Input};
+use pkgbuilder::compose;
 use pkgbuilder::definition::{self, Image, exclude};
 use pkgbuilder::fetch::mirror::Mirror;
 use pkgbuilder::fetch::{Cache, Fetcher};
@@ -31,11 +30,10 @@ use pkgbuilder::resolve::debian::index::Index;
 use pkgbuilder::resolve::debian::{Archive, Question, choose};
 use pkgbuilder::resolve::lock::LockedDeb;
 use pkgbuilder::resolve::{self, Lock, Policy, Settings};
-use pkgbuilder::verify::deb::VerifiedDeb;
 use pkgbuilder::verify::openpgp::Keyring;
 use rayon::prelude::*;
 
-use self::report::report;
+use self::report::{is_of_the_mirror, report};
 
 /// Of what is surveyed, in per cent: as many of the packages named, and as many of these and all they need.
 const GOAL: usize = 97;
@@ -244,26 +242,11 @@ fn packages(fetcher: &Fetcher, image: &Image, epoch: i64, debs: Vec<LockedDeb>) 
     let debs = resolve::debian(fetcher, &settings, image, target, &[], &[], &mut lock)?;
     debs.par_iter()
         .map(|deb| {
-            let input = input(deb);
-            let package =
-                compose::open(&input, fetcher.cache()).with_context(|| format!("unpacking {}", input.record.name))?;
-            Ok((input.record.name, package))
+            let name = deb.locked().name.clone();
+            let package = compose::open(deb, fetcher.cache()).with_context(|| format!("unpacking {name}"))?;
+            Ok((name, package))
         })
         .collect()
-}
-
-fn input(deb: &VerifiedDeb) -> Input {
-    let locked = deb.locked();
-    Input {
-        path: deb.path().to_owned(),
-        record: PackageRecord {
-            name: locked.name.clone(),
-            version: locked.version.clone(),
-            architecture: locked.architecture.clone(),
-            digest: format!("sha256:{}", locked.sha256),
-            ..PackageRecord::default()
-        },
-    }
 }
 
 /// The root of a definition that asks for `name`.
@@ -304,12 +287,7 @@ fn what_people_put_on_servers_composes() {
     let wanted = wanted();
     let named: BTreeSet<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
     let survey = match survey(wanted) {
-        // The mirror's own fault, which its next update mends.
-        Err(error)
-            if ["out of step", "can no longer be had"]
-                .iter()
-                .any(|it| format!("{error:#}").contains(it)) =>
-        {
+        Err(error) if is_of_the_mirror(&format!("{error:#}")) => {
             return report(&format!("the survey was not made: {error:#}"));
         }
         survey => survey.unwrap(),
