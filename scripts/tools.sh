@@ -190,8 +190,8 @@ need_python_tools() {
 }
 
 # The crate liblzma-sys compiles xz without what its configure finds out about a machine: it then compares matches byte by
-# byte, and on x86 takes CRCs by tables. What configure.ac and tuklib_integer.m4 of xz define, for the machines that pkgbuilder is
-# compiled for.
+# byte, and on x86 takes CRCs by tables. What configure.ac and tuklib_integer.m4 of xz define, for the machines that
+# pkgbuilder is compiled for.
 case $(uname -m) in
   x86_64) liblzma_defines=(-DTUKLIB_FAST_UNALIGNED_ACCESS=1 -DHAVE_IMMINTRIN_H=1 -DHAVE_USABLE_CLMUL=1) ;;
   aarch64) liblzma_defines=(-DTUKLIB_FAST_UNALIGNED_ACCESS=1) ;;
