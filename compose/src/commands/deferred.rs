@@ -10,8 +10,8 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("fc-cache", |process| Ok(pending(process))),
     ("helpztags", |process| Ok(pending(process))),
     ("gdk-pixbuf-query-loaders", |process| Ok(pending(process))),
-    ("gio-querymodules", |process| Ok(pending(process))),
-    ("glib-compile-schemas", |process| Ok(pending(process))),
+    ("gio-querymodules", |process| Ok(of_directory(process, GIO_MODULES))),
+    ("glib-compile-schemas", |process| Ok(of_directory(process, SCHEMAS))),
     ("gtk-update-icon-cache", |process| Ok(pending(process))),
     ("iconvconfig", |process| Ok(pending(process))),
     ("install-info", |process| Ok(pending(process))),
@@ -32,13 +32,19 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("/usr/lib/*/gdk-pixbuf-2.0/gdk-pixbuf-query-loaders", |process| {
         Ok(pending(process))
     }),
-    ("/usr/lib/*/glib-2.0/gio-querymodules", |process| Ok(pending(process))),
+    ("/usr/lib/*/glib-2.0/gio-querymodules", |process| {
+        Ok(of_directory(process, GIO_MODULES))
+    }),
     ("/usr/lib/*/glib-2.0/glib-compile-schemas", |process| {
-        Ok(pending(process))
+        Ok(of_directory(process, SCHEMAS))
     }),
     ("sshd", |process| settle(process, sshd)),
     ("perl", |process| settle(process, perl)),
 ];
+
+/// What the tools of GLib are run for, as a beginning and an end.
+const GIO_MODULES: (&str, &str) = ("/usr/lib/", "/gio/modules");
+const SCHEMAS: (&str, &str) = ("/usr/share/glib-2.0/", "schemas");
 
 const HOST_KEYS: &str = "ssh host keys are made on the node's first boot";
 
@@ -57,6 +63,21 @@ fn pending(process: &mut Process<'_>) -> Status {
         .map(|(_, generator)| (*generator).to_owned());
     process.system.pending.insert(generator.unwrap_or(name));
     0
+}
+
+/// A generator that knows one place: another, or an option, is a note.
+fn of_directory(process: &mut Process<'_>, (begin, end): (&str, &str)) -> Status {
+    if let [_, directory] = &process.args[..]
+        && directory.starts_with(begin)
+        && directory.trim_end_matches('/').ends_with(end)
+    {
+        return pending(process);
+    }
+    let call = process.args.join(" ");
+    skipped(
+        process,
+        &format!("`{call}` is not done here, for it is not about the system's own directory"),
+    )
 }
 
 fn skipped(process: &mut Process<'_>, why: &str) -> Status {
@@ -100,6 +121,19 @@ mod tests {
             system.pending.iter().collect::<Vec<_>>(),
             ["ca-certificates", "ldconfig"]
         );
+    }
+
+    #[test]
+    fn generators_of_one_directory_leave_others_to_a_note() {
+        let mut system = System::new("arm64", 0);
+        let tool = lookup("glib-compile-schemas").unwrap();
+        let mut run = |directory: &str| {
+            let mut process = Process::new(&mut system, &["glib-compile-schemas", directory]);
+            assert_eq!(tool(&mut process), Ok(0));
+            (system.pending.len(), system.notes.len())
+        };
+        assert_eq!(run("/opt/schemas"), (0, 1));
+        assert_eq!(run("/usr/share/glib-2.0/schemas/"), (1, 1));
     }
 
     #[test]

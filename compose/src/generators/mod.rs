@@ -4,13 +4,16 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::system::System;
+use crate::system::{Note, System};
 
 /// `/etc/ssl/certs`: the bundle, its links and the subject hashes of `update-ca-certificates(8)`.
 mod ca_certificates;
 
 /// The DER subset that certificates need.
 mod der;
+
+/// What GLib compiles: schemas of settings, the list of GIO's modules.
+mod glib;
 
 /// udev's hardware database.
 mod hwdb;
@@ -23,6 +26,9 @@ mod journal_catalog;
 
 /// `/etc/ld.so.cache` and the links of `ldconfig(8)`.
 mod ld_so_cache;
+
+/// XML.
+mod markup;
 
 /// `modules.dep` and its relatives, as `depmod(8)` makes them.
 mod modules;
@@ -42,11 +48,22 @@ const GENERATORS: &[(&str, &str, Generator)] = &[
     ("ca-certificates", "the CA bundle", ca_certificates::generate),
     ("catalog", "the journal's catalog", journal_catalog::generate),
     ("depmod", "the maps of kernel modules", modules::generate),
+    ("gio-querymodules", "the list of GIO's modules", glib::gio_modules),
+    ("glib-compile-schemas", "the schemas of settings", glib::schemas),
     ("hwdb", "the hardware database", hwdb::generate),
     // Of the links that the CA bundle's generator makes.
     ("java-keystore", "Java's keystore", java_keystore::generate),
     ("ldconfig", "the cache of shared libraries", ld_so_cache::generate),
 ];
+
+/// Says what a generator has left out, and why.
+fn note(system: &mut System, text: String) {
+    system.notes.push(Note {
+        package: String::new(),
+        script: "generators".to_owned(),
+        text,
+    });
+}
 
 /// Runs every generator that was asked for and takes it off the list; those left on it have none here.
 pub fn run_all(system: &mut System) -> Result<()> {

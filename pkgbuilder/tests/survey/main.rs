@@ -52,8 +52,8 @@ struct Survey {
     asked: BTreeMap<String, Result<Asked, String>>,
     /// Every package of any definition.
     packages: BTreeMap<String, Surveyed>,
-    /// What generators left out.
-    notes: BTreeSet<String>,
+    /// What generators left out, and of which names that were asked for.
+    notes: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A definition.
@@ -217,7 +217,7 @@ impl Survey {
                     }
                     match self.packages.get_mut(&note.package) {
                         Some(package) => package.notes.insert(note.text),
-                        None => self.notes.insert(note.text),
+                        None => self.notes.entry(note.text).or_default().insert(name.clone()),
                     };
                 }
             }

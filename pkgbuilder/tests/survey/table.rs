@@ -126,8 +126,11 @@ fn notes(survey: &Survey) -> String {
             packages.entry(note).or_default().insert(name);
         }
     }
-    for note in &survey.notes {
-        packages.entry(note).or_default();
+    for (note, asked) in &survey.notes {
+        packages
+            .entry(note)
+            .or_default()
+            .extend(asked.iter().map(String::as_str));
     }
     let mut rows: Vec<(&str, BTreeSet<&str>)> = packages.into_iter().collect();
     rows.sort_by_key(|(note, packages)| (std::cmp::Reverse(packages.len()), *note));
