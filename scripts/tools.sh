@@ -24,7 +24,7 @@ armel_packages=(gcc-arm-linux-gnueabi libc6-dev-armel-cross)
 # shellcheck disable=SC2034
 quick_packages=(
   shellcheck dpkg-dev apt-utils dash busybox-static util-linux bsdextrautils mawk binutils systemd zstd xz-utils
-  sqv openssh-client squashfs-tools mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpg gpg-agent gpgv
+  sqv openssh-client squashfs-tools cryptsetup-bin mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpg gpg-agent gpgv
   libglib2.0-bin
 )
 # Judges and machines of the others.
@@ -44,7 +44,7 @@ declare -A program_of=(
   [ipxe-qemu]=- [kmod]=modprobe [libc6-dev]=- [libc6-dev-amd64-cross]=- [libc6-dev-arm64-cross]=-
   [libc6-dev-armel-cross]=- [libc6-dev-armhf-cross]=- [locales]=localedef [mtools]=mcopy [python3-venv]=python3 [gpg-agent]=gpg-agent [qemu-system-arm]=qemu-system-aarch64
   [qemu-system-x86]=qemu-system-x86_64 [qemu-user-static]=qemu-aarch64-static [qemu-utils]=qemu-img
-  [squashfs-tools]=unsquashfs [systemd]=systemctl [uidmap]=newuidmap [util-linux]=unshare [xz-utils]=xz
+  [cryptsetup-bin]=veritysetup [squashfs-tools]=unsquashfs [systemd]=systemctl [uidmap]=newuidmap [util-linux]=unshare [xz-utils]=xz
 )
 # shellcheck disable=SC2034
 agent_targets=(aarch64-unknown-linux-gnu aarch64-unknown-linux-musl x86_64-unknown-linux-gnu x86_64-unknown-linux-musl)

@@ -3,7 +3,7 @@
 //! ```text
 //! root=PARTUUID=<disk signature, 8 hex digits>-<partition, 2 hex digits>   squashfs to boot from (kernel's own notation)
 //! computatom.data=<partition number>                                      DATA on the same disk, decimal
-//! computatom.roothash=<64 hex digits>                                     dm-verity root hash (reserved)
+//! computatom.roothash=<64 hex digits>                                     dm-verity root hash of the root
 //! ```
 
 /// Root device: `PARTUUID=` as the kernel writes it for MBR disks (`Documentation/admin-guide/kernel-parameters`).

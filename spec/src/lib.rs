@@ -17,5 +17,8 @@ pub mod manifest;
 /// The kernel command line that `/init` reads.
 pub mod boot;
 
+/// The superblock of the root's hash tree.
+pub mod verity;
+
 /// Where things live on a node.
 pub mod paths;

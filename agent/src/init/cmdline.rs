@@ -10,6 +10,8 @@ use computatom_spec::boot;
 pub struct Cmdline {
     /// Where the root is.
     pub root: PartUuid,
+    /// What the hash tree of the root must come to.
+    pub root_hash: [u8; 32],
     /// Partition number of DATA on the same disk.
     pub data: u32,
 }
@@ -38,6 +40,7 @@ impl Cmdline {
                 .next_back()
         };
         let root = value(boot::ROOT).context("the kernel command line has no `root=PARTUUID=…`")?;
+        let root = PartUuid::parse(root)?;
         let data = match value(boot::DATA) {
             None => u32::from(boot::mbr::DATA),
             Some(number) => number
@@ -46,10 +49,12 @@ impl Cmdline {
                 .filter(|number| (5..=63).contains(number))
                 .with_context(|| format!("`{}={number}` is not a logical partition number", boot::DATA))?,
         };
-        Ok(Self {
-            root: PartUuid::parse(root)?,
-            data,
-        })
+        let hash = value(boot::ROOT_HASH)
+            .with_context(|| format!("the kernel command line has no `{}=…`", boot::ROOT_HASH))?;
+        let mut root_hash = [0; 32];
+        hex::decode_to_slice(hash, &mut root_hash)
+            .with_context(|| format!("`{}={hash}` is not 64 hex digits", boot::ROOT_HASH))?;
+        Ok(Self { root, root_hash, data })
     }
 }
 
@@ -84,12 +89,24 @@ mod tests {
 
     #[test]
     fn the_last_of_two_holds() {
-        let line = "root=/dev/ram0 quiet root=PARTUUID=c0ffee01-05 computatom.data=7\n";
+        let hash = "0f".repeat(32);
+        let line = format!(
+            "root=/dev/ram0 quiet root=PARTUUID=c0ffee01-05 computatom.roothash=00 computatom.roothash={hash} \
+             computatom.data=7\n"
+        );
         let root = PartUuid {
             disk_signature: 0xc0ff_ee01,
             partition: 5,
         };
-        assert_eq!(Cmdline::parse(line).unwrap(), Cmdline { root, data: 7 });
+        let root_hash = [0x0f; 32];
+        assert_eq!(
+            Cmdline::parse(&line).unwrap(),
+            Cmdline {
+                root,
+                root_hash,
+                data: 7
+            }
+        );
     }
 
     #[test]
@@ -104,6 +121,9 @@ mod tests {
         assert!(Cmdline::parse("root=PARTUUID=c0ffee01-05 computatom.data=3").is_err());
         assert!(Cmdline::parse("root=PARTUUID=c0ffee01-00").is_err());
         assert!(Cmdline::parse("root=PARTUUID=+0ffee01-05").is_err());
+        let says = |line: &str| Cmdline::parse(line).unwrap_err().to_string();
+        assert!(says("root=PARTUUID=c0ffee01-05").contains("no `computatom.roothash="));
+        assert!(says("root=PARTUUID=c0ffee01-05 computatom.roothash=abc").contains("not 64 hex digits"));
     }
 
     proptest! {

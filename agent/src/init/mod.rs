@@ -18,6 +18,9 @@ pub mod modules;
 /// A disk as `/init` sees it.
 pub mod disk;
 
+/// The root through dm-verity.
+pub mod verity;
+
 /// MBR and logical partitions: reading, and adding or growing DATA.
 pub mod partition;
 
@@ -85,7 +88,8 @@ fn boot() -> Result<std::convert::Infallible> {
     modules::load(Path::new("/modules"))?;
     let disk = RootDisk::wait(&cmdline.root)?;
     let data = data::partition(&disk, cmdline.data).context("preparing the DATA partition")?;
-    switch::mount_root(&disk.partition(cmdline.root.partition)?, Path::new(SYSROOT))?;
+    let root = verity::open(&disk.partition(cmdline.root.partition)?, &cmdline.root_hash)?;
+    switch::mount_root(&root, Path::new(SYSROOT))?;
     clock::not_before_image(Path::new(SYSROOT));
     data::file_system(&data, Path::new(SYSROOT)).context("preparing DATA")?;
     data::mount(&data, Path::new(SYSROOT))?;

@@ -28,7 +28,8 @@ fn load_one(path: &str) -> Result<()> {
     let file = File::open(path).context("opening it")?;
     let compressed = Path::new(path).extension().is_some_and(|extension| extension != "ko");
     match rustix::system::finit_module(&file, c"", if compressed { COMPRESSED } else { 0 }) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        // No such device: what the module is for, such as an instruction of newer processors, this board has not.
+        Ok(()) | Err(Errno::EXIST | Errno::NODEV) => Ok(()),
         Err(error) => Err(error).context("finit_module"),
     }
 }

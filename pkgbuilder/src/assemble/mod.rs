@@ -21,6 +21,9 @@ pub mod fat;
 /// The squashfs writer.
 pub mod squashfs;
 
+/// The hash tree behind the root.
+pub mod verity;
+
 /// The boot model: what a board's firmware would start.
 pub mod firmware;
 
@@ -46,6 +49,7 @@ use crate::provenance;
 use crate::provenance::licenses::Texts;
 use crate::reporter::Reporter;
 use crate::resolve::Lock;
+use crate::verify::Sha256;
 
 pub use self::boards::names as board_names;
 pub use self::outputs::DiskImage;
@@ -93,12 +97,7 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
     }
     let signature = partitions::parse_signature(&job.lock.disk_signature)?;
     let table = board.partitions(&job.image.partitions, signature)?;
-    let volumes = board.boot_volumes(&BootInput {
-        tree: &rootfs.tree,
-        table: &table,
-        cmdline: &job.image.cmdline,
-        epoch: job.lock.epoch,
-    })?;
+    let boot_files = board.boot_files(&rootfs.tree, job.lock.epoch)?;
     let (mut manifest, texts) = manifest(&rootfs, job)?;
     rootfs::finish(
         &mut rootfs.tree,
@@ -109,17 +108,23 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
         },
     )?;
     manifest.files = provenance::records(&rootfs)?;
-    manifest.volumes = volumes.iter().map(BootVolume::records).collect();
 
     let stem = format!("{}-{}", job.image.name, job.target.name);
     let mut raw = folder.begin(&stem)?;
     let file = raw.file();
     file.set_len(table.end()).context("sizing the image")?;
     let mut mapped = write_tables(file, &table)?;
-    write_volumes(file, &table, &volumes, &mut mapped)?;
-    drop(volumes);
-    write_root(file, &table, board, &rootfs, job, reporter, &mut mapped)?;
+    let root_hash = write_root(file, &table, board, &rootfs, job, reporter, &mut mapped)?;
     drop(rootfs);
+    let boot = BootInput {
+        table: &table,
+        root_hash,
+        cmdline: &job.image.cmdline,
+    };
+    let volumes = board.boot_volumes(boot_files, &boot)?;
+    write_volumes(file, &table, &volumes, &mut mapped)?;
+    manifest.volumes = volumes.iter().map(BootVolume::records).collect();
+    drop(volumes);
     board
         .check(raw.temporary())
         .context("booting the finished image in the firmware model")?;
@@ -192,7 +197,7 @@ fn write_root(
     job: &Job<'_>,
     reporter: &Reporter,
     mapped: &mut Ranges,
-) -> Result<()> {
+) -> Result<Sha256> {
     let partition = table.get(board.root())?;
     let cache = BlockCache::open(&job.cache.root().join("squashfs"), job.level)?;
     let options = squashfs::Options {
@@ -202,27 +207,29 @@ fn write_root(
     let bar = reporter.bytes("compressing the root", squashfs::content_size(&rootfs.tree)?);
     let progress = |done| bar.inc(done);
     let written = squashfs::write(rootfs, file, partition.start, options, Some(&cache), &progress)?;
-    if written.bytes > partition.size {
+    let needed = verity::needed(written.bytes);
+    if needed > partition.size {
         bail_input!(
             "the root file system has {} MiB and its partition {} MiB: raise `partitions.root_mib` to at least {}",
-            written.bytes.div_ceil(1 << 20),
+            needed.div_ceil(1 << 20),
             partition.size >> 20,
-            written.bytes.div_ceil(1 << 20)
+            needed.div_ceil(1 << 20)
         );
     }
+    let root_hash = verity::write(file, partition.start, written.bytes, &job.lock.disk_signature)?;
     reporter.step(format_args!(
         "root file system: {} MiB, {} of {} blocks from the cache",
         written.bytes.div_ceil(1 << 20),
         written.cached,
         written.blocks
     ));
-    mapped.add(partition.start..partition.start + written.bytes);
+    mapped.add(partition.start..partition.start + needed);
     // A root of an earlier use of the card must not be mistaken for one of this image.
     for idle in board.idle_roots() {
         let idle = table.get(*idle)?;
         mapped.add(idle.start..idle.start + SECTOR);
     }
-    Ok(())
+    Ok(root_hash)
 }
 
 /// A full disk gets a next step.

@@ -208,6 +208,8 @@ pub(crate) fn with_kernel() -> Tree {
         ("drivers/regulator/fixed", ""),
         ("drivers/mmc/host/bcm2835", ""),
         ("drivers/regulator/gpio-regulator", ""),
+        ("arch/arm64/crypto/sha256-arm64", ""),
+        ("arch/arm64/crypto/sha2-ce", "sha256-arm64"),
         ("drivers/md/dm-mod", ""),
         ("drivers/md/dm-verity", "dm-mod"),
         ("crypto/crc32c_generic", ""),

@@ -74,6 +74,8 @@ fn linux() -> Vec<(String, u32, Vec<u8>)> {
         ("drivers/mmc/host/bcm2835", ""),
         ("drivers/regulator/gpio-regulator", ""),
         ("drivers/md/dm-mod", ""),
+        ("arch/arm64/crypto/sha256-arm64", ""),
+        ("arch/arm64/crypto/sha2-ce", "sha256-arm64"),
         ("drivers/md/dm-verity", "dm-mod"),
         ("crypto/crc32c_generic", ""),
         ("lib/crc16", ""),

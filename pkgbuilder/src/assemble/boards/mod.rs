@@ -19,6 +19,7 @@ use super::partitions::Table;
 use crate::definition::image::Partitions;
 use crate::input_error;
 use crate::provenance;
+use crate::verify::Sha256;
 
 /// What is different from board to board.
 pub trait Board: Debug + Sync {
@@ -42,28 +43,34 @@ pub trait Board: Debug + Sync {
     /// older file system on a reused card is mistaken for one.
     fn idle_roots(&self) -> &'static [u8];
 
-    /// What lies on the boot partitions.
+    /// Takes out of the composed tree, `/boot` still in it, what the boot partitions are made of; `epoch` is the time of
+    /// what is made, in seconds since 1970.
     ///
     /// # Errors
     ///
     /// A tree that lacks kernel, firmware or `/init` is wrong input.
-    fn boot_volumes(&self, boot: &BootInput<'_>) -> Result<Vec<BootVolume>>;
+    fn boot_files(&self, tree: &Tree, epoch: i64) -> Result<Files>;
+
+    /// What lies on the boot partitions.
+    ///
+    /// # Errors
+    ///
+    /// Does not fail for the files of [`Board::boot_files`].
+    fn boot_volumes(&self, files: Files, boot: &BootInput<'_>) -> Result<Vec<BootVolume>>;
 
     /// Boots the finished image as far as its firmware would, and fails if that does not end in a kernel and a root.
     fn check(&self, image: &Path) -> Result<()>;
 }
 
-/// What boot files are made from.
-#[derive(Debug)]
+/// What the boot partitions say of the rest of the image.
+#[derive(Clone, Copy, Debug)]
 pub struct BootInput<'a> {
-    /// The composed tree, `/boot` still in it.
-    pub tree: &'a Tree,
     /// Partition numbers and signature.
     pub table: &'a Table,
+    /// The root's: what its hash tree comes to.
+    pub root_hash: Sha256,
     /// Appended to the kernel command line.
     pub cmdline: &'a [String],
-    /// Time of what is made, seconds since 1970.
-    pub epoch: i64,
 }
 
 /// A FAT volume of an image.

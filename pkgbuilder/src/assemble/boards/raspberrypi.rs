@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
@@ -29,19 +29,24 @@ const FIRMWARE: &str = "/usr/lib/raspi-firmware";
 /// The firmware's own name for a 64-bit kernel: what it falls back to without a config.txt.
 const KERNEL: &str = "kernel8.img";
 const INITRAMFS: &str = "initramfs.img";
+/// What the ROM of Pi 3 and older loads from the first FAT.
+const BOOTCODE: &str = "bootcode.bin";
 /// The file that chooses the slot is one sector, so that changing it is one write.
 const AUTOBOOT_SIZE: usize = 512;
 
 /// To reach the root on a card (Debian's kernel has MMC itself built in) and to use it: the controllers of Pi 3
 /// (`bcm2835`, or `sdhci-iproc` as the device tree has it) and 4 (`sdhci-iproc`; its power and voltage switches are `fixed`
-/// and `gpio-regulator`); squashfs and its verity; DATA and the overlay on /etc. ext4 asks for crc32c by name, not by
-/// symbol, so `depends=` does not know of it. The controller of the Pi 5 (`sdhci-brcmstb`) is not in trixie's kernel.
+/// and `gpio-regulator`); squashfs and its verity, whose SHA-256 the kernel would else do in plain C: by NEON, and by the
+/// instructions that the Pi 5 has for it; DATA and the overlay on /etc. ext4 asks for crc32c by name, not by symbol, so
+/// `depends=` does not know of it. The controller of the Pi 5 (`sdhci-brcmstb`) is not in trixie's kernel.
 const MODULES: &[&str] = &[
     "fixed",
     "gpio-regulator",
     "sdhci-iproc",
     "bcm2835",
     "squashfs",
+    "sha256-arm64",
+    "sha2-ce",
     "dm-verity",
     "overlay",
     "crc32c_generic",
@@ -91,12 +96,18 @@ impl Board for Arm64 {
         &[mbr::ROOT_B]
     }
 
-    fn boot_volumes(&self, boot: &BootInput<'_>) -> Result<Vec<BootVolume>> {
-        let common = slot_files(boot)?;
+    fn boot_files(&self, tree: &Tree, epoch: i64) -> Result<Files> {
+        let mut files = slot_files(tree, epoch)?;
+        files.insert(BOOTCODE.to_owned(), firmware_file(tree, BOOTCODE)?);
+        Ok(files)
+    }
+
+    fn boot_volumes(&self, mut files: Files, boot: &BootInput<'_>) -> Result<Vec<BootVolume>> {
+        let bootcode = files.remove(BOOTCODE).context("the boot files have no bootcode.bin")?;
         // Slot B has a kernel but not yet a root: it too starts ROOT_A. An old boot EEPROM that always takes the last
         // line of autoboot.txt then still finds a system.
         let slot = |partition, label| {
-            let mut files = common.clone();
+            let mut files = files.clone();
             files.insert("cmdline.txt".to_owned(), command_line(boot, mbr::ROOT_A).into());
             BootVolume {
                 partition,
@@ -106,7 +117,7 @@ impl Board for Arm64 {
         };
         let mut select = Files::new();
         select.insert("autoboot.txt".to_owned(), autoboot(mbr::BOOT_A, mbr::BOOT_B).into());
-        select.insert("bootcode.bin".to_owned(), firmware_file(boot.tree, "bootcode.bin")?);
+        select.insert(BOOTCODE.to_owned(), bootcode);
         Ok(vec![
             BootVolume {
                 partition: mbr::BOOTSEL,
@@ -136,9 +147,11 @@ fn autoboot(normal: u8, trial: u8) -> Vec<u8> {
 
 fn command_line(boot: &BootInput<'_>, root: u8) -> String {
     let mut line = format!(
-        "{}=PARTUUID={} rootfstype=squashfs ro rootwait {}={} {CONSOLE}",
+        "{}=PARTUUID={} rootfstype=squashfs ro rootwait {}={} {}={} {CONSOLE}",
         boot::ROOT,
         boot.table.partuuid(root),
+        boot::ROOT_HASH,
+        boot.root_hash,
         boot::DATA,
         mbr::DATA
     );
@@ -151,8 +164,7 @@ fn command_line(boot: &BootInput<'_>, root: u8) -> String {
 }
 
 /// What both slots have in common.
-fn slot_files(boot: &BootInput<'_>) -> Result<Files> {
-    let tree = boot.tree;
+fn slot_files(tree: &Tree, epoch: i64) -> Result<Files> {
     let kernel = Kernel::find(tree)?;
     let mut files = Files::new();
     for (name, _) in tree.read_dir(FIRMWARE).unwrap_or_default() {
@@ -176,7 +188,7 @@ fn slot_files(boot: &BootInput<'_>) -> Result<Files> {
             "the kernel package has no device trees in {trees}: choose one for the Raspberry Pi, as `linux-image-arm64`"
         );
     }
-    let initramfs = initramfs::build(tree, &kernel, MODULES, boot.epoch)?;
+    let initramfs = initramfs::build(tree, &kernel, MODULES, epoch)?;
     files.insert(INITRAMFS.to_owned(), initramfs.into());
     files.insert(KERNEL.to_owned(), kernel.image);
     files.insert("config.txt".to_owned(), Bytes::from_static(CONFIG.as_bytes()));
@@ -198,6 +210,7 @@ fn firmware_file(tree: &Tree, name: &str) -> Result<Bytes> {
 mod tests {
     use super::super::super::testing::{EPOCH, with_kernel};
     use super::*;
+    use crate::verify::Sha256;
 
     fn volumes(cmdline: &[String]) -> Vec<BootVolume> {
         let sizes = Partitions {
@@ -207,12 +220,12 @@ mod tests {
         };
         let table = Arm64.partitions(&sizes, 0xc0de_0042).unwrap();
         let boot = BootInput {
-            tree: &with_kernel(),
             table: &table,
+            root_hash: Sha256::of(b""),
             cmdline,
-            epoch: EPOCH,
         };
-        Arm64.boot_volumes(&boot).unwrap()
+        let files = Arm64.boot_files(&with_kernel(), EPOCH).unwrap();
+        Arm64.boot_volumes(files, &boot).unwrap()
     }
 
     #[test]
@@ -236,7 +249,8 @@ mod tests {
         let line = std::str::from_utf8(&a.files["cmdline.txt"]).unwrap();
         assert_eq!(
             line,
-            "root=PARTUUID=c0de0042-05 rootfstype=squashfs ro rootwait computatom.data=7 \
+            "root=PARTUUID=c0de0042-05 rootfstype=squashfs ro rootwait \
+             computatom.roothash=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 computatom.data=7 \
              console=tty1 console=ttyS1,115200 panic=10 quiet\n"
         );
         assert_eq!(

@@ -17,10 +17,14 @@ use computatom_spec::boot;
 use self::config::{Config, State};
 use super::fat::Volume;
 use super::partitions::{FAT, Table};
+use super::verity;
 
 /// Longest `autoboot.txt` the firmware reads.
 const AUTOBOOT_LIMIT: usize = 512;
+/// `s_magic`, and the superblock up to `bytes_used` (`fs/squashfs/squashfs_fs.h`).
 const SQUASHFS_MAGIC: &[u8] = b"hsqs";
+const SQUASHFS_HEAD: usize = BYTES_USED_AT + 8;
+const BYTES_USED_AT: usize = 40;
 /// `arch/arm64/include/asm/image.h`
 const ARM64_MAGIC: (usize, &[u8]) = (56, b"ARM\x64");
 const DEVICE_TREE_MAGIC: &[u8] = b"\xd0\x0d\xfe\xed";
@@ -287,10 +291,24 @@ fn check_boot(image: &Path, boot: &Boot) -> Result<()> {
         .iter()
         .find(|partition| table.partuuid(partition.number) == root)
         .with_context(|| format!("the command line's root {root} is not in the partition table"))?;
-    let mut magic = [0; 4];
-    file.read_exact_at(&mut magic, partition.start)?;
-    if magic != SQUASHFS_MAGIC {
+    let mut head = [0; SQUASHFS_HEAD];
+    file.read_exact_at(&mut head, partition.start)?;
+    if !head.starts_with(SQUASHFS_MAGIC) {
         bail!("partition {}, the root, does not hold a squashfs", partition.number);
+    }
+    let used = u64::from_le_bytes(head[BYTES_USED_AT..].try_into().context("reading the squashfs")?);
+    let hash = verity::root_hash(&file, partition.start, used)
+        .with_context(|| format!("reading the hash tree of partition {}", partition.number))?;
+    let asked = boot
+        .cmdline
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix(boot::ROOT_HASH)?.strip_prefix('='))
+        .context("the command line has no root hash")?;
+    if hash.hex() != asked {
+        bail!(
+            "the command line's root hash is {asked}, and that of partition {} {hash}",
+            partition.number
+        );
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 use super::super::boards::{self, BootInput};
 use super::super::testing::{EPOCH, with_kernel};
-use super::super::{fat, partitions};
+use super::super::{fat, partitions, verity};
 use super::*;
 use crate::definition::image::Partitions;
 
@@ -13,22 +13,24 @@ fn card(change: impl Fn(u8, &mut fat::Files)) -> tempfile::NamedTempFile {
     };
     let board = boards::find("raspberrypi-arm64").unwrap();
     let table = board.partitions(&sizes, 0xc0de_0042).unwrap();
-    let input = BootInput {
-        tree: &with_kernel(),
-        table: &table,
-        cmdline: &[],
-        epoch: EPOCH,
-    };
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(table.end()).unwrap();
     table.write(file.as_file()).unwrap();
-    for mut volume in board.boot_volumes(&input).unwrap() {
+    let root = table.get(boot::mbr::ROOT_A).unwrap();
+    file.as_file().write_all_at(b"hsqs", root.start).unwrap();
+    // `bytes_used`
+    file.as_file().write_all_at(&[0, 16], root.start + 40).unwrap();
+    let input = BootInput {
+        table: &table,
+        root_hash: verity::write(file.as_file(), root.start, 4096, "c0de0042").unwrap(),
+        cmdline: &[],
+    };
+    let files = board.boot_files(&with_kernel(), EPOCH).unwrap();
+    for mut volume in board.boot_volumes(files, &input).unwrap() {
         change(volume.partition, &mut volume.files);
         let partition = table.get(volume.partition).unwrap();
         fat::write(file.as_file(), partition, volume.label, 1, &volume.files).unwrap();
     }
-    let root = table.get(boot::mbr::ROOT_A).unwrap();
-    file.as_file().write_all_at(b"hsqs", root.start).unwrap();
     file
 }
 
