@@ -1,5 +1,8 @@
 //! What runs on a node: identity, roles, rendered configuration, status, and `/init`.
 
+/// Disks: bytes, partition tables.
+pub mod disk;
+
 /// The initramfs: from the kernel to systemd.
 pub mod init;
 
@@ -11,6 +14,9 @@ pub mod atomic;
 
 /// Site settings, read and checked.
 pub mod config;
+
+/// The two slots: which starts, what is on trial.
+pub mod slots;
 
 /// Who this node is.
 pub mod identity;

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! root=PARTUUID=<disk signature, 8 hex digits>-<partition, 2 hex digits>   squashfs to boot from (kernel's own notation)
+//! root=PARTUUID=<GUID>                                                    the same on a disk with a GPT
 //! computatom.data=<partition number>                                      DATA on the same disk, decimal
 //! computatom.roothash=<64 hex digits>                                     dm-verity root hash of the root
+//! computatom.format=<8 hex digits>                                        consent to format what DATA holds now
 //! ```
 
 /// Root device: `PARTUUID=` as the kernel writes it for MBR disks (`Documentation/admin-guide/kernel-parameters`).
@@ -12,6 +14,8 @@ pub const ROOT: &str = "root";
 pub const DATA: &str = "computatom.data";
 /// dm-verity root hash of the slot.
 pub const ROOT_HASH: &str = "computatom.roothash";
+/// Consent to format a DATA that holds something else: the digits that the console showed for just these contents.
+pub const FORMAT: &str = "computatom.format";
 
 /// MBR partition numbers of the Raspberry Pi layout (ARCHITECTURE.md, "The image").
 pub mod mbr {
@@ -29,6 +33,18 @@ pub mod mbr {
     pub const ROOT_B: u8 = 6;
     /// The node's own data, made on first boot.
     pub const DATA: u8 = 7;
+}
+
+/// GPT partition numbers of the UEFI layout.
+pub mod gpt {
+    /// EFI system partition: systemd-boot, its settings, the kernels of both slots.
+    pub const ESP: u8 = 1;
+    /// Root of slot A.
+    pub const ROOT_A: u8 = 2;
+    /// Root of slot B.
+    pub const ROOT_B: u8 = 3;
+    /// The node's own data, made on first boot.
+    pub const DATA: u8 = 4;
 }
 
 /// File-system label of DATA.

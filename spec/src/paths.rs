@@ -14,6 +14,8 @@ pub const RUN: &str = "/run/computatom";
 pub const IDENTITY: &str = "/run/computatom/identity.json";
 /// Which roles it has and why, JSON.
 pub const ASSIGNMENT: &str = "/run/computatom/assignment.json";
+/// Why this boot has no DATA, a sentence; not there when it has.
+pub const WITHOUT_DATA: &str = "/run/computatom/without-data";
 /// Rendered Consul configuration directory.
 pub const CONSUL_CONFIG: &str = "/run/computatom/consul.d";
 /// Rendered Nomad configuration directory.

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use computatom_spec::boot;
+
+use crate::disk::table::PartUuid;
 
 /// What `/init` takes from its command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,15 +16,8 @@ pub struct Cmdline {
     pub root_hash: [u8; 32],
     /// Partition number of DATA on the same disk.
     pub data: u32,
-}
-
-/// `PARTUUID` of an MBR partition: the disk's signature and the partition's number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartUuid {
-    /// The 32-bit disk signature at offset 440 of the MBR.
-    pub disk_signature: u32,
-    /// Partition number, 1 to 4 primary, from 5 logical.
-    pub partition: u32,
+    /// The contents of DATA that may be formatted ([`boot::FORMAT`]).
+    pub format: Option<String>,
 }
 
 impl Cmdline {
@@ -39,45 +34,33 @@ impl Cmdline {
                 .filter_map(|word| word.strip_prefix(name)?.strip_prefix('='))
                 .next_back()
         };
-        let root = value(boot::ROOT).context("the kernel command line has no `root=PARTUUID=…`")?;
-        let root = PartUuid::parse(root)?;
+        let root = value(boot::ROOT).and_then(|root| root.strip_prefix("PARTUUID="));
+        let root = root.context("the kernel command line has no `root=PARTUUID=…`")?;
+        let root = PartUuid::parse(root).with_context(|| format!("reading `root=PARTUUID={root}`"))?;
+        // On an MBR a primary partition could not be grown past the others.
+        let (default, numbers) = match root {
+            PartUuid::Mbr { .. } => (boot::mbr::DATA, 6..=63),
+            PartUuid::Gpt(_) => (boot::gpt::DATA, 1..=128),
+        };
         let data = match value(boot::DATA) {
-            None => u32::from(boot::mbr::DATA),
+            None => u32::from(default),
             Some(number) => number
                 .parse()
                 .ok()
-                .filter(|number| (5..=63).contains(number))
-                .with_context(|| format!("`{}={number}` is not a logical partition number", boot::DATA))?,
+                .filter(|number| numbers.contains(number))
+                .with_context(|| format!("`{}={number}` is not the number of a partition for DATA", boot::DATA))?,
         };
         let hash = value(boot::ROOT_HASH)
             .with_context(|| format!("the kernel command line has no `{}=…`", boot::ROOT_HASH))?;
         let mut root_hash = [0; 32];
         hex::decode_to_slice(hash, &mut root_hash)
             .with_context(|| format!("`{}={hash}` is not 64 hex digits", boot::ROOT_HASH))?;
-        Ok(Self { root, root_hash, data })
-    }
-}
-
-impl PartUuid {
-    /// Parses `PARTUUID=SSSSSSSS-PP`, both parts hexadecimal.
-    pub fn parse(text: &str) -> Result<Self> {
-        let parsed = text
-            .strip_prefix("PARTUUID=")
-            .and_then(|id| id.split_once('-'))
-            .and_then(|(signature, number)| {
-                let hex = |text: &str, width| {
-                    let plain = text.len() == width && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-                    plain.then(|| u32::from_str_radix(text, 16).ok()).flatten()
-                };
-                Some(Self {
-                    disk_signature: hex(signature, 8)?,
-                    partition: hex(number, 2).filter(|&number| number > 0)?,
-                })
-            });
-        match parsed {
-            Some(id) => Ok(id),
-            None => bail!("`root={text}` is not `PARTUUID=` with an MBR disk signature and partition number"),
-        }
+        Ok(Self {
+            root,
+            root_hash,
+            data,
+            format: value(boot::FORMAT).map(str::to_owned),
+        })
     }
 }
 
@@ -92,38 +75,40 @@ mod tests {
         let hash = "0f".repeat(32);
         let line = format!(
             "root=/dev/ram0 quiet root=PARTUUID=c0ffee01-05 computatom.roothash=00 computatom.roothash={hash} \
-             computatom.data=7\n"
+             computatom.data=7 computatom.format=0a1b2c3d\n"
         );
-        let root = PartUuid {
-            disk_signature: 0xc0ff_ee01,
-            partition: 5,
-        };
-        let root_hash = [0x0f; 32];
         assert_eq!(
             Cmdline::parse(&line).unwrap(),
             Cmdline {
-                root,
-                root_hash,
-                data: 7
+                root: PartUuid::parse("c0ffee01-05").unwrap(),
+                root_hash: [0x0f; 32],
+                data: 7,
+                format: Some("0a1b2c3d".to_owned()),
             }
         );
     }
 
     #[test]
+    fn each_kind_of_table_has_its_place_for_data() {
+        let hash = "0f".repeat(32);
+        let data =
+            |line: &str| Cmdline::parse(&format!("{line} computatom.roothash={hash}")).map(|cmdline| cmdline.data);
+        let guid = "root=PARTUUID=0fc63daf-8483-4772-8e79-3d69d8477de4";
+        assert_eq!(data("root=PARTUUID=c0ffee01-05").unwrap(), 7);
+        assert_eq!(data(guid).unwrap(), 4);
+        assert_eq!(data(&format!("{guid} computatom.data=5")).unwrap(), 5);
+        assert!(data("root=PARTUUID=c0ffee01-05 computatom.data=3").is_err());
+        assert!(data(&format!("{guid} computatom.data=0")).is_err());
+    }
+
+    #[test]
     fn errors_name_the_word() {
         assert!(Cmdline::parse("quiet").unwrap_err().to_string().contains("no `root="));
-        assert!(
-            Cmdline::parse("root=/dev/sda2")
-                .unwrap_err()
-                .to_string()
-                .contains("`root=/dev/sda2`")
-        );
-        assert!(Cmdline::parse("root=PARTUUID=c0ffee01-05 computatom.data=3").is_err());
-        assert!(Cmdline::parse("root=PARTUUID=c0ffee01-00").is_err());
-        assert!(Cmdline::parse("root=PARTUUID=+0ffee01-05").is_err());
-        let says = |line: &str| Cmdline::parse(line).unwrap_err().to_string();
-        assert!(says("root=PARTUUID=c0ffee01-05").contains("no `computatom.roothash="));
-        assert!(says("root=PARTUUID=c0ffee01-05 computatom.roothash=abc").contains("not 64 hex digits"));
+        let error = |line: &str| format!("{:#}", Cmdline::parse(line).unwrap_err());
+        assert!(error("root=/dev/sda2").contains("`root=PARTUUID="));
+        assert!(error("root=PARTUUID=c0ffee01-00").contains("`root=PARTUUID=c0ffee01-00`"));
+        assert!(error("root=PARTUUID=c0ffee01-05").contains("no `computatom.roothash="));
+        assert!(error("root=PARTUUID=c0ffee01-05 computatom.roothash=abc").contains("not 64 hex digits"));
     }
 
     proptest! {

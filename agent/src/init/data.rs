@@ -1,189 +1,262 @@
 //! DATA: made on the first boot, grown to a larger card, checked before every mount, never formatted over.
 
-use std::fs::File;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use computatom_spec::boot;
 use rustix::mount::MountFlags;
 
-use super::clock;
-use super::console;
-use super::device::RootDisk;
-use super::disk::BlockDevice;
-use super::partition::{self, Change};
+use super::led::Pattern;
+use super::machine::{Machine, Tool};
 use super::skeleton;
 use super::stop::Stop;
-use super::superblock::{self, Head};
+use super::superblock::{self, Found, Head};
+use crate::disk::BlockDevice;
+use crate::disk::table::{self, Change, Extent, Room, Table};
+use crate::slots::state::{Place, State};
 
 /// Room at the end that is left alone: mke2fs and resize2fs give up a last block group that is too small to be useful.
 const SLACK: u64 = 16 << 20;
+/// From this size on mke2fs would make a journal of up to a gigabyte, and write all of it.
+const LARGE: u64 = 16 << 30;
 /// Where DATA is mounted until the image's `/var` has been compared with it.
 const MOUNT_POINT: &str = "/data";
+/// What systemd-timesyncd touches as time goes by, in `/var` (systemd-timesyncd.service(8)).
+const LAST_TIME: &str = "lib/systemd/timesync/clock";
 
-/// DATA's device.
-#[derive(Clone, Debug)]
+/// DATA's partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Data {
-    device: PathBuf,
+    /// Its number.
+    pub number: u32,
+    /// Where it lies on the disk.
+    pub extent: Extent,
+    /// Where the state of this disk is, unless another partition lies there.
+    pub state: Option<Place>,
 }
 
-/// Makes sure that partition `number` exists and reaches the end of the disk.
-pub fn partition(disk: &RootDisk, number: u32) -> Result<Data> {
-    let mut file = disk.open()?;
-    let change = partition::ensure_data(&mut file, number, boot::DATA_MINIMUM)?;
-    drop(file);
+/// Makes sure that partition `number` exists and reaches the end of the disk, and that the kernel knows.
+///
+/// Where there cannot be one, the reason is said, and answered, and the board goes on without.
+///
+/// # Errors
+///
+/// Fails if the disk does, or its table is damaged.
+pub fn partition(machine: &mut impl Machine, number: u32, minimum: u64) -> Result<Result<Data, String>> {
+    let mut disk = machine.disk()?;
+    let room = table::ensure_data(&mut disk, number, minimum, |disk, extent| {
+        let place = Place::before(extent);
+        place.clear(disk)?;
+        // What lies there from now on is a file system in the making, until it is made.
+        let mut state = State {
+            formatting: true,
+            ..State::default()
+        };
+        state.write(disk, place)
+    })?;
+    let Room::Ready {
+        extent,
+        change,
+        unreachable,
+    } = room
+    else {
+        let Room::None(reason) = room else {
+            unreachable!("there are two")
+        };
+        return Ok(Err(reason));
+    };
     if change != Change::None {
-        console::say(if change == Change::Added {
+        machine.say(if change == Change::Added {
             "made the DATA partition"
         } else {
             "grew the DATA partition"
         });
-        disk.reread_partitions()?;
+        machine.reread_partitions()?;
     }
-    Ok(Data {
-        device: disk.partition(number)?,
-    })
+    if unreachable > 0 {
+        machine.say(&format!(
+            "the card has {} GB more than an MBR can name (2 TiB): they are left unused",
+            unreachable / 1_000_000_000
+        ));
+    }
+    let state = Place::of(&Table::read(&disk)?, number);
+    Ok(Ok(Data { number, extent, state }))
 }
 
-/// Makes the file system on an empty DATA, else checks and grows it, with the tools of the root at `sysroot`.
+/// Makes the file system of an empty DATA, else checks and grows it, with the tools of the root.
 ///
-/// Only zeros count as empty, which is how a new partition begins: what a torn sector hides is repaired from one of the
-/// other superblocks, or left for a person to judge.
-pub fn file_system(data: &Data, sysroot: &Path) -> Result<()> {
-    let device = data.device.to_str().context("a device name is not UTF-8")?;
-    match data.head()? {
-        Head::Empty => return make(sysroot, device),
-        // Before the check, which takes a time in the future for damage.
-        Head::Ext4(superblock) => clock::not_before(superblock.last_use),
-        Head::Damaged => console::say(&format!("the superblock of DATA on {device} is damaged")),
+/// Anything else there is formatted only by consent: `consent` is the fingerprint of just these contents.
+///
+/// # Errors
+///
+/// [`Stop`] if DATA holds something else, or is beyond repair; others if the card or a program fails.
+pub fn file_system(machine: &mut impl Machine, data: &Data, consent: Option<&str>) -> Result<()> {
+    let found = superblock::read(&machine.partition(data.number)?)?;
+    if state(machine, data)?.formatting || found.head == Head::Empty {
+        return make(machine, data);
     }
-    check(sysroot, device, false)?;
+    if consent == Some(found.fingerprint.as_str()) {
+        machine.say("formatting DATA, as the kernel command line allows for what it holds");
+        return make(machine, data);
+    }
+    match &found.head {
+        // Before the check, which takes a time in the future for damage.
+        Head::Ext4(superblock) => machine.not_before(superblock.last_use),
+        Head::Foreign(name) => {
+            return Err(unusable(
+                &found,
+                data,
+                &format!("holds {name}, which is not this node's"),
+            ));
+        }
+        Head::Empty | Head::Damaged => machine.say("the superblock of DATA is damaged"),
+    }
+    check(machine, data, false)?;
     // Not only when the partition has just grown: the power may have failed between the two.
-    let size = data.open()?.size().context("reading the size of DATA")?;
-    if let Head::Ext4(superblock) = data.head()?
+    let device = machine.partition(data.number)?;
+    let size = device.size().context("reading the size of DATA")?;
+    if let Head::Ext4(superblock) = superblock::read(&device)?.head
         && superblock.size + SLACK < size
     {
-        console::say(&format!("growing the file system on {device}"));
+        drop(device);
+        machine.say("growing the file system of DATA");
         // resize2fs insists on a whole check.
-        check(sysroot, device, true)?;
-        if run(sysroot, "/usr/sbin/resize2fs", &[device])? != 0 {
-            console::say("DATA could not be grown; going on with its old size");
+        check(machine, data, true)?;
+        if machine.run(Tool::Resize2fs, &[], data.number)? != 0 {
+            machine.say("DATA could not be grown; going on with its old size");
+            // What it has begun is to be whole before it is mounted.
+            check(machine, data, true)?;
         }
     }
     Ok(())
 }
 
-impl Data {
-    fn open(&self) -> Result<File> {
-        File::open(&self.device).with_context(|| format!("opening {}", self.device.display()))
-    }
-
-    fn head(&self) -> Result<Head> {
-        superblock::read(&self.open()?)
+/// The state as it is on the disk.
+fn state(machine: &mut impl Machine, data: &Data) -> Result<State> {
+    match data.state {
+        Some(place) => State::read(&machine.disk()?, place),
+        None => Ok(State::default()),
     }
 }
 
-fn make(sysroot: &Path, device: &str) -> Result<()> {
-    console::say(&format!("making a file system on {device}"));
-    // mke2fs writes the primary superblock last: a power cut leaves zeros, and the next boot begins anew. Lazy
-    // initialisation keeps the first boot of a large card short.
-    // No discard either: some cards take minutes to erase themselves, and fstrim.timer does it in time.
-    let options = [
-        "-q",
-        "-F",
-        "-t",
-        "ext4",
-        "-m",
-        "1",
-        "-E",
-        "nodiscard",
-        "-L",
-        boot::DATA_LABEL,
-        device,
-    ];
-    let made = run(sysroot, "/usr/sbin/mke2fs", &options)?;
-    if made != 0 {
-        bail!("mke2fs ended with {made} on {device}: is the card writable?");
+/// Notes whether DATA is being made.
+fn note(machine: &mut impl Machine, data: &Data, formatting: bool) -> Result<()> {
+    let mut now = state(machine, data)?;
+    if let Some(place) = data.state
+        && now.formatting != formatting
+    {
+        now.formatting = formatting;
+        now.write(&mut machine.disk()?, place)?;
     }
     Ok(())
 }
 
+fn make(machine: &mut impl Machine, data: &Data) -> Result<()> {
+    machine.say("making a file system for DATA");
+    note(machine, data, true)?;
+    let mut device = machine.partition(data.number)?;
+    let size = device.size().context("reading the size of DATA")?;
+    // No other file system's signature is to survive in what mke2fs leaves alone.
+    let zeros = vec![0; usize::try_from(table::EMPTIED.min(size)).context("emptying DATA")?];
+    device
+        .write_at(&zeros, 0)
+        .and_then(|()| device.flush())
+        .context("emptying the beginning of DATA")?;
+    drop(device);
+    // Lazy initialisation keeps the first boot of a large card short. No discard: some cards take minutes to erase
+    // themselves, and fstrim.timer does it in time.
+    let mut options = vec!["-q", "-F", "-t", "ext4", "-m", "1", "-L", boot::DATA_LABEL];
+    options.extend(["-E", "nodiscard,lazy_itable_init=1"]);
+    if size >= LARGE {
+        options.extend(["-J", "size=64"]);
+    }
+    let made = machine.run(Tool::Mke2fs, &options, data.number)?;
+    if made != 0 {
+        bail!("mke2fs ended with {made} on DATA: is the card writable?");
+    }
+    note(machine, data, false)
+}
+
 /// Repairs what can be repaired without asking; the statuses are those of `e2fsck(8)`.
-fn check(sysroot: &Path, device: &str, force: bool) -> Result<()> {
-    let args: &[&str] = if force { &["-f", "-p", device] } else { &["-p", device] };
-    let preen = run(sysroot, "/usr/sbin/e2fsck", args)?;
+fn check(machine: &mut impl Machine, data: &Data, force: bool) -> Result<()> {
+    let options: &[&str] = if force { &["-f", "-p"] } else { &["-p"] };
+    let preen = machine.run(Tool::E2fsck, options, data.number)?;
     if preen < 4 {
         return Ok(());
     }
-    console::say(&format!(
+    machine.say(&format!(
         "DATA is damaged (e2fsck -p ended with {preen}): repairing what can be repaired"
     ));
-    match run(sysroot, "/usr/sbin/e2fsck", &["-f", "-y", device])? {
-        status if status < 4 => Ok(()),
-        status => Err(Stop::because(format!(
-            "DATA on {device} is beyond repair (e2fsck -f -y ended with {status}) and is left as it is; to give up what \
-             this node has stored, burn the card again, or put it into another machine and overwrite the beginning of \
-             this partition there: dd if=/dev/zero of=PARTITION bs=64k count=1"
-        ))),
+    let status = machine.run(Tool::E2fsck, &["-f", "-y"], data.number)?;
+    if status < 4 {
+        return Ok(());
     }
+    let found = superblock::read(&machine.partition(data.number)?)?;
+    let what = format!("is beyond repair (e2fsck -f -y ended with {status})");
+    Err(unusable(&found, data, &what))
+}
+
+/// DATA stays as it is, and the board stands still: a node without its memory must not pass for itself.
+fn unusable(found: &Found, data: &Data, what: &str) -> anyhow::Error {
+    Stop::showing(
+        Pattern::DataUnusable,
+        format!(
+            "DATA (partition {}) {what}, and is left as it is; to give up what it holds, add `{}={}` to the kernel \
+             command line (cmdline.txt on both boot partitions), or burn the card again",
+            data.number,
+            boot::FORMAT,
+            found.fingerprint
+        ),
+    )
 }
 
 /// Mounts DATA as `/var` of the root, completed by what the image's own `/var` holds.
-pub fn mount(data: &Data, sysroot: &Path) -> Result<()> {
+pub fn mount(device: &Path, sysroot: &Path) -> Result<()> {
     std::fs::create_dir_all(MOUNT_POINT).context("making a mount point")?;
     // Few and large writes: a card wears by them (noatime, lazytime, commit=60).
     rustix::mount::mount(
-        &data.device,
+        device,
         MOUNT_POINT,
         c"ext4",
         MountFlags::NOATIME | MountFlags::LAZYTIME | MountFlags::NODEV | MountFlags::NOSUID,
         c"commit=60,errors=remount-ro",
     )
-    .with_context(|| format!("mounting {}", data.device.display()))?;
+    .with_context(|| format!("mounting {}", device.display()))?;
+    complete(sysroot)
+}
+
+/// Mounts memory as `/var` of the root: services start, and what they store is gone with the power.
+pub fn mount_memory(sysroot: &Path) -> Result<()> {
+    std::fs::create_dir_all(MOUNT_POINT).context("making a mount point")?;
+    rustix::mount::mount(
+        "var",
+        MOUNT_POINT,
+        c"tmpfs",
+        MountFlags::NODEV | MountFlags::NOSUID,
+        c"mode=0755,size=50%",
+    )
+    .context("mounting memory in place of DATA")?;
+    complete(sysroot)
+}
+
+fn complete(sysroot: &Path) -> Result<()> {
     skeleton::complete(&sysroot.join("var"), Path::new(MOUNT_POINT)).context("completing /var")?;
     rustix::mount::mount_move(MOUNT_POINT, sysroot.join("var")).context("moving DATA to /var")
 }
 
-/// Runs a program of the root inside it; answers its exit status.
-#[allow(unsafe_code, reason = "the standard library has no chroot for a child")]
-fn run(sysroot: &Path, program: &str, args: &[&str]) -> Result<i32> {
-    let root = sysroot.to_owned();
-    let mut command = Command::new(program);
-    command.args(args).env_clear().env("PATH", "/usr/sbin:/usr/bin");
-    // The root that is / already needs no privilege.
-    if root != Path::new("/") {
-        // SAFETY: between fork and exec only two system calls are made, and nothing is allocated.
-        unsafe {
-            command.pre_exec(move || {
-                rustix::process::chroot(&root)?;
-                rustix::process::chdir("/")?;
-                Ok(())
-            });
-        }
-    }
-    let output = command
-        .output()
-        .with_context(|| format!("running {program} of the root"))?;
-    let status = output
-        .status
-        .code()
-        .with_context(|| format!("{program} was ended by a signal"))?;
-    if status != 0 {
-        for line in String::from_utf8_lossy(&output.stderr)
-            .lines()
-            .chain(String::from_utf8_lossy(&output.stdout).lines())
-        {
-            console::say(&format!("{program}: {line}"));
-        }
-    }
-    Ok(status)
+/// The last time that this node knew, in seconds since 1970: the superblock's is as old as the mount.
+pub fn last_time(sysroot: &Path) -> Option<i64> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(sysroot.join("var").join(LAST_TIME)).ok()?;
+    Some(metadata.mtime())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::unix::fs::FileExt;
+    use std::path::PathBuf;
+    use std::process::{Command, Stdio};
 
     use tempfile::TempDir;
 
@@ -191,25 +264,92 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// A partition of zeros, as a file: the real e2fsprogs take either.
-    fn partition_of(size: u64) -> (TempDir, Data) {
+    /// A disk and its DATA as files, with this machine's own e2fsprogs.
+    struct Bench {
+        folder: TempDir,
+        device: PathBuf,
+        data: Data,
+        said: Vec<String>,
+        not_before: i64,
+    }
+
+    impl Machine for Bench {
+        type Device = File;
+
+        fn disk(&mut self) -> Result<File> {
+            super::super::machine::open(&self.folder.path().join("disk"))
+        }
+
+        fn partition(&mut self, _: u32) -> Result<File> {
+            super::super::machine::open(&self.device)
+        }
+
+        fn reread_partitions(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        fn run(&mut self, tool: Tool, arguments: &[&str], _: u32) -> Result<i32> {
+            let mut command = Command::new(tool.path());
+            command.args(arguments).arg(&self.device).stdout(Stdio::null());
+            Ok(command.stderr(Stdio::null()).status()?.code().unwrap())
+        }
+
+        fn not_before(&mut self, seconds: i64) {
+            self.not_before = seconds;
+        }
+
+        fn say(&mut self, text: &str) {
+            self.said.push(text.to_owned());
+        }
+
+        fn show(&mut self, _: Pattern) {}
+    }
+
+    /// A partition of zeros.
+    fn partition_of(size: u64) -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let device = folder.path().join("p7");
         File::create(&device).unwrap().set_len(size).unwrap();
-        (folder, Data { device })
+        File::create(folder.path().join("disk"))
+            .unwrap()
+            .set_len(16 * MIB)
+            .unwrap();
+        let extent = Extent {
+            start: 8 * MIB / 512,
+            sectors: size / 512,
+        };
+        Bench {
+            folder,
+            device,
+            data: Data {
+                number: 7,
+                extent,
+                state: Some(Place::before(extent)),
+            },
+            said: Vec::new(),
+            not_before: 0,
+        }
     }
 
-    /// What this machine's own tools do to it.
-    fn boot(data: &Data) -> Result<()> {
-        file_system(data, Path::new("/"))
+    fn boot_with(bench: &mut Bench, consent: Option<&str>) -> Result<()> {
+        let data = bench.data;
+        file_system(bench, &data, consent)
     }
 
-    fn overwrite(data: &Data, bytes: &[u8], offset: u64) {
+    fn boot(bench: &mut Bench) -> Result<()> {
+        boot_with(bench, None)
+    }
+
+    fn head(bench: &mut Bench) -> Head {
+        superblock::read(&bench.partition(7).unwrap()).unwrap().head
+    }
+
+    fn overwrite(data: &Bench, bytes: &[u8], offset: u64) {
         let file = File::options().write(true).open(&data.device).unwrap();
         file.write_all_at(bytes, offset).unwrap();
     }
 
-    fn debugfs(data: &Data, request: &str) -> String {
+    fn debugfs(data: &Bench, request: &str) -> String {
         let output = Command::new("/usr/sbin/debugfs")
             .args(["-w", "-R", request])
             .arg(&data.device)
@@ -218,8 +358,8 @@ mod tests {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn superblock(data: &Data) -> superblock::Superblock {
-        match data.head().unwrap() {
+    fn superblock(data: &mut Bench) -> superblock::Superblock {
+        match head(data) {
             Head::Ext4(superblock) => superblock,
             other => panic!("{other:?}"),
         }
@@ -227,9 +367,9 @@ mod tests {
 
     #[test]
     fn what_mke2fs_makes_is_read_as_it_is() {
-        let (_folder, data) = partition_of(64 * MIB);
-        boot(&data).unwrap();
-        let superblock = superblock(&data);
+        let mut data = partition_of(64 * MIB);
+        boot(&mut data).unwrap();
+        let superblock = superblock(&mut data);
         assert_eq!(superblock.size, 64 * MIB);
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -240,45 +380,94 @@ mod tests {
     #[test]
     fn torn_sectors_of_the_superblock_are_repaired_and_nothing_is_lost() {
         for torn in [&[1024_u64][..], &[1536], &[1024, 1536]] {
-            let (folder, data) = partition_of(64 * MIB);
-            boot(&data).unwrap();
-            let note = folder.path().join("note");
+            let mut data = partition_of(64 * MIB);
+            boot(&mut data).unwrap();
+            let note = data.folder.path().join("note");
             std::fs::write(&note, "the node's own").unwrap();
             debugfs(&data, &format!("write {} note", note.display()));
             // A sector of zeros leaves no sign of ext4; the clock must not follow one of noise.
             for (sector, fill) in torn.iter().zip([0_u8, 0xff]) {
                 overwrite(&data, &[fill; 512], *sector);
             }
-            assert_eq!(data.head().unwrap(), Head::Damaged);
-            boot(&data).unwrap();
+            assert_eq!(head(&mut data), Head::Damaged);
+            boot(&mut data).unwrap();
             assert_eq!(debugfs(&data, "cat note"), "the node's own", "{torn:?}");
-            assert_eq!(superblock(&data).size, 64 * MIB);
+            assert_eq!(superblock(&mut data).size, 64 * MIB);
         }
     }
 
     #[test]
     fn what_cannot_be_repaired_stays_as_it_is_and_stops_the_board() {
-        let (_folder, data) = partition_of(32 * MIB);
+        let mut data = partition_of(32 * MIB);
         overwrite(&data, &[0xa5; 8192], 0);
         let before = std::fs::read(&data.device).unwrap();
-        let error = boot(&data).unwrap_err();
+        let error = boot(&mut data).unwrap_err();
         let said = format!("{error:#}");
         assert!(error.is::<Stop>(), "{said}");
         assert!(
-            said.contains(data.device.to_str().unwrap()) && said.contains("dd if=/dev/zero"),
+            said.contains("partition 7") && said.contains("computatom.format="),
             "{said}"
         );
         assert!(std::fs::read(&data.device).unwrap() == before);
-        // What the message says helps.
-        overwrite(&data, &vec![0; 64 << 10], 0);
-        boot(&data).unwrap();
-        assert_eq!(superblock(&data).size, 32 * MIB);
+        // A consent to something else is none; what the message says helps, and does so once.
+        assert!(boot_with(&mut data, Some("00000000")).is_err());
+        let (_, consent) = said.split_once("computatom.format=").unwrap();
+        boot_with(&mut data, Some(&consent[..8])).unwrap();
+        assert_eq!(superblock(&mut data).size, 32 * MIB);
+        let before = std::fs::read(&data.device).unwrap();
+        boot_with(&mut data, Some(&consent[..8])).unwrap();
+        assert!(std::fs::read(&data.device).unwrap()[4096..] == before[4096..]);
+    }
+
+    #[test]
+    fn a_foreign_file_system_is_never_formatted_nor_repaired_without_consent() {
+        let mut data = partition_of(64 * MIB);
+        // Its old superblocks survive in a FAT over ext4: e2fsck would find them, and destroy the FAT.
+        boot(&mut data).unwrap();
+        let made = Command::new("/usr/sbin/mkfs.vfat")
+            .arg(&data.device)
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.unwrap().success());
+        let before = std::fs::read(&data.device).unwrap();
+        for _ in 0..2 {
+            let error = boot(&mut data).unwrap_err();
+            assert_eq!(error.downcast_ref::<Stop>().unwrap().pattern, Pattern::DataUnusable);
+            assert!(error.to_string().contains("holds FAT"), "{error:#}");
+            assert!(std::fs::read(&data.device).unwrap() == before);
+        }
+    }
+
+    #[test]
+    fn a_file_system_in_the_making_is_made_again_whatever_is_there() {
+        let mut data = partition_of(64 * MIB);
+        let place = data.data.state.unwrap();
+        let mut state = State {
+            formatting: true,
+            ..State::default()
+        };
+        state.write(&mut data.disk().unwrap(), place).unwrap();
+        overwrite(&data, b"XFSB", 0);
+        boot(&mut data).unwrap();
+        assert_eq!(superblock(&mut data).size, 64 * MIB);
+        assert!(!State::read(&data.disk().unwrap(), place).unwrap().formatting);
+    }
+
+    #[test]
+    fn a_large_file_system_gets_no_larger_journal_than_it_needs() {
+        let mut data = partition_of(20 << 30);
+        boot(&mut data).unwrap();
+        let text = debugfs(&data, "stat <8>");
+        assert!(text.contains("Size: 67108864"), "{text}");
+        assert!(data.not_before == 0, "a new file system says nothing about the time");
+        boot(&mut data).unwrap();
+        assert!(data.not_before > 1_700_000_000);
     }
 
     #[test]
     fn the_file_system_follows_its_partition_also_after_a_power_cut() {
-        let (_folder, data) = partition_of(64 * MIB);
-        boot(&data).unwrap();
+        let mut data = partition_of(64 * MIB);
+        boot(&mut data).unwrap();
         // The table was written, then the power failed: the next boot sees a partition that does not change any more.
         File::options()
             .write(true)
@@ -286,10 +475,10 @@ mod tests {
             .unwrap()
             .set_len(200 * MIB)
             .unwrap();
-        boot(&data).unwrap();
-        assert_eq!(superblock(&data).size, 200 * MIB);
+        boot(&mut data).unwrap();
+        assert_eq!(superblock(&mut data).size, 200 * MIB);
         let before = std::fs::read(&data.device).unwrap();
-        boot(&data).unwrap();
+        boot(&mut data).unwrap();
         // e2fsck notes in the superblock that it was there.
         let after = std::fs::read(&data.device).unwrap();
         assert!(after[4096..] == before[4096..], "a third boot changes nothing");

@@ -1,15 +1,18 @@
-//! Which disk of this machine holds the root: the one whose MBR bears the signature on the command line.
+//! Which disk of this machine holds the root: the one whose partition table has the partition on the command line.
+//!
+//! The table is read by us and not by the kernel, which finds no logical partition behind a torn sector that the next
+//! step mends.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::cmdline::PartUuid;
 use super::console;
-use super::partition;
+use super::machine;
 use super::stop::Stop;
+use crate::disk::table::{PartUuid, Table};
 
 /// How long a card may take to appear; a USB disk behind a hub needs some seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -26,7 +29,7 @@ pub struct RootDisk {
 }
 
 impl RootDisk {
-    /// Waits until a disk with the signature of `root` and a partition of its number is there.
+    /// Waits until a disk with the partition `root` is there.
     ///
     /// Two such disks are two burned from one image: the one that the firmware booted from is taken where it says so,
     /// else neither, because the wrong one has another node's data.
@@ -43,11 +46,9 @@ impl RootDisk {
                 Choice::OfOtherKind(name) if waited > PATIENCE_FOR_FIRMWARE_DISK => return Ok(Self { name }),
                 Choice::Several if waited > PATIENCE_FOR_FIRMWARE_DISK => {
                     return Err(Stop::because(format!(
-                        "{} disks have signature {:08x} and partition {}: {}; they were burned from one image, so leave \
-                         only one of them in this board",
+                        "{} disks have partition {root}: {}; they were burned from one image, so leave only one of \
+                         them in this board",
                         found.len(),
-                        root.disk_signature,
-                        root.partition,
                         found.join(" ")
                     )));
                 }
@@ -55,25 +56,20 @@ impl RootDisk {
             }
             if waited > PATIENCE {
                 bail!(
-                    "no disk with signature {:08x} and partition {} appeared within {} s; disks seen: {}",
-                    root.disk_signature,
-                    root.partition,
+                    "no disk with partition {root} appeared within {} s; disks seen: {}",
                     PATIENCE.as_secs(),
                     names()?.join(" ")
                 );
             }
             if !said && waited > Duration::from_secs(5) {
-                console::say(&format!(
-                    "waiting for the disk with signature {:08x}",
-                    root.disk_signature
-                ));
+                console::say(&format!("waiting for the disk with partition {root}"));
                 said = true;
             }
             std::thread::sleep(PAUSE);
         }
     }
 
-    /// Kernel names of all disks that have signature and partition.
+    /// Kernel names of all disks that have it.
     fn find(root: PartUuid) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for name in names()? {
@@ -81,24 +77,16 @@ impl RootDisk {
             let Ok(file) = File::open(Path::new("/dev").join(&name)) else {
                 continue;
             };
-            let disk = Self { name };
-            if partition::disk_signature(&file).ok().flatten() == Some(root.disk_signature)
-                && disk.partition(root.partition).is_ok()
-            {
-                found.push(disk.name);
+            if Table::read(&file).is_ok_and(|table| table.find(&root).is_some()) {
+                found.push(name);
             }
         }
         Ok(found)
     }
 
-    /// Opens the whole disk for reading and writing.
+    /// Opens the whole disk for reading and writing, or for reading where it refuses more.
     pub fn open(&self) -> Result<File> {
-        let path = Path::new("/dev").join(&self.name);
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .with_context(|| format!("opening {}", path.display()))
+        machine::open(&Path::new("/dev").join(&self.name))
     }
 
     /// The device node of a partition, found by the number sysfs gives it.

@@ -1,7 +1,8 @@
 //! From the kernel to systemd: the whole of the initramfs.
 //!
-//! The steps of [`boot`] in order; each file is one of them. Where a decision depends on bytes of a disk it is
-//! made over the [`disk::BlockDevice`] trait, so that it can be tested (and its power cut) without a machine.
+//! The steps of [`boot`] in order; each file is one of them. What depends on bytes of a disk is decided over
+//! [`crate::disk::BlockDevice`], and what the kernel and e2fsprogs do is behind [`machine::Machine`], so that all of it
+//! can be tested (and its power cut) without a machine.
 
 /// Errors that the next boot would only meet again.
 pub mod stop;
@@ -9,20 +10,20 @@ pub mod stop;
 /// Lines for the kernel log and the console.
 pub mod console;
 
+/// What the board's light says.
+pub mod led;
+
+/// What the kernel and e2fsprogs do for us.
+pub mod machine;
+
 /// The kernel command line.
 pub mod cmdline;
 
 /// Kernel modules that reaching the root needs.
 pub mod modules;
 
-/// A disk as `/init` sees it.
-pub mod disk;
-
 /// The root through dm-verity.
 pub mod verity;
-
-/// MBR and logical partitions: reading, and adding or growing DATA.
-pub mod partition;
 
 /// Which disk of this machine holds the root.
 pub mod device;
@@ -45,15 +46,20 @@ pub mod machine_id;
 /// Mounts, and the way into the real root.
 pub mod switch;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use computatom_spec::{boot, paths};
 
 use self::cmdline::Cmdline;
+use self::data::Data;
 use self::device::RootDisk;
+use self::led::Pattern;
+use self::machine::{Board, Machine};
 use self::stop::Stop;
+use crate::disk::table::Table;
 
 /// Where the root is mounted before it becomes `/`.
 const SYSROOT: &str = "/sysroot";
@@ -68,9 +74,9 @@ const REMINDER: Duration = Duration::from_mins(5);
 pub fn run() -> ExitCode {
     let Err(error) = boot();
     console::alarm(&format!("cannot boot: {error:#}"));
-    while error.is::<Stop>() {
+    while let Some(stop) = error.downcast_ref::<Stop>() {
         console::alarm("this board waits to be switched off: a restart would not help");
-        std::thread::sleep(REMINDER);
+        led::flash_for(stop.pattern, REMINDER);
         console::alarm(&format!("cannot boot: {error:#}"));
     }
     console::alarm(&format!("restarting in {} s", REBOOT_DELAY.as_secs()));
@@ -86,14 +92,51 @@ fn boot() -> Result<std::convert::Infallible> {
     switch::mount_kernel_file_systems().context("mounting /dev, /proc, /sys and /run")?;
     let cmdline = Cmdline::read(Path::new("/proc/cmdline"))?;
     modules::load(Path::new("/modules"))?;
-    let disk = RootDisk::wait(&cmdline.root)?;
-    let data = data::partition(&disk, cmdline.data).context("preparing the DATA partition")?;
-    let root = verity::open(&disk.partition(cmdline.root.partition)?, &cmdline.root_hash)?;
-    switch::mount_root(&root, Path::new(SYSROOT))?;
-    clock::not_before_image(Path::new(SYSROOT));
-    data::file_system(&data, Path::new(SYSROOT)).context("preparing DATA")?;
-    data::mount(&data, Path::new(SYSROOT))?;
-    switch::overlay_etc(Path::new(SYSROOT)).context("making /etc writable")?;
-    let id = machine_id::of(Path::new("/"), &Path::new(SYSROOT).join("var"))?;
-    switch::into(Path::new(SYSROOT), &id)
+    let sysroot = Path::new(SYSROOT);
+    let mut board = Board {
+        disk: RootDisk::wait(&cmdline.root)?,
+        sysroot: sysroot.to_owned(),
+    };
+    let data = data::partition(&mut board, cmdline.data, boot::DATA_MINIMUM).context("preparing the DATA partition")?;
+    switch::mount_root(
+        &verity::open(&root_partition(&board.disk, &cmdline)?, &cmdline.root_hash)?,
+        sysroot,
+    )?;
+    clock::not_before_image(sysroot);
+    var(&mut board, data, &cmdline)?;
+    switch::overlay_etc(sysroot).context("making /etc writable")?;
+    let id = machine_id::of(Path::new("/"), &sysroot.join("var"))?;
+    switch::into(sysroot, &id)
+}
+
+/// The partition with the root of this command line.
+fn root_partition(disk: &RootDisk, cmdline: &Cmdline) -> Result<PathBuf> {
+    let table = Table::read(&disk.open()?)?;
+    let number = table.find(&cmdline.root);
+    disk.partition(number.with_context(|| format!("the partition {} is gone", cmdline.root))?)
+}
+
+/// Gives the root its `/var`: DATA, or memory where there can be none.
+fn var(board: &mut Board, data: Result<Data, String>, cmdline: &Cmdline) -> Result<()> {
+    let sysroot = board.sysroot.clone();
+    match data {
+        Ok(data) => {
+            data::file_system(board, &data, cmdline.format.as_deref()).context("preparing DATA")?;
+            data::mount(&board.disk.partition(data.number)?, &sysroot)?;
+            if let Some(seconds) = data::last_time(&sysroot) {
+                clock::not_before(seconds);
+            }
+            Ok(())
+        }
+        Err(reason) => {
+            console::alarm(&format!(
+                "running without DATA: {reason}; what is stored now is lost when the power goes"
+            ));
+            board.show(Pattern::WithoutData);
+            data::mount_memory(&sysroot)?;
+            let place = Path::new("/").join(paths::WITHOUT_DATA.trim_start_matches('/'));
+            std::fs::create_dir_all(place.parent().expect("it lies in /run"))?;
+            std::fs::write(&place, format!("{reason}\n")).with_context(|| format!("writing {}", place.display()))
+        }
+    }
 }

@@ -1,13 +1,13 @@
-//! What the head of DATA says: nothing yet, an ext4 file system, or one that is damaged.
+//! What the head of DATA says: nothing yet, an ext4 file system, a damaged one, or somebody else's.
 //!
 //! Offsets are those of `Documentation/filesystems/ext4/super.rst`.
 
 use anyhow::{Context, Result};
 
-use super::disk::BlockDevice;
+use crate::disk::BlockDevice;
+use crate::disk::crc::{crc32, crc32c_of_ext4};
+use crate::disk::table::EMPTIED;
 
-/// So much is looked at: the superblock is in it, and mke2fs leaves no file system without one.
-const HEAD: usize = 4096;
 /// Where the superblock begins, and how long it is.
 const OFFSET: usize = 1024;
 const LENGTH: usize = 1024;
@@ -20,6 +20,26 @@ const RO_COMPAT_METADATA_CSUM: u32 = 0x400;
 /// Largest `s_log_block_size`: 64 KiB.
 const LARGEST_LOG_BLOCK: u32 = 6;
 
+/// What other file systems and containers write at the beginning (util-linux, `libblkid/src/superblocks`).
+const FOREIGN: [(usize, &[u8], &str); 16] = [
+    (0, b"XFSB", "XFS"),
+    (0, b"hsqs", "squashfs"),
+    (0, b"LUKS\xba\xbe", "LUKS"),
+    (3, b"NTFS    ", "NTFS"),
+    (3, b"EXFAT   ", "exFAT"),
+    (54, b"FAT12   ", "FAT"),
+    (54, b"FAT16   ", "FAT"),
+    (82, b"FAT32   ", "FAT"),
+    (512, b"LABELONE", "LVM"),
+    (512, b"EFI PART", "a partition table"),
+    (1024, b"\x10\x20\xf5\xf2", "F2FS"),
+    (1024, b"\xe2\xe1\xf5\xe0", "EROFS"),
+    (4086, b"SWAPSPACE2", "swap"),
+    (4096, b"\xfc\x4e\x2b\xa9", "RAID"),
+    (32769, b"CD001", "ISO 9660"),
+    (65600, b"_BHRfS_M", "Btrfs"),
+];
+
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
@@ -27,8 +47,19 @@ pub enum Head {
     Empty,
     /// A superblock whose checksum is right.
     Ext4(Superblock),
-    /// Something else: a superblock with a torn sector, or no file system of ours.
+    /// Another file system or container, by name.
+    Foreign(&'static str),
+    /// Something else: a superblock with a torn sector, or nothing that we know.
     Damaged,
+}
+
+/// What lies at the beginning of DATA, and the digits that stand for just these bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it is.
+    pub head: Head,
+    /// CRC-32 of it, 8 hexadecimal digits: a consent to format names it, and holds for nothing else.
+    pub fingerprint: String,
 }
 
 /// Fields of the superblock.
@@ -41,23 +72,35 @@ pub struct Superblock {
 }
 
 /// Reads the head of a partition.
-pub fn read(device: &impl BlockDevice) -> Result<Head> {
-    let mut head = [0; HEAD];
-    device.read_at(&mut head, 0).context("reading the superblock of DATA")?;
-    if head.iter().all(|byte| *byte == 0) {
-        return Ok(Head::Empty);
+pub fn read(device: &impl BlockDevice) -> Result<Found> {
+    let length = EMPTIED.min(device.size().context("reading the size of DATA")?);
+    let mut bytes = vec![0; usize::try_from(length).context("reading the beginning of DATA")?];
+    device.read_at(&mut bytes, 0).context("reading the beginning of DATA")?;
+    Ok(Found {
+        head: head(&bytes),
+        fingerprint: format!("{:08x}", crc32(&bytes)),
+    })
+}
+
+fn head(bytes: &[u8]) -> Head {
+    if bytes.iter().all(|byte| *byte == 0) {
+        return Head::Empty;
     }
-    let superblock: &[u8; LENGTH] = head[OFFSET..OFFSET + LENGTH]
-        .try_into()
-        .expect("the head is longer than the superblock");
-    Ok(parse(superblock).map_or(Head::Damaged, Head::Ext4))
+    let superblock = bytes.get(OFFSET..OFFSET + LENGTH);
+    if let Some(superblock) = superblock.and_then(|bytes| parse(bytes.try_into().ok()?)) {
+        return Head::Ext4(superblock);
+    }
+    let foreign = FOREIGN
+        .iter()
+        .find(|(at, magic, _)| bytes.get(*at..).is_some_and(|bytes| bytes.starts_with(magic)));
+    foreign.map_or(Head::Damaged, |(_, _, name)| Head::Foreign(name))
 }
 
 fn parse(bytes: &[u8; LENGTH]) -> Option<Superblock> {
     let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
     let magic = u16::from_le_bytes([bytes[0x38], bytes[0x39]]);
     // Always there: it is the default of Debian's mke2fs, and a torn sector is not to set the clock.
-    let summed = number(0x64) & RO_COMPAT_METADATA_CSUM != 0 && number(0x3fc) == crc32c(&bytes[..0x3fc]);
+    let summed = number(0x64) & RO_COMPAT_METADATA_CSUM != 0 && number(0x3fc) == crc32c_of_ext4(&bytes[..0x3fc]);
     let log_block = number(0x18);
     if magic != MAGIC || !summed || log_block > LARGEST_LOG_BLOCK {
         return None;
@@ -74,45 +117,53 @@ fn parse(bytes: &[u8; LENGTH]) -> Option<Superblock> {
     })
 }
 
-/// CRC-32C (RFC 3720, appendix B.4) as ext4 uses it: begun with ones, not inverted at the end.
-fn crc32c(bytes: &[u8]) -> u32 {
-    /// The polynomial, its bits reversed.
-    const POLYNOMIAL: u32 = 0x82f6_3b78;
-    bytes.iter().fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
-            (sum >> 1) ^ (POLYNOMIAL & (sum & 1).wrapping_neg())
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::disk::memory::Memory;
     use super::*;
-
-    #[test]
-    fn the_checksum_of_the_rfc() {
-        // RFC 3720, B.4: 32 bytes of zeros give aa 36 91 8a, inverted at the end.
-        assert_eq!(!crc32c(&[0; 32]), 0x8a91_36aa);
-    }
+    use crate::disk::memory::Memory;
 
     #[test]
     fn zeros_are_empty_and_anything_else_is_not() {
-        let mut disk = Memory::new(HEAD);
-        assert_eq!(read(&disk).unwrap(), Head::Empty);
-        disk.bytes[HEAD - 1] = 1;
-        assert_eq!(read(&disk).unwrap(), Head::Damaged);
+        let mut disk = Memory::new(1 << 20);
+        let empty = read(&disk).unwrap();
+        assert_eq!(empty.head, Head::Empty);
+        disk.write_at(&[1], EMPTIED - 1).unwrap();
+        let other = read(&disk).unwrap();
+        assert_eq!(other.head, Head::Damaged);
+        assert_ne!(other.fingerprint, empty.fingerprint);
+    }
+
+    #[test]
+    fn what_other_tools_make_is_foreign() {
+        // Those that this machine is sure to have.
+        for (tool, arguments, name) in [
+            ("mkfs.vfat", &["-F", "32"][..], "FAT"),
+            ("mkfs.vfat", &["-F", "16"], "FAT"),
+            ("mkswap", &["-q"], "swap"),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            file.as_file().set_len(64 << 20).unwrap();
+            let status = std::process::Command::new(tool)
+                .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+                .args(arguments)
+                .arg(file.path())
+                .stdout(std::process::Stdio::null())
+                .status();
+            assert!(status.expect("dosfstools and util-linux are installed").success());
+            assert_eq!(read(file.as_file()).unwrap().head, Head::Foreign(name));
+        }
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), LENGTH)) {
+            let _ = head(&bytes);
             let mut bytes: [u8; LENGTH] = bytes.try_into().unwrap();
             bytes[0x38..0x3a].copy_from_slice(&MAGIC.to_le_bytes());
             bytes[0x64..0x68].copy_from_slice(&RO_COMPAT_METADATA_CSUM.to_le_bytes());
-            let sum = crc32c(&bytes[..0x3fc]);
+            let sum = crc32c_of_ext4(&bytes[..0x3fc]);
             bytes[0x3fc..].copy_from_slice(&sum.to_le_bytes());
             let _ = parse(&bytes);
         }

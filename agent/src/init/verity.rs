@@ -236,7 +236,7 @@ impl Request {
 
     /// Gives the device a new table, and lets it take effect.
     fn map(&mut self, control: &File, parameters: &str, data_blocks: u64) -> Result<()> {
-        self.target.length = data_blocks * (BLOCK / super::disk::SECTOR);
+        self.target.length = data_blocks * (BLOCK / crate::disk::SECTOR);
         copy(&mut self.target.kind, "verity");
         self.parameters.fill(0);
         copy(&mut self.parameters, parameters);

@@ -18,7 +18,7 @@
 //!
 //! To add p7 to a card of any size: grow p4 in the MBR, then write the EBR of p7 at the last [`ALIGNMENT`] of the image (the
 //! end of p4 as shipped), then link it from the EBR of p6. A cut in between leaves a table that is still valid. That is
-//! the agent's `init/partition.rs`.
+//! the agent's `disk/table/mbr.rs`.
 //!
 //! The extended partition is of type 0x0f rather than 0x05: the same thing with the promise that block numbers count
 //! and cylinders do not, which is what the `fe ff ff` in every entry says. The kernel gives logical partitions the
