@@ -1,14 +1,10 @@
-//! Options and operands, read by one set of rules: those of GNU's `getopt_long(3)`.
+//! Options and operands of a command, read by one set of rules for all of them: see [`getopt_long`].
 //!
-//! - Letters bundle (`-rf`); a value is the rest of the word or the next one (`-m755`, `-m 755`).
-//! - Long options may be shortened as long as only one option is meant; a value follows after `=` or as the next word.
-//! - An optional value only counts when attached (`-i.bak`, `--in-place=.bak`).
-//! - `--` ends the options; `-` alone is an operand.
-//! - Operands may stand between options ([`Arguments::of`]), except where they are a command line of their own, or may
-//!   look like options: then the first one ends the options ([`Arguments::in_order`]; POSIX, XBD 12.2, guideline 9).
-//!
-//! dpkg's own tools know no shortened options: what they would refuse there is understood here.
+//! Operands may stand between options ([`Arguments::of`]), except where they are a command line of their own, or may look
+//! like options: then the first one ends the options ([`Arguments::in_order`]). dpkg's own tools know no shortened options:
+//! what they would refuse there is understood here.
 
+use super::getopt_long::{self, Fault, Spelling, Takes};
 use crate::shell::process::{Halt, Process};
 
 /// What was given on a command line.
@@ -19,14 +15,6 @@ pub(crate) struct Arguments {
     options: Vec<(&'static str, Option<String>)>,
     /// Everything else, in order.
     pub(crate) operands: Vec<String>,
-}
-
-/// Whether an option takes a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Takes {
-    Nothing,
-    Value,
-    AttachedValue,
 }
 
 impl Arguments {
@@ -43,71 +31,25 @@ impl Arguments {
     }
 
     fn read(args: &[String], known: &'static [&'static str], in_order: bool) -> Result<Self, String> {
-        let mut found = Self {
+        let spellings = known.iter().flat_map(|entry| spellings(entry)).collect();
+        let found = getopt_long::read(args, spellings, in_order);
+        if let Some(fault) = found.faults.first() {
+            return Err(match fault {
+                Fault::Letter(letter) => format!("-{letter}"),
+                Fault::Unknown { word } | Fault::Ambiguous { word, .. } => word.clone(),
+                Fault::Superfluous { word, .. } => format!("{word}: a value for this option"),
+                Fault::Missing { word, .. } => format!("{word} without a value"),
+            });
+        }
+        Ok(Self {
             known,
-            options: Vec::new(),
-            operands: Vec::new(),
-        };
-        let mut rest = args.iter();
-        while let Some(arg) = rest.next() {
-            if arg == "--" {
-                found.operands.extend(rest.cloned());
-                break;
-            } else if let Some(long) = arg.strip_prefix("--") {
-                found.read_long(arg, long, &mut rest)?;
-            } else if arg.len() > 1 && arg.starts_with('-') {
-                found.read_letters(arg, &mut rest)?;
-            } else {
-                found.operands.push(arg.clone());
-                if in_order {
-                    found.operands.extend(rest.cloned());
-                    break;
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// Reads `--NAME` or `--NAME=VALUE`.
-    fn read_long<'a>(
-        &mut self,
-        arg: &str,
-        long: &str,
-        rest: &mut impl Iterator<Item = &'a String>,
-    ) -> Result<(), String> {
-        let (name, attached) = match long.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (long, None),
-        };
-        let (first, takes) = long_option(self.known, &format!("--{name}")).ok_or_else(|| arg.to_owned())?;
-        let value = match (takes, attached) {
-            (Takes::Nothing, Some(_)) => return Err(format!("{arg}: a value for this option")),
-            (Takes::Value, None) => Some(rest.next().ok_or_else(|| format!("{arg} without a value"))?.clone()),
-            (_, attached) => attached,
-        };
-        self.options.push((first, value));
-        Ok(())
-    }
-
-    /// Reads a bundle of one-letter options, the last of which may have a value.
-    fn read_letters<'a>(&mut self, arg: &str, rest: &mut impl Iterator<Item = &'a String>) -> Result<(), String> {
-        for (at, letter) in arg.char_indices().skip(1) {
-            let (first, takes) = option(self.known, &format!("-{letter}")).ok_or_else(|| format!("-{letter}"))?;
-            let attached = &arg[at + letter.len_utf8()..];
-            let value = match takes {
-                Takes::Nothing => None,
-                Takes::AttachedValue => (!attached.is_empty()).then(|| attached.to_owned()),
-                Takes::Value if attached.is_empty() => {
-                    Some(rest.next().ok_or_else(|| format!("{arg} without a value"))?.clone())
-                }
-                Takes::Value => Some(attached.to_owned()),
-            };
-            self.options.push((first, value));
-            if takes != Takes::Nothing {
-                break;
-            }
-        }
-        Ok(())
+            options: found
+                .options
+                .into_iter()
+                .map(|given| (given.name, given.value))
+                .collect(),
+            operands: found.operands,
+        })
     }
 
     /// A name no entry begins with would never be found: that is a mistake in the command.
@@ -159,38 +101,15 @@ impl Arguments {
     }
 }
 
-/// The names of an entry, and whether the option takes a value.
-fn names(entry: &'static str) -> (impl Iterator<Item = &'static str> + Clone, Takes) {
-    let (names, takes) = match (entry.strip_suffix(" ="), entry.strip_suffix(" [=]")) {
-        (Some(names), _) => (names, Takes::Value),
-        (_, Some(names)) => (names, Takes::AttachedValue),
+/// The ways to write the option of an entry, which is called by the first of them.
+fn spellings(entry: &'static str) -> impl Iterator<Item = Spelling<'static>> {
+    let (words, takes) = match (entry.strip_suffix(" ="), entry.strip_suffix(" [=]")) {
+        (Some(words), _) => (words, Takes::Value),
+        (_, Some(words)) => (words, Takes::AttachedValue),
         _ => (entry, Takes::Nothing),
     };
-    (names.split(' '), takes)
-}
-
-/// The option that is called `name`.
-fn option(known: &[&'static str], name: &str) -> Option<(&'static str, Takes)> {
-    known.iter().find_map(|entry| {
-        let (mut names, takes) = names(entry);
-        let first = names.clone().next().expect("`split` yields at least one part");
-        names.any(|known| known == name).then_some((first, takes))
-    })
-}
-
-/// The option that `name` names or abbreviates without doubt.
-fn long_option(known: &[&'static str], name: &str) -> Option<(&'static str, Takes)> {
-    if let Some(exact) = option(known, name) {
-        return Some(exact);
-    }
-    let mut meant = known.iter().filter_map(|entry| {
-        let (mut names, takes) = names(entry);
-        let first = names.clone().next().expect("`split` yields at least one part");
-        let abbreviated = |known: &str| known.starts_with("--") && known.starts_with(name);
-        names.any(abbreviated).then_some((first, takes))
-    });
-    let only = meant.next()?;
-    meant.next().is_none().then_some(only)
+    let name = words.split(' ').next().expect("`split` yields at least one part");
+    words.split(' ').map(move |word| Spelling { word, name, takes })
 }
 
 /// Whether a root given with `--root` is the tree itself; commands do not work on any other.
@@ -295,10 +214,11 @@ mod tests {
             let mut words = given.trim_start().split(' ');
             let mut theirs = Vec::new();
             while let Some(word) = words.next() {
-                let (name, takes) = option(KNOWN, word).unwrap();
-                let value = (takes != Takes::Nothing).then(|| words.next().unwrap_or_default());
+                let mut known = KNOWN.iter().flat_map(|entry| spellings(entry));
+                let option = known.find(|spelling| spelling.word == word).unwrap();
+                let value = (option.takes != Takes::Nothing).then(|| words.next().unwrap_or_default());
                 // Without quotes getopt(1) shows an optional value that is missing as an empty word.
-                theirs.push((name, value.filter(|value| !value.is_empty())));
+                theirs.push((option.name, value.filter(|value| !value.is_empty())));
             }
             let ours = read(line, in_order).unwrap();
             assert_eq!(ours.options().collect::<Vec<_>>(), theirs, "{line}");

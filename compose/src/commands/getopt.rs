@@ -1,243 +1,120 @@
 //! getopt(1) of util-linux: a script's options in a canonical order, quoted for its shell.
 
+use super::arguments::Arguments;
 use super::ending::{Done, Ending, settle};
+use super::getopt_long::{self, Fault, Spelling, Takes};
 use crate::shell::process::{Command, Process};
 
 pub(super) const COMMANDS: &[(&str, Command)] = &[("getopt", |process| settle(process, getopt))];
 
-/// How an option takes a value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Takes {
-    Nothing,
-    Value,
-    Optional,
-}
-
-/// What a script knows.
-#[derive(Default)]
-struct Known {
-    short: String,
-    long: Vec<(String, Takes)>,
-    /// A leading `+`: the first operand ends the options.
-    in_order: bool,
-}
-
 fn getopt(process: &mut Process<'_>) -> Done {
-    let args = process.args[1..].to_vec();
-    let (mut known, mut name, mut quiet, mut unquoted) = (Known::default(), "getopt".to_owned(), false, false);
-    let mut short = None;
-    let mut rest = args.iter();
-    let mut words: Vec<String> = Vec::new();
-    while let Some(arg) = rest.next() {
-        let (option, attached) = match arg.split_once('=') {
-            Some((option, value)) if arg.starts_with("--") => (option, Some(value.to_owned())),
-            _ => (arg.as_str(), None),
-        };
-        let mut value = || attached.clone().or_else(|| rest.next().cloned()).unwrap_or_default();
-        match option {
-            "-o" | "--options" => short = Some(value()),
-            "-l" | "--long" | "--longoptions" => known.add_long(&value()),
-            "-n" | "--name" => name = value(),
-            "-q" | "--quiet" => quiet = true,
-            "-u" | "--unquoted" => unquoted = true,
-            "-T" | "--test" => return Err(Ending::with(4, "")),
-            "-s" | "--shell" => {
-                let shell = value();
-                if !["sh", "bash"].contains(&shell.as_str()) {
-                    return Err(process.unsupported(format!("quoting for {shell}")).into());
-                }
-            }
-            "--" => {
-                words.extend(rest.cloned());
-                break;
-            }
-            _ if option.starts_with("-o") => short = Some(option[2..].to_owned()),
-            _ if option.starts_with("-l") => known.add_long(&option[2..]),
-            _ if option.starts_with('-') => return Err(process.unsupported(option).into()),
-            _ => {
-                // The first operand is what is known, where nothing said it.
-                words.extend(std::iter::once(arg.clone()).chain(rest.cloned()));
-                if short.is_none() {
-                    short = Some(words.remove(0));
-                }
-                break;
-            }
-        }
+    let given = Arguments::in_order(
+        process,
+        &[
+            "-o --options =",
+            "-l --longoptions --long =",
+            "-n --name =",
+            "-q --quiet",
+            "-u --unquoted",
+            "-T --test",
+            "-s --shell =",
+        ],
+    )?;
+    if given.has("-T") {
+        return Err(Ending::with(4, ""));
     }
-    // The old way, `getopt OPTIONS WORD…`, cannot quote.
-    unquoted |= process.args.get(1).is_some_and(|first| !first.starts_with('-'));
-    if short.is_none() && !words.is_empty() {
-        short = Some(words.remove(0));
+    if let Some(shell) = given.values("-s").find(|shell| !["sh", "bash"].contains(shell)) {
+        return Err(process.unsupported(format!("quoting for {shell}")).into());
     }
-    let Some(short) = short else {
+    let mut words = given.operands.iter().cloned();
+    let Some(short) = given.value("-o").map(str::to_owned).or_else(|| words.next()) else {
         return Err(Ending::with(2, "missing optstring argument"));
     };
-    known.in_order = short.starts_with('+') || process.env.contains_key("POSIXLY_CORRECT");
     if short.starts_with('-') {
         return Err(process.unsupported("operands in their places (a leading `-`)").into());
     }
-    short.trim_start_matches('+').clone_into(&mut known.short);
-    let (line, complaints) = known.sort(&words, unquoted);
+    // The old way, `getopt OPTIONS WORD…`, cannot quote.
+    let unquoted = given.has("-u") || process.args.get(1).is_some_and(|first| !first.starts_with('-'));
+    let in_order = short.starts_with('+') || process.env.contains_key("POSIXLY_CORRECT");
+    let known: Vec<(String, Takes)> = letters(short.trim_start_matches('+'))
+        .chain(given.values("-l").flat_map(long_options))
+        .collect();
+    let spellings = known.iter().map(|(word, takes)| Spelling {
+        word,
+        name: word,
+        takes: *takes,
+    });
+    let words: Vec<String> = words.collect();
+    let found = getopt_long::read(&words, spellings.collect(), in_order);
+    let quoted = |word: &str| if unquoted { word.to_owned() } else { quoted(word) };
+    let mut line = String::new();
+    for option in &found.options {
+        line.extend([" ", option.name]);
+        if option.takes != Takes::Nothing {
+            line.extend([" ", &quoted(option.value.as_deref().unwrap_or_default())]);
+        }
+    }
+    line.push_str(" --");
+    for operand in &found.operands {
+        line.extend([" ", &quoted(operand)]);
+    }
     process.say(&line);
-    for complaint in &complaints {
-        if !quiet {
-            process
-                .stderr
-                .extend_from_slice(format!("{name}: {complaint}\n").as_bytes());
-        }
+    let name = given.value("-n").unwrap_or("getopt");
+    for fault in found.faults.iter().filter(|_| !given.has("-q")) {
+        let complaint = format!("{name}: {}\n", complaint(fault));
+        process.stderr.extend_from_slice(complaint.as_bytes());
     }
-    Ok(u8::from(!complaints.is_empty()))
+    Ok(u8::from(!found.faults.is_empty()))
 }
 
-impl Known {
-    fn add_long(&mut self, list: &str) {
-        for word in list.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty()) {
-            let takes = match word.len() - word.trim_end_matches(':').len() {
-                0 => Takes::Nothing,
-                1 => Takes::Value,
-                _ => Takes::Optional,
-            };
-            self.long.push((word.trim_end_matches(':').to_owned(), takes));
-        }
-    }
+/// `ab:c::`
+fn letters(short: &str) -> impl Iterator<Item = (String, Takes)> {
+    let at = short.char_indices().filter(|(_, letter)| *letter != ':');
+    at.map(|(at, letter)| {
+        let behind = &short[at + letter.len_utf8()..];
+        (
+            format!("-{letter}"),
+            takes(behind.len() - behind.trim_start_matches(':').len()),
+        )
+    })
+}
 
-    fn short(&self, letter: char) -> Option<Takes> {
-        let at = self.short.find(letter).filter(|_| letter != ':')?;
-        let behind = &self.short[at + letter.len_utf8()..];
-        Some(match behind.len() - behind.trim_start_matches(':').len() {
-            0 => Takes::Nothing,
-            1 => Takes::Value,
-            _ => Takes::Optional,
-        })
-    }
+/// `one,two:,three::`
+fn long_options(list: &str) -> impl Iterator<Item = (String, Takes)> {
+    let words = list.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty());
+    words.map(|word| {
+        let name = word.trim_end_matches(':');
+        (format!("--{name}"), takes(word.len() - name.len()))
+    })
+}
 
-    /// The option that is called `name` or is the only one whose name begins so.
-    fn long(&self, name: &str) -> Result<(&str, Takes), String> {
-        let meant = |(known, takes): &'_ (String, Takes)| (known.clone(), *takes);
-        if let Some(exact) = self.long.iter().find(|(known, _)| known == name) {
-            return Ok((&exact.0, exact.1));
-        }
-        let begin: Vec<&(String, Takes)> = self.long.iter().filter(|(known, _)| known.starts_with(name)).collect();
-        match begin[..] {
-            [only] => Ok((&only.0, only.1)),
-            [] => Err(format!("unrecognized option '--{name}'")),
-            _ => {
-                let names: Vec<String> = begin
-                    .into_iter()
-                    .map(meant)
-                    .map(|(known, _)| format!("'--{known}'"))
-                    .collect();
-                Err(format!(
-                    "option '--{name}' is ambiguous; possibilities: {}",
-                    names.join(" ")
-                ))
-            }
-        }
-    }
-
-    /// The canonical line, and what was wrong.
-    fn sort(&self, words: &[String], unquoted: bool) -> (String, Vec<String>) {
-        let mut line = Line {
-            unquoted,
-            ..Line::default()
-        };
-        let mut operands = Vec::new();
-        let mut rest = words.iter();
-        while let Some(word) = rest.next() {
-            if word == "--" {
-                operands.extend(rest.cloned());
-                break;
-            } else if let Some(long) = word.strip_prefix("--") {
-                if let Err(complaint) = self.long_option(&mut line, long, &mut rest) {
-                    line.complaints.push(complaint);
-                }
-            } else if word.len() > 1 && word.starts_with('-') {
-                self.letters(&mut line, word, &mut rest);
-            } else {
-                operands.push(word.clone());
-                if self.in_order {
-                    operands.extend(rest.cloned());
-                    break;
-                }
-            }
-        }
-        line.words.push("--".to_owned());
-        for operand in operands {
-            line.value(&operand);
-        }
-        let words = line.words.iter().flat_map(|word| [" ", word]).collect();
-        (words, line.complaints)
-    }
-
-    /// `--NAME` or `--NAME=VALUE`
-    fn long_option<'w>(
-        &self,
-        line: &mut Line,
-        long: &str,
-        rest: &mut impl Iterator<Item = &'w String>,
-    ) -> Result<(), String> {
-        let (name, attached) = match long.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (long, None),
-        };
-        let (name, takes) = self.long(name)?;
-        let value = match (takes, attached) {
-            (Takes::Nothing, Some(_)) => return Err(format!("option '--{name}' doesn't allow an argument")),
-            (Takes::Nothing, None) => None,
-            (Takes::Optional, attached) => Some(attached.unwrap_or_default()),
-            (Takes::Value, attached) => {
-                let value = attached.or_else(|| rest.next().cloned());
-                Some(value.ok_or_else(|| format!("option '--{name}' requires an argument"))?)
-            }
-        };
-        line.words.push(format!("--{name}"));
-        if let Some(value) = value {
-            line.value(&value);
-        }
-        Ok(())
-    }
-
-    /// A bundle of letters.
-    fn letters<'w>(&self, line: &mut Line, word: &str, rest: &mut impl Iterator<Item = &'w String>) {
-        for (at, letter) in word.char_indices().skip(1) {
-            let attached = &word[at + letter.len_utf8()..];
-            let Some(takes) = self.short(letter) else {
-                line.complaints.push(format!("invalid option -- '{letter}'"));
-                continue;
-            };
-            let value = match takes {
-                Takes::Nothing => None,
-                Takes::Value if attached.is_empty() => {
-                    let Some(next) = rest.next() else {
-                        line.complaints
-                            .push(format!("option requires an argument -- '{letter}'"));
-                        return;
-                    };
-                    Some(next.as_str())
-                }
-                Takes::Value | Takes::Optional => Some(attached),
-            };
-            line.words.push(format!("-{letter}"));
-            if let Some(value) = value {
-                line.value(value);
-                return;
-            }
-        }
+fn takes(colons: usize) -> Takes {
+    match colons {
+        0 => Takes::Nothing,
+        1 => Takes::Value,
+        _ => Takes::AttachedValue,
     }
 }
 
-/// The canonical line in the making.
-#[derive(Default)]
-struct Line {
-    words: Vec<String>,
-    complaints: Vec<String>,
-    unquoted: bool,
-}
-
-impl Line {
-    fn value(&mut self, value: &str) {
-        let quoted = if self.unquoted { value.to_owned() } else { quoted(value) };
-        self.words.push(quoted);
+/// As the C library says it.
+fn complaint(fault: &Fault<'_>) -> String {
+    let written = |word: &str| word.split('=').next().unwrap_or_default().to_owned();
+    match fault {
+        Fault::Letter(letter) => format!("invalid option -- '{letter}'"),
+        Fault::Unknown { word } => format!("unrecognized option '{}'", written(word)),
+        Fault::Ambiguous { word, meant } => {
+            let meant: Vec<String> = meant.iter().map(|option| format!("'{option}'")).collect();
+            format!(
+                "option '{}' is ambiguous; possibilities: {}",
+                written(word),
+                meant.join(" ")
+            )
+        }
+        Fault::Superfluous { name, .. } => format!("option '{name}' doesn't allow an argument"),
+        Fault::Missing { name, .. } => match name.strip_prefix("--") {
+            Some(_) => format!("option '{name}' requires an argument"),
+            None => format!("option requires an argument -- '{}'", name.trim_start_matches('-')),
+        },
     }
 }
 
@@ -247,7 +124,8 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::commands::oracle::same;
+    use super::*;
+    use crate::commands::oracle::{same, with_process};
 
     #[test]
     fn does_what_getopt_does() {
@@ -309,8 +187,64 @@ mod tests {
             &["getopt", "ab", "-a", "b c"],
             &["getopt", "-q", "-o", "a", "--", "-z"],
             &["getopt", "-T"],
+            &["getopt", "-uoa:", "--long", "x", "-l", "y", "--", "-ab", "--y"],
+            &["getopt", "-l", "x", "--", "a", "-a", "--x"],
         ] {
             same(&[], args, "");
+        }
+    }
+
+    #[test]
+    fn sorts_and_complains_as_getopt_does() {
+        const WORDS: [&str; 17] = [
+            "-a",
+            "-ab",
+            "-b",
+            "-bv",
+            "-c",
+            "-cv",
+            "-z",
+            "-azb",
+            "--al",
+            "--alpha",
+            "--alpha=v",
+            "--beta",
+            "--beta=v",
+            "--gamma",
+            "--g=v",
+            "--",
+            "word",
+        ];
+        let own = [
+            "getopt",
+            "-n",
+            "x",
+            "-o",
+            "ab:c::",
+            "-l",
+            "alpha,alpine,beta:,gamma::",
+            "--",
+        ];
+        for first in WORDS {
+            for second in WORDS {
+                let args = [own.as_slice(), &[first, second]].concat();
+                let real = std::process::Command::new(args[0])
+                    .args(&args[1..])
+                    .env("LC_ALL", "C")
+                    .env_remove("POSIXLY_CORRECT")
+                    .output()
+                    .unwrap();
+                let ours = with_process(&args, b"", |process| {
+                    let status = settle(process, getopt).unwrap();
+                    (status, process.stdout.clone(), process.stderr.clone())
+                });
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                assert_eq!(
+                    (i32::from(ours.0), text(&ours.1), text(&ours.2)),
+                    (real.status.code().unwrap(), text(&real.stdout), text(&real.stderr)),
+                    "{args:?}"
+                );
+            }
         }
     }
 }

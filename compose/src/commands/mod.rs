@@ -78,6 +78,9 @@ mod fnmatch;
 /// getopt
 mod getopt;
 
+/// What is an option among words, and what an operand.
+mod getopt_long;
+
 /// grep, egrep, fgrep
 mod grep;
 
