@@ -15,6 +15,9 @@ pub mod initramfs;
 /// The partition table.
 pub mod partitions;
 
+/// Identifiers that are the same in every build.
+mod guid;
+
 /// FAT file systems inside an image.
 pub mod fat;
 
@@ -54,7 +57,7 @@ use crate::verify::Sha256;
 pub use self::boards::names as board_names;
 pub use self::outputs::DiskImage;
 
-/// An MBR is this long, and so is an extended boot record.
+/// So much is written of a partition to come.
 const SECTOR: u64 = partitions::SECTOR;
 
 /// What an image is made of besides the root file system, and where it goes.
@@ -112,7 +115,7 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
     let stem = format!("{}-{}", job.image.name, job.target.name);
     let mut raw = folder.begin(&stem)?;
     let file = raw.file();
-    file.set_len(table.end()).context("sizing the image")?;
+    file.set_len(table.disk_size()).context("sizing the image")?;
     let mut mapped = write_tables(file, &table)?;
     let root_hash = write_root(file, &table, board, &rootfs, job, reporter, &mut mapped)?;
     drop(rootfs);
@@ -165,16 +168,12 @@ fn declared(image: &Image, package: &PackageRecord) -> Option<String> {
     Some(component.license.clone())
 }
 
-/// Writes the partition table; what counts of it is each sector of it, and the one behind the last partition, where an
-/// older card could have a record that is none of ours.
+/// Writes the partition table.
 fn write_tables(file: &File, table: &Table) -> Result<Ranges> {
     table.write(file)?;
     let mut mapped = Ranges::default();
-    mapped.add(0..SECTOR);
-    for partition in table.partitions.iter().filter(|partition| partition.number > 4) {
-        let record = partition.start - computatom_spec::boot::ALIGNMENT;
-        mapped.add(record..record + SECTOR);
-        mapped.add(partition.end()..(partition.end() + SECTOR).min(table.end()));
+    for range in table.written() {
+        mapped.add(range);
     }
     Ok(mapped)
 }
@@ -182,7 +181,7 @@ fn write_tables(file: &File, table: &Table) -> Result<Ranges> {
 fn write_volumes(file: &File, table: &Table, volumes: &[BootVolume], mapped: &mut Ranges) -> Result<()> {
     for volume in volumes {
         let partition = table.get(volume.partition)?;
-        let serial = table.signature ^ u32::from(volume.partition);
+        let serial = table.serial(volume.partition);
         let used = fat::write(file, partition, volume.label, serial, &volume.files)?;
         mapped.add(partition.start..partition.start + used);
     }
@@ -216,7 +215,12 @@ fn write_root(
             needed.div_ceil(1 << 20)
         );
     }
-    let root_hash = verity::write(file, partition.start, written.bytes, &job.lock.disk_signature)?;
+    let root_hash = verity::write(
+        file,
+        partition.start,
+        written.bytes,
+        partitions::parse_signature(&job.lock.disk_signature)?,
+    )?;
     reporter.step(format_args!(
         "root file system: {} MiB, {} of {} blocks from the cache",
         written.bytes.div_ceil(1 << 20),

@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use computatom_spec::verity::{BLOCK, LENGTH, SALT, Superblock};
 use rayon::prelude::*;
 
+use super::guid::{Guid, derived};
 use crate::interrupt;
 use crate::verify::Sha256;
 use crate::verify::digest::Hasher;
@@ -42,14 +43,9 @@ pub fn needed(data: u64) -> u64 {
 /// # Errors
 ///
 /// Fails if the file cannot be read or written, or the person interrupts.
-pub fn write(file: &File, start: u64, data: u64, signature: &str) -> Result<Sha256> {
-    let derived = |what: &str| *Sha256::of(format!("computatom verity {what} {signature}\n").as_bytes()).as_bytes();
-    let salt: [u8; SALT] = derived("salt");
-    let mut uuid = [0; 16];
-    uuid.copy_from_slice(&derived("uuid")[..16]);
-    // Version 8, made by a rule of its own (RFC 9562, section 5.8).
-    uuid[6] = uuid[6] & 0x0f | 0x80;
-    uuid[8] = uuid[8] & 0x3f | 0x80;
+pub fn write(file: &File, start: u64, data: u64, signature: u32) -> Result<Sha256> {
+    let salt: [u8; SALT] = derived("verity salt", signature);
+    let Guid(uuid) = Guid::derived("verity", signature);
     let superblock = Superblock {
         uuid,
         data_blocks: data.div_ceil(BLOCK),
@@ -162,7 +158,7 @@ mod tests {
             let file = tempfile::NamedTempFile::new().unwrap();
             file.as_file().write_all_at(&content, START).unwrap();
             // The last block is not quite full.
-            let root = write(file.as_file(), START, content.len() as u64 - 100, "c0de0042").unwrap();
+            let root = write(file.as_file(), START, content.len() as u64 - 100, 0xc0de_0042).unwrap();
             assert_eq!(root_hash(file.as_file(), START, content.len() as u64).unwrap(), root);
             let mut ours = vec![0; usize::try_from(needed(content.len() as u64)).unwrap()];
             file.as_file().read_exact_at(&mut ours, START).unwrap();

@@ -12,7 +12,7 @@ use computatom_spec::paths;
 use super::manifest;
 use super::squashfs::FileSystem;
 use crate::assemble::fat::Volume;
-use crate::assemble::partitions::{FAT, Table};
+use crate::assemble::partitions::{Kind, Table};
 use crate::provenance::{self, Root, licenses};
 use crate::reporter::Reporter;
 use crate::{bail_input, input_error, interrupt};
@@ -138,7 +138,12 @@ impl Opened {
 
     fn volumes(&self) -> Result<BTreeMap<String, BTreeMap<String, FileRecord>>> {
         let mut volumes = BTreeMap::new();
-        for partition in self.table.partitions.iter().filter(|partition| partition.kind == FAT) {
+        for partition in self
+            .table
+            .partitions
+            .iter()
+            .filter(|partition| partition.kind == Kind::Fat)
+        {
             interrupt::check()?;
             let volume = Volume::open(&self.file, *partition)?;
             let mut files = BTreeMap::new();

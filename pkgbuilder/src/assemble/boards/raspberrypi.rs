@@ -106,9 +106,9 @@ impl Board for Arm64 {
         let bootcode = files.remove(BOOTCODE).context("the boot files have no bootcode.bin")?;
         // Slot B has a kernel but not yet a root: it too starts ROOT_A. An old boot EEPROM that always takes the last
         // line of autoboot.txt then still finds a system.
+        files.insert("cmdline.txt".to_owned(), command_line(boot, mbr::ROOT_A)?.into());
         let slot = |partition, label| {
-            let mut files = files.clone();
-            files.insert("cmdline.txt".to_owned(), command_line(boot, mbr::ROOT_A).into());
+            let files = files.clone();
             BootVolume {
                 partition,
                 label,
@@ -145,11 +145,11 @@ fn autoboot(normal: u8, trial: u8) -> Vec<u8> {
     bytes
 }
 
-fn command_line(boot: &BootInput<'_>, root: u8) -> String {
+fn command_line(boot: &BootInput<'_>, root: u8) -> Result<String> {
     let mut line = format!(
         "{}=PARTUUID={} rootfstype=squashfs ro rootwait {}={} {}={} {CONSOLE}",
         boot::ROOT,
-        boot.table.partuuid(root),
+        boot.table.partuuid(root)?,
         boot::ROOT_HASH,
         boot.root_hash,
         boot::DATA,
@@ -160,7 +160,7 @@ fn command_line(boot: &BootInput<'_>, root: u8) -> String {
         line.push_str(word);
     }
     line.push('\n');
-    line
+    Ok(line)
 }
 
 /// What both slots have in common.

@@ -24,7 +24,7 @@ fn files() -> Files {
 fn made(mib: u64) -> (tempfile::NamedTempFile, Partition) {
     let partition = Partition {
         number: 2,
-        kind: super::super::partitions::FAT,
+        kind: super::super::partitions::Kind::Fat,
         start: 4 << 20,
         size: mib << 20,
     };

@@ -16,7 +16,7 @@ use computatom_spec::boot;
 
 use self::config::{Config, State};
 use super::fat::Volume;
-use super::partitions::{FAT, Table};
+use super::partitions::{Kind, Table};
 use super::verity;
 
 /// Longest `autoboot.txt` the firmware reads.
@@ -160,7 +160,7 @@ pub fn boot(image: &Path, board: Board, options: &Options) -> Result<Boot> {
 
 /// The partition to boot, and whether autoboot.txt makes a trial choose a partition rather than `tryboot.txt`.
 fn select_partition(file: &File, table: &Table, board: Board, options: &Options) -> Result<(u8, bool)> {
-    let mut volumes = table.partitions.iter().filter(|partition| partition.kind == FAT);
+    let mut volumes = table.partitions.iter().filter(|partition| partition.kind == Kind::Fat);
     let first = *volumes.clone().next().context("the image has no FAT partition")?;
     let volume = Volume::open(file, first)?;
     if board == Board::Pi3 && volume.read("bootcode.bin")?.is_none() {
@@ -185,7 +185,7 @@ fn select_partition(file: &File, table: &Table, board: Board, options: &Options)
         .and_then(|number| number.parse::<u8>().ok())
     {
         let partition = table.get(number).context("following boot_partition of autoboot.txt")?;
-        if partition.kind != FAT {
+        if partition.kind != Kind::Fat {
             bail!("autoboot.txt names partition {number}, which is no FAT partition");
         }
         return Ok((number, ab));
@@ -289,7 +289,7 @@ fn check_boot(image: &Path, boot: &Boot) -> Result<()> {
     let partition = table
         .partitions
         .iter()
-        .find(|partition| table.partuuid(partition.number) == root)
+        .find(|partition| table.partuuid(partition.number).is_ok_and(|id| id == root))
         .with_context(|| format!("the command line's root {root} is not in the partition table"))?;
     let mut head = [0; SQUASHFS_HEAD];
     file.read_exact_at(&mut head, partition.start)?;

@@ -14,7 +14,7 @@ fn card(change: impl Fn(u8, &mut fat::Files)) -> tempfile::NamedTempFile {
     let board = boards::find("raspberrypi-arm64").unwrap();
     let table = board.partitions(&sizes, 0xc0de_0042).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
-    file.as_file().set_len(table.end()).unwrap();
+    file.as_file().set_len(table.disk_size()).unwrap();
     table.write(file.as_file()).unwrap();
     let root = table.get(boot::mbr::ROOT_A).unwrap();
     file.as_file().write_all_at(b"hsqs", root.start).unwrap();
@@ -22,7 +22,7 @@ fn card(change: impl Fn(u8, &mut fat::Files)) -> tempfile::NamedTempFile {
     file.as_file().write_all_at(&[0, 16], root.start + 40).unwrap();
     let input = BootInput {
         table: &table,
-        root_hash: verity::write(file.as_file(), root.start, 4096, "c0de0042").unwrap(),
+        root_hash: verity::write(file.as_file(), root.start, 4096, 0xc0de_0042).unwrap(),
         cmdline: &[],
     };
     let files = board.boot_files(&with_kernel(), EPOCH).unwrap();
@@ -136,5 +136,5 @@ fn a_root_that_is_not_there_is_said() {
     let error = format!("{:#}", check(wrong.path(), Board::Pi4).unwrap_err());
     assert!(error.contains("partition 6") && error.contains("squashfs"), "{error}");
     let table = partitions::Table::read(wrong.as_file()).unwrap();
-    assert_eq!(table.signature, 0xc0de_0042);
+    assert_eq!(table.partuuid(6).unwrap(), "c0de0042-06");
 }
