@@ -13,4 +13,18 @@
       'wireless-regdb',
     ],
   },
+
+  // PCs and virtual machines with UEFI, 64 bit. Real ones may need firmware packages for their network card besides.
+  'uefi-amd64': {
+    name: 'uefi-amd64',
+    arch: 'amd64',
+    packages: ['linux-image-amd64', 'systemd-boot-efi'],
+  },
+
+  // Arm machines with UEFI, QEMU's `virt` among them.
+  'uefi-arm64': {
+    name: 'uefi-arm64',
+    arch: 'arm64',
+    packages: ['linux-image-arm64', 'systemd-boot-efi'],
+  },
 }

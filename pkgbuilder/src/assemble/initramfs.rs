@@ -24,6 +24,15 @@ const S_IFDIR: u32 = 0o040_000;
 const S_IFCHR: u32 = 0o020_000;
 const S_IFREG: u32 = 0o100_000;
 
+/// The modules of an initramfs, in the order in which they are loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Modules<'a> {
+    /// Without which no board of its kind starts.
+    pub needed: &'a [&'a str],
+    /// Loaded before them, where the kernel has them.
+    pub wanted: &'a [&'a str],
+}
+
 /// A kernel of the tree: its image and its modules.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -72,7 +81,7 @@ fn order(release: &str) -> Vec<(u64, &str)> {
 /// # Errors
 ///
 /// A tree without `/init` or without a module that is neither a file nor built in is wrong input.
-pub fn build(tree: &Tree, kernel: &Kernel, modules: &[&str], epoch: i64) -> Result<Vec<u8>> {
+pub fn build(tree: &Tree, kernel: &Kernel, modules: Modules<'_>, epoch: i64) -> Result<Vec<u8>> {
     let Ok(init) = tree.read(paths::INIT) else {
         bail_input!(
             "the root file system lacks {}: it is part of the package computatom-agent, add that to the definition",
@@ -90,7 +99,7 @@ pub fn build(tree: &Tree, kernel: &Kernel, modules: &[&str], epoch: i64) -> Resu
     }
     archive.entry("dev/console", S_IFCHR | 0o600, (5, 1), &[])?;
     archive.entry("init", S_IFREG | 0o755, (0, 0), &init)?;
-    let order = Modules::index(tree, &kernel.release)?.load_order(modules)?;
+    let order = Index::of(tree, &kernel.release)?.load_order(modules)?;
     for path in &order {
         archive.file(path.trim_start_matches('/'), &tree.read(path)?)?;
     }
@@ -100,15 +109,15 @@ pub fn build(tree: &Tree, kernel: &Kernel, modules: &[&str], epoch: i64) -> Resu
 }
 
 /// The modules of a kernel.
-struct Modules<'a> {
+struct Index<'a> {
     tree: &'a Tree,
     /// Module name to path.
     files: BTreeMap<String, String>,
     builtin: BTreeSet<String>,
 }
 
-impl<'a> Modules<'a> {
-    fn index(tree: &'a Tree, release: &str) -> Result<Self> {
+impl<'a> Index<'a> {
+    fn of(tree: &'a Tree, release: &str) -> Result<Self> {
         let folder = format!("/usr/lib/modules/{release}");
         let mut files = BTreeMap::new();
         for (path, _) in tree.walk(&format!("{folder}/kernel"))? {
@@ -125,11 +134,17 @@ impl<'a> Modules<'a> {
     }
 
     /// Paths of the modules and of what they depend on, dependencies first.
-    fn load_order(&self, wanted: &[&str]) -> Result<Vec<String>> {
+    fn load_order(&self, modules: Modules<'_>) -> Result<Vec<String>> {
         let mut order = Vec::new();
         let mut done = BTreeSet::new();
-        for name in wanted {
-            self.visit(&name.replace('-', "_"), &mut order, &mut done)?;
+        let name = |name: &&str| name.replace('-', "_");
+        let wanted = modules
+            .wanted
+            .iter()
+            .map(name)
+            .filter(|name| self.files.contains_key(name));
+        for name in wanted.chain(modules.needed.iter().map(name)) {
+            self.visit(&name, &mut order, &mut done)?;
         }
         Ok(order)
     }
@@ -260,12 +275,22 @@ mod tests {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// One that is not there, which nobody misses, and one that is built in.
+    const MODULES: Modules<'_> = Modules {
+        wanted: &["virtio-blk", "sdhci-iproc"],
+        needed: &["ext4", "mmc_block"],
+    };
+
+    fn needed<'a>(needed: &'a [&'a str]) -> Modules<'a> {
+        Modules { needed, wanted: &[] }
+    }
+
     #[test]
     fn cpio_lists_init_modules_and_console() {
         let tree = with_kernel();
         let kernel = Kernel::find(&tree).unwrap();
         assert_eq!(kernel.release, "6.12.10+deb13-arm64");
-        let archive = build(&tree, &kernel, &["sdhci-iproc", "ext4", "mmc_block"], EPOCH).unwrap();
+        let archive = build(&tree, &kernel, MODULES, EPOCH).unwrap();
         let list = listed(&archive);
         for line in [
             "-rwxr-xr-x",
@@ -277,17 +302,14 @@ mod tests {
         ] {
             assert!(list.contains(line), "{line} is not in\n{list}");
         }
-        assert_eq!(
-            build(&tree, &kernel, &["sdhci-iproc", "ext4", "mmc_block"], EPOCH).unwrap(),
-            archive
-        );
+        assert_eq!(build(&tree, &kernel, MODULES, EPOCH).unwrap(), archive);
     }
 
     #[test]
     fn dependencies_come_first_and_once() {
         let tree = with_kernel();
-        let modules = Modules::index(&tree, "6.12.10+deb13-arm64").unwrap();
-        let order = modules.load_order(&["sdhci-iproc", "sdhci", "ext4"]).unwrap();
+        let modules = Index::of(&tree, "6.12.10+deb13-arm64").unwrap();
+        let order = modules.load_order(needed(&["sdhci-iproc", "sdhci", "ext4"])).unwrap();
         let names: Vec<String> = order.iter().filter_map(|path| module_name(path)).collect();
         assert_eq!(names, ["sdhci", "sdhci_pltfm", "sdhci_iproc", "crc16", "ext4"]);
     }
@@ -296,10 +318,10 @@ mod tests {
     fn what_is_missing_is_named() {
         let mut tree = with_kernel();
         let kernel = Kernel::find(&tree).unwrap();
-        let error = build(&tree, &kernel, &["f2fs"], EPOCH).unwrap_err();
+        let error = build(&tree, &kernel, needed(&["f2fs"]), EPOCH).unwrap_err();
         assert!(error.to_string().contains("`f2fs`"), "{error}");
         tree.unlink(paths::INIT).unwrap();
-        let error = build(&tree, &kernel, &[], EPOCH).unwrap_err();
+        let error = build(&tree, &kernel, needed(&[]), EPOCH).unwrap_err();
         assert!(error.to_string().contains("computatom-agent"), "{error}");
         tree.remove_all("/boot").unwrap();
         assert!(Kernel::find(&tree).unwrap_err().to_string().contains("linux-image"));

@@ -24,6 +24,9 @@ pub mod fat;
 /// The squashfs writer.
 pub mod squashfs;
 
+/// Unified kernel images.
+pub mod uki;
+
 /// The hash tree behind the root.
 pub mod verity;
 

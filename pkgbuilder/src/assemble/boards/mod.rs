@@ -5,6 +5,9 @@
 /// Raspberry Pi 3, 4, 5, Zero 2 W with Debian's 64-bit kernel.
 pub mod raspberrypi;
 
+/// Machines and virtual machines with UEFI.
+pub mod uefi;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
@@ -12,6 +15,7 @@ use std::path::Path;
 use anyhow::Result;
 use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
+use computatom_spec::boot;
 use computatom_spec::manifest::FileRecord;
 
 use super::fat::Files;
@@ -93,12 +97,31 @@ impl BootVolume {
     }
 }
 
+/// The kernel command line of a slot, ended by a newline: what `/init` reads, and the consoles, the one that is /dev/console
+/// last. A panic resets the board after 10 seconds, which ends a trial boot.
+fn command_line(boot: &BootInput<'_>, root: u8, data: u8, consoles: &str) -> Result<String> {
+    let mut line = format!(
+        "{}=PARTUUID={} rootfstype=squashfs ro rootwait {}={} {}={data} {consoles} panic=10",
+        boot::ROOT,
+        boot.table.partuuid(root)?,
+        boot::ROOT_HASH,
+        boot.root_hash,
+        boot::DATA,
+    );
+    for word in boot.cmdline {
+        line.push(' ');
+        line.push_str(word);
+    }
+    line.push('\n');
+    Ok(line)
+}
+
 /// Every board there is.
-const BOARDS: &[&dyn Board] = &[&raspberrypi::Arm64];
+const BOARDS: &[&dyn Board] = &[&raspberrypi::Arm64, &uefi::AMD64, &uefi::ARM64];
 
 /// The names of all targets, for the validation of definitions.
 pub fn names() -> &'static [&'static str] {
-    const NAMES: &[&str] = &[raspberrypi::NAME_ARM64];
+    const NAMES: &[&str] = &[raspberrypi::NAME_ARM64, uefi::NAME_AMD64, uefi::NAME_ARM64];
     NAMES
 }
 

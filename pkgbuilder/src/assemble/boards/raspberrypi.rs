@@ -11,13 +11,13 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
-use computatom_spec::boot::{self, mbr};
+use computatom_spec::boot::mbr;
 
 use super::super::fat::Files;
 use super::super::firmware;
-use super::super::initramfs::{self, Kernel};
+use super::super::initramfs::{self, Kernel, Modules};
 use super::super::partitions::Table;
-use super::{Board, BootInput, BootVolume};
+use super::{Board, BootInput, BootVolume, command_line};
 use crate::bail_input;
 use crate::definition::image::Partitions;
 
@@ -39,19 +39,22 @@ const AUTOBOOT_SIZE: usize = 512;
 /// and `gpio-regulator`); squashfs and its verity, whose SHA-256 the kernel would else do in plain C: by NEON, and by the
 /// instructions that the Pi 5 has for it; DATA and the overlay on /etc. ext4 asks for crc32c by name, not by symbol, so
 /// `depends=` does not know of it. The controller of the Pi 5 (`sdhci-brcmstb`) is not in trixie's kernel.
-const MODULES: &[&str] = &[
-    "fixed",
-    "gpio-regulator",
-    "sdhci-iproc",
-    "bcm2835",
-    "squashfs",
-    "sha256-arm64",
-    "sha2-ce",
-    "dm-verity",
-    "overlay",
-    "crc32c_generic",
-    "ext4",
-];
+const MODULES: Modules<'_> = Modules {
+    wanted: &[],
+    needed: &[
+        "fixed",
+        "gpio-regulator",
+        "sdhci-iproc",
+        "bcm2835",
+        "squashfs",
+        "sha256-arm64",
+        "sha2-ce",
+        "dm-verity",
+        "overlay",
+        "crc32c_generic",
+        "ext4",
+    ],
+};
 
 /// `upstream_kernel=1` makes the firmware look for device trees by the names that Linux gives them. Without
 /// `enable_uart=1` the serial console has no stable clock.
@@ -68,8 +71,8 @@ initramfs initramfs.img followkernel
 
 /// Both consoles, the serial one last: that is /dev/console. Linux' own device trees name the mini UART on the pin
 /// header of Pi 3 and 4 `serial1`, hence ttyS1 (as Debian's raspi-firmware has it); the firmware's `serial0` alias would be replaced
-/// by a name of the vendor's kernel. A panic resets the board after 10 seconds, which ends a trial boot.
-const CONSOLE: &str = "console=tty1 console=ttyS1,115200 panic=10";
+/// by a name of the vendor's kernel.
+const CONSOLE: &str = "console=tty1 console=ttyS1,115200";
 
 /// The 64-bit boards.
 #[derive(Debug)]
@@ -106,7 +109,10 @@ impl Board for Arm64 {
         let bootcode = files.remove(BOOTCODE).context("the boot files have no bootcode.bin")?;
         // Slot B has a kernel but not yet a root: it too starts ROOT_A. An old boot EEPROM that always takes the last
         // line of autoboot.txt then still finds a system.
-        files.insert("cmdline.txt".to_owned(), command_line(boot, mbr::ROOT_A)?.into());
+        files.insert(
+            "cmdline.txt".to_owned(),
+            command_line(boot, mbr::ROOT_A, mbr::DATA, CONSOLE)?.into(),
+        );
         let slot = |partition, label| {
             let files = files.clone();
             BootVolume {
@@ -143,24 +149,6 @@ fn autoboot(normal: u8, trial: u8) -> Vec<u8> {
     let mut bytes = text.into_bytes();
     bytes.resize(AUTOBOOT_SIZE, b'\n');
     bytes
-}
-
-fn command_line(boot: &BootInput<'_>, root: u8) -> Result<String> {
-    let mut line = format!(
-        "{}=PARTUUID={} rootfstype=squashfs ro rootwait {}={} {}={} {CONSOLE}",
-        boot::ROOT,
-        boot.table.partuuid(root)?,
-        boot::ROOT_HASH,
-        boot.root_hash,
-        boot::DATA,
-        mbr::DATA
-    );
-    for word in boot.cmdline {
-        line.push(' ');
-        line.push_str(word);
-    }
-    line.push('\n');
-    Ok(line)
 }
 
 /// What both slots have in common.

@@ -7,6 +7,9 @@
 
 mod config;
 
+/// systemd-boot and the kernel that it starts.
+pub mod uefi;
+
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -279,13 +282,19 @@ fn check_boot(image: &Path, boot: &Boot) -> Result<()> {
     if !boot.initramfs.starts_with(NEWC_MAGIC) {
         bail!("the initramfs is not a newc archive");
     }
-    let root = boot
-        .cmdline
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix(boot::ROOT)?.strip_prefix("=PARTUUID="))
-        .context("the command line names no root by PARTUUID")?;
     let file = File::open(image)?;
-    let table = Table::read(&file)?;
+    check_root(&file, &Table::read(&file)?, &boot.cmdline)
+}
+
+/// Fails if there is no squashfs where the command line says that the root is, or its hash tree comes to something else.
+fn check_root(file: &File, table: &Table, cmdline: &str) -> Result<()> {
+    let value = |name: &str| {
+        cmdline
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    };
+    let root = value(boot::ROOT).and_then(|root| root.strip_prefix("PARTUUID="));
+    let root = root.context("the command line names no root by PARTUUID")?;
     let partition = table
         .partitions
         .iter()
@@ -297,13 +306,9 @@ fn check_boot(image: &Path, boot: &Boot) -> Result<()> {
         bail!("partition {}, the root, does not hold a squashfs", partition.number);
     }
     let used = u64::from_le_bytes(head[BYTES_USED_AT..].try_into().context("reading the squashfs")?);
-    let hash = verity::root_hash(&file, partition.start, used)
+    let hash = verity::root_hash(file, partition.start, used)
         .with_context(|| format!("reading the hash tree of partition {}", partition.number))?;
-    let asked = boot
-        .cmdline
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix(boot::ROOT_HASH)?.strip_prefix('='))
-        .context("the command line has no root hash")?;
+    let asked = value(boot::ROOT_HASH).context("the command line has no root hash")?;
     if hash.hex() != asked {
         bail!(
             "the command line's root hash is {asked}, and that of partition {} {hash}",

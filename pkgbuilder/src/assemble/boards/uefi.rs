@@ -1,0 +1,190 @@
+//! UEFI machines, real and virtual: systemd-boot and a unified kernel image for each slot on one EFI system partition.
+//!
+//! ```text
+//! EFI/BOOT/BOOTX64.EFI       systemd-boot, under the name that firmware starts without being told
+//! EFI/Linux/node-a.efi       the kernel of slot A; the first update writes node-b.efi
+//! loader/loader.conf         which of them is started
+//! startup.nsh                for a firmware that finds nothing to start and ends in its shell: try again
+//! ```
+//!
+//! A trial is one boot of the other entry (`LoaderEntryOneShot`, systemd-boot(7)), a commit another loader.conf.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use computatom_compose::tree::Tree;
+use computatom_spec::arch::Arch;
+use computatom_spec::boot::gpt;
+
+use super::super::fat::Files;
+use super::super::firmware::uefi;
+use super::super::initramfs::{self, Kernel, Modules};
+use super::super::partitions::Table;
+use super::super::uki::{self, Section};
+use super::{Board, BootInput, BootVolume, command_line};
+use crate::bail_input;
+use crate::definition::image::Partitions;
+
+/// Name of the target for PCs and virtual machines.
+pub const NAME_AMD64: &str = "uefi-amd64";
+/// Name of the target for Arm machines with UEFI.
+pub const NAME_ARM64: &str = "uefi-arm64";
+
+/// Where Debian's `systemd-boot-efi` puts what it packages.
+const SYSTEMD_BOOT: &str = "/usr/lib/systemd/boot/efi";
+/// Names of what is taken out of the tree, until it is known which root it belongs to.
+const LOADER: &str = "loader";
+const STUB: &str = "stub";
+const OS_RELEASE: &str = "os-release";
+const KERNEL: &str = "vmlinuz";
+const RELEASE: &str = "release";
+const INITRAMFS: &str = "initrd.img";
+
+/// No menu, and always the same entry: a trial is a variable of the firmware.
+const LOADER_CONF: &str = "\
+# Written by pkgbuilder; `computatom-agent slot commit` writes it anew.
+timeout 0
+default node-a.efi
+";
+/// Twelve hours of darkness for want of a key press would be the alternative.
+const STARTUP: &str = "reset\r\n";
+
+/// To use the root; for ext4's crc32c see the Raspberry Pi's.
+const NEEDED: &[&str] = &["squashfs", "dm-verity", "overlay", "crc32c_generic", "ext4"];
+/// To reach it on the disks of virtual and real machines, as far as the kernel has them (Debian's cloud kernel leaves out
+/// what no cloud has), and SHA-256 by the processor's own means.
+const WANTED: &[&str] = &[
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_scsi",
+    "sd_mod",
+    "nvme",
+    "ahci",
+    "ata_piix",
+    "xhci_pci",
+    "ehci_pci",
+    "usb_storage",
+    "uas",
+    "sdhci_pci",
+    "sdhci_acpi",
+    "mmc_block",
+    "sha256-ssse3",
+    "sha256-arm64",
+    "sha2-ce",
+];
+
+/// Machines of one architecture.
+#[derive(Debug)]
+pub struct Uefi {
+    name: &'static str,
+    arch: Arch,
+    /// What UEFI calls the architecture (UEFI specification 2.10, section 3.5.1.1), in lower case.
+    suffix: &'static str,
+    console: &'static str,
+}
+
+/// PCs and virtual machines.
+pub const AMD64: Uefi = Uefi {
+    name: NAME_AMD64,
+    arch: Arch::Amd64,
+    suffix: "x64",
+    console: "console=tty0 console=ttyS0,115200",
+};
+
+/// Arm machines.
+pub const ARM64: Uefi = Uefi {
+    name: NAME_ARM64,
+    arch: Arch::Arm64,
+    suffix: "aa64",
+    console: "console=tty0 console=ttyAMA0,115200",
+};
+
+impl Board for Uefi {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    fn partitions(&self, sizes: &Partitions, signature: u32) -> Result<Table> {
+        Table::uefi(sizes, signature)
+    }
+
+    fn root(&self) -> u8 {
+        gpt::ROOT_A
+    }
+
+    fn idle_roots(&self) -> &'static [u8] {
+        &[gpt::ROOT_B]
+    }
+
+    fn boot_files(&self, tree: &Tree, epoch: i64) -> Result<Files> {
+        let kernel = Kernel::find(tree)?;
+        let modules = Modules {
+            needed: NEEDED,
+            wanted: WANTED,
+        };
+        let initramfs = initramfs::build(tree, &kernel, modules, epoch)?;
+        let systemd = |name: String| {
+            let Ok(content) = tree.read(&format!("{SYSTEMD_BOOT}/{name}")) else {
+                bail_input!(
+                    "the root file system lacks {SYSTEMD_BOOT}/{name}: add `systemd-boot-efi` to the target's `packages`"
+                );
+            };
+            Ok(content)
+        };
+        let os_release = tree.read("/usr/lib/os-release").unwrap_or_default();
+        Ok(Files::from([
+            (LOADER.to_owned(), systemd(format!("systemd-boot{}.efi", self.suffix))?),
+            (STUB.to_owned(), systemd(format!("linux{}.efi.stub", self.suffix))?),
+            (OS_RELEASE.to_owned(), os_release),
+            (RELEASE.to_owned(), kernel.release.into()),
+            (KERNEL.to_owned(), kernel.image),
+            (INITRAMFS.to_owned(), initramfs.into()),
+        ]))
+    }
+
+    fn boot_volumes(&self, mut files: Files, boot: &BootInput<'_>) -> Result<Vec<BootVolume>> {
+        let mut take = |name: &str| {
+            files
+                .remove(name)
+                .with_context(|| format!("the boot files have no {name}"))
+        };
+        let cmdline = command_line(boot, gpt::ROOT_A, gpt::DATA, self.console)?;
+        let (stub, os_release, release) = (take(STUB)?, take(OS_RELEASE)?, take(RELEASE)?);
+        let (initramfs, kernel) = (take(INITRAMFS)?, take(KERNEL)?);
+        let section = |name, content| Section { name, content };
+        let image = uki::build(
+            &stub,
+            &[
+                section(".osrel", &os_release),
+                section(".uname", &release),
+                section(".cmdline", cmdline.trim_end().as_bytes()),
+                section(".initrd", &initramfs),
+                section(".linux", &kernel),
+            ],
+        )?;
+        let loader = format!("EFI/BOOT/BOOT{}.EFI", self.suffix.to_uppercase());
+        let files = Files::from([
+            (loader, take(LOADER)?),
+            ("EFI/Linux/node-a.efi".to_owned(), image.into()),
+            (
+                "loader/loader.conf".to_owned(),
+                Bytes::from_static(LOADER_CONF.as_bytes()),
+            ),
+            ("startup.nsh".to_owned(), Bytes::from_static(STARTUP.as_bytes())),
+        ]);
+        Ok(vec![BootVolume {
+            partition: gpt::ESP,
+            label: "ESP",
+            files,
+        }])
+    }
+
+    fn check(&self, image: &Path) -> Result<()> {
+        uefi::check(image, self.suffix)
+    }
+}

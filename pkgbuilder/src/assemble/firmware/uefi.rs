@@ -1,0 +1,53 @@
+//! What a UEFI machine would start from an image: systemd-boot, its settings, and the unified kernel image that they name.
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use computatom_spec::boot::gpt;
+
+use super::super::fat::Volume;
+use super::super::partitions::Table;
+use super::super::uki;
+use super::check_root;
+
+/// Follows the firmware of an architecture (`x64`, `aa64`) through the image, and looks at what would be started.
+///
+/// # Errors
+///
+/// Fails if that does not end in a kernel and a root with the root hash that its command line asks for.
+pub fn check(image: &Path, suffix: &str) -> Result<()> {
+    let file = File::open(image).with_context(|| format!("opening image {}", image.display()))?;
+    let table = Table::read(&file)?;
+    let volume = Volume::open(&file, table.get(gpt::ESP)?)?;
+    let must = |name: &str| -> Result<Vec<u8>> {
+        let content = volume.read(name)?;
+        content.with_context(|| format!("the EFI system partition has no {name}"))
+    };
+    must(&format!("EFI/BOOT/BOOT{}.EFI", suffix.to_uppercase()))?;
+    let conf = must("loader/loader.conf")?;
+    let conf = String::from_utf8_lossy(&conf);
+    let default = default_entry(&conf).context("loader.conf has no `default`, so systemd-boot would show a menu")?;
+    if default.contains(['*', '?']) {
+        bail!("`default {default}` of loader.conf is a pattern: it must name one entry");
+    }
+    let name = format!("EFI/Linux/{default}");
+    let kernel = must(&name)?;
+    let section = |section: &str| -> Result<&[u8]> {
+        let content = uki::section(&kernel, section).with_context(|| format!("reading {name}"))?;
+        content.with_context(|| format!("{name} has no section {section}"))
+    };
+    section(".linux")?;
+    if !section(".initrd")?.starts_with(super::NEWC_MAGIC) {
+        bail!("the initramfs of {name} is not a newc archive");
+    }
+    check_root(&file, &table, &String::from_utf8_lossy(section(".cmdline")?))
+}
+
+/// The last `default` of loader.conf (systemd's `loader.conf(5)`).
+fn default_entry(conf: &str) -> Option<&str> {
+    conf.lines()
+        .filter_map(|line| line.trim().strip_prefix("default")?.strip_prefix([' ', '\t']))
+        .map(str::trim)
+        .next_back()
+}
