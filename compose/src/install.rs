@@ -347,13 +347,7 @@ impl<'a> Installation<'a> {
         database::store_extended_states(&mut self.system.tree, &options.arch, &automatic)
             .context("writing apt's extended states")?;
         generators::run_all(&mut self.system)?;
-        for name in std::mem::take(&mut self.system.pending) {
-            self.system.notes.push(Note {
-                package: String::new(),
-                script: "generators".to_owned(),
-                text: format!("{name} was asked for and is not made here"),
-            });
-        }
+        generators::note_rest(&mut self.system);
         Ok(Composed {
             tree: self.system.tree,
             notes: self.system.notes,

@@ -8,15 +8,12 @@ use crate::shell::process::{Command, Process, Status};
 pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("depmod", |process| Ok(pending(process))),
     ("fc-cache", |process| Ok(pending(process))),
-    ("helpztags", |process| Ok(pending(process))),
-    ("gdk-pixbuf-query-loaders", |process| Ok(pending(process))),
     ("gio-querymodules", |process| Ok(of_directory(process, GIO_MODULES))),
     ("glib-compile-schemas", |process| Ok(of_directory(process, SCHEMAS))),
     ("gtk-update-icon-cache", |process| Ok(pending(process))),
     ("iconvconfig", |process| Ok(pending(process))),
     ("install-info", |process| Ok(pending(process))),
     ("ldconfig", |process| Ok(pending(process))),
-    ("locale-gen", |process| Ok(pending(process))),
     ("mandb", |process| Ok(pending(process))),
     ("update-ca-certificates", |process| Ok(pending(process))),
     ("update-fonts-alias", |process| Ok(pending(process))),
@@ -29,15 +26,14 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("update-mime", |process| Ok(pending(process))),
     ("update-mime-database", |process| Ok(pending(process))),
     // GLib calls its tools by path.
-    ("/usr/lib/*/gdk-pixbuf-2.0/gdk-pixbuf-query-loaders", |process| {
-        Ok(pending(process))
-    }),
     ("/usr/lib/*/glib-2.0/gio-querymodules", |process| {
         Ok(of_directory(process, GIO_MODULES))
     }),
     ("/usr/lib/*/glib-2.0/glib-compile-schemas", |process| {
         Ok(of_directory(process, SCHEMAS))
     }),
+    ("helpztags", |process| settle(process, helpztags)),
+    ("localedef", |process| settle(process, localedef)),
     ("sshd", |process| settle(process, sshd)),
     ("perl", |process| settle(process, perl)),
 ];
@@ -83,6 +79,33 @@ fn of_directory(process: &mut Process<'_>, (begin, end): (&str, &str)) -> Status
 fn skipped(process: &mut Process<'_>, why: &str) -> Status {
     process.note(why);
     0
+}
+
+/// `helpztags DIRECTORY...` lists the tags of the help of Vim's addons.
+fn helpztags(process: &mut Process<'_>) -> Done {
+    for directory in Arguments::of(process, &[])?.operands() {
+        let names = process
+            .system
+            .tree
+            .read_dir(&process.path(directory))
+            .unwrap_or_default();
+        if !names.is_empty() {
+            process.note(format!(
+                "the tags of the help in {directory} are not made: `:helptags ALL` in Vim makes them"
+            ));
+        }
+    }
+    Ok(0)
+}
+
+/// `localedef … NAME`, by which locale-gen, a script, compiles what /etc/locale.gen asks for.
+fn localedef(process: &mut Process<'_>) -> Done {
+    for name in Arguments::of(process, &["-c", "-i =", "-f =", "-A ="])?.operands() {
+        process.note(format!(
+            "the locale {name} is not compiled: C.UTF-8 is always there, and the package locales-all has all others"
+        ));
+    }
+    Ok(0)
 }
 
 /// `sshd -G` prints the effective configuration, from which openssh-server learns which host keys to make: none.

@@ -130,6 +130,9 @@ mod owners;
 /// pam-auth-update
 mod pam;
 
+/// gdk-pixbuf-query-loaders
+mod pixbuf_loaders;
+
 /// pg_lsclusters, pg_createcluster, …
 mod postgresql;
 
@@ -220,6 +223,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     markup_catalogs::COMMANDS,
     names::COMMANDS,
     pam::COMMANDS,
+    pixbuf_loaders::COMMANDS,
     postgresql::COMMANDS,
     python::COMMANDS,
     run_parts::COMMANDS,

@@ -56,6 +56,67 @@ const GENERATORS: &[(&str, &str, Generator)] = &[
     ("ldconfig", "the cache of shared libraries", ld_so_cache::generate),
 ];
 
+/// What is asked for and not made, and what that means on the node.
+const UNMADE: &[(&str, &str)] = &[
+    (
+        "fc-cache",
+        "the caches of fonts are not made: fontconfig reads the fonts without, or makes them itself",
+    ),
+    (
+        "gtk-update-icon-cache",
+        "the caches of icons are not made: GTK finds icons without",
+    ),
+    (
+        "iconvconfig",
+        "the cache of gconv's modules is not made: iconv reads its configuration without",
+    ),
+    (
+        "install-info",
+        "the directory of Info pages is not made: nodes have no Info pages",
+    ),
+    ("mandb", "the index of manual pages is not made: man-db.timer makes it"),
+    (
+        "update-desktop-database",
+        "the cache of desktop entries is not made: nodes have no desktop",
+    ),
+    (
+        "update-fonts-alias",
+        "the names of X11's own fonts are not made: nodes have no X server",
+    ),
+    (
+        "update-fonts-dir",
+        "the list of X11's own fonts is not made: nodes have no X server",
+    ),
+    (
+        "update-fonts-scale",
+        "the list of X11's own scalable fonts is not made: nodes have no X server",
+    ),
+    (
+        "update-initramfs",
+        "no initramfs is made by Debian's scripts: the image has its own",
+    ),
+    (
+        "update-mime",
+        "the list of programs for types of files is not made: nodes have no mail reader",
+    ),
+    (
+        "update-mime-database",
+        "the database of types of files is not made: on the node `update-mime-database /usr/share/mime` makes it",
+    ),
+];
+
+/// Notes what was asked for and has no generator.
+pub(crate) fn note_rest(system: &mut System) {
+    for name in std::mem::take(&mut system.pending) {
+        let known = UNMADE.iter().find(|(unmade, _)| *unmade == name);
+        let text = known.map_or_else(
+            || format!("{name} was asked for and is not made here"),
+            |(_, text)| (*text).to_owned(),
+        );
+        note(system, text);
+    }
+}
+
 /// Says what a generator has left out, and why.
 fn note(system: &mut System, text: String) {
     system.notes.push(Note {

@@ -10,7 +10,7 @@ pub(crate) mod divert;
 pub(crate) mod query;
 
 /// What dpkg knows of a package.
-mod stanza;
+pub(crate) mod stanza;
 
 /// dpkg-statoverride
 pub(crate) mod statoverride;

@@ -9,7 +9,7 @@ pub(super) const STATUS: &str = "/var/lib/dpkg/status";
 
 /// A stanza of the status file.
 #[derive(Debug, Default)]
-pub(super) struct Stanza {
+pub(crate) struct Stanza {
     pub(super) text: String,
     fields: Vec<(String, String)>,
 }
@@ -33,7 +33,7 @@ impl Stanza {
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         let found = self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
         found.map_or("", |(_, value)| value.as_str())
     }
@@ -113,7 +113,7 @@ impl Stanza {
     }
 }
 
-pub(super) fn installed(tree: &Tree) -> Done<Vec<Stanza>> {
+pub(crate) fn installed(tree: &Tree) -> Done<Vec<Stanza>> {
     if !tree.exists(STATUS) {
         return Ok(Vec::new());
     }
