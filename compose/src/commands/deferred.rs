@@ -24,7 +24,9 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("update-info-dir", |process| Ok(pending(process))),
     ("update-initramfs", |process| Ok(pending(process))),
     ("update-mime", |process| Ok(pending(process))),
-    ("update-mime-database", |process| Ok(pending(process))),
+    ("update-mime-database", |process| {
+        Ok(of_directory(process, TYPES_OF_FILES))
+    }),
     // GLib calls its tools by path.
     ("/usr/lib/*/glib-2.0/gio-querymodules", |process| {
         Ok(of_directory(process, GIO_MODULES))
@@ -38,9 +40,10 @@ pub(crate) const COMMANDS: &[(&str, Command)] = &[
     ("perl", |process| settle(process, perl)),
 ];
 
-/// What the tools of GLib are run for, as a beginning and an end.
+/// What tools of one place are run for, as a beginning and an end.
 const GIO_MODULES: (&str, &str) = ("/usr/lib/", "/gio/modules");
 const SCHEMAS: (&str, &str) = ("/usr/share/glib-2.0/", "schemas");
+const TYPES_OF_FILES: (&str, &str) = ("/usr/share/", "mime");
 
 const HOST_KEYS: &str = "ssh host keys are made on the node's first boot";
 

@@ -1,12 +1,15 @@
 //! XML as packages ship it: a small, strict reader, for what GLib and shared-mime-info compile.
 //!
-//! Well-formedness is checked (<https://www.w3.org/TR/xml/>); document types are passed over, so that only the five
-//! predefined entities and character references are known.
+//! Well-formedness is checked (<https://www.w3.org/TR/xml/>), and namespaces are resolved; document types are passed over,
+//! so that only the five predefined entities and character references are known.
 
 use std::fmt;
 
 /// Elements within elements; deeper ones are refused.
 const DEPTH: usize = 128;
+
+/// Namespace of `xml:lang`.
+pub(super) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// An element and what is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub(super) struct Element {
     pub(super) attributes: Vec<(String, String)>,
     /// What is in it, in order.
     pub(super) children: Vec<Node>,
+    /// The namespaces in scope: prefix (empty: the default) and name.
+    pub(super) namespaces: Vec<(String, String)>,
     /// Where it begins, from 1.
     pub(super) line: usize,
 }
@@ -56,17 +61,44 @@ impl Element {
         let found = self.attributes.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
+
+    /// Its name without a prefix.
+    pub(super) fn local_name(&self) -> &str {
+        self.name.split_once(':').map_or(&*self.name, |(_, name)| name)
+    }
+
+    /// Name of the namespace it is in.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        let prefix = self.name.split_once(':').map_or("", |(prefix, _)| prefix);
+        self.namespace_of(prefix)
+    }
+
+    /// Name of the namespace that a prefix stands for here.
+    pub(super) fn namespace_of(&self, prefix: &str) -> Option<&str> {
+        if prefix == "xml" {
+            return Some(XML);
+        }
+        let found = self.namespaces.iter().rev().find(|(known, _)| known == prefix);
+        found.map(|(_, name)| name.as_str()).filter(|name| !name.is_empty())
+    }
 }
 
 /// Reads a document; its root element.
 pub(super) fn parse(text: &str) -> Result<Element, Malformed> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    Reader { text, at: 0 }.document()
+    let reader = Reader {
+        text,
+        at: 0,
+        counted: (0, 1),
+    };
+    reader.document()
 }
 
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// A place, and the number of its line: the last that was asked for.
+    counted: (usize, usize),
 }
 
 impl<'a> Reader<'a> {
@@ -75,7 +107,8 @@ impl<'a> Reader<'a> {
     }
 
     fn line(&self) -> usize {
-        1 + self.text[..self.at].matches('\n').count()
+        let (counted, line) = self.counted;
+        line + self.text[counted..self.at].matches('\n').count()
     }
 
     fn wrong<T>(&self, text: impl Into<String>) -> Result<T, Malformed> {
@@ -157,9 +190,11 @@ impl<'a> Reader<'a> {
     /// A start tag, behind its `<`; the element if it is an empty one.
     fn start_tag(&mut self, open: &mut Vec<Element>) -> Result<Option<Element>, Malformed> {
         let line = self.line();
+        self.counted = (self.at, line);
         self.at += 1;
         let mut element = Element {
             name: self.name()?,
+            namespaces: open.last().map(|parent| parent.namespaces.clone()).unwrap_or_default(),
             line,
             ..Element::default()
         };
@@ -182,6 +217,11 @@ impl<'a> Reader<'a> {
             let (name, value) = self.attribute()?;
             if element.attribute(&name).is_some() {
                 return self.wrong(format!("the attribute `{name}` is there twice"));
+            }
+            if name == "xmlns" {
+                element.namespaces.push((String::new(), value.clone()));
+            } else if let Some(prefix) = name.strip_prefix("xmlns:") {
+                element.namespaces.push((prefix.to_owned(), value.clone()));
             }
             element.attributes.push((name, value));
         }
@@ -324,9 +364,10 @@ mod tests {
         let root = parse(text).unwrap();
         assert_eq!((root.name.as_str(), root.line), ("a", 4));
         assert_eq!(root.attribute("k"), Some("1 & 2 3"));
-        let names: Vec<_> = root.elements().map(|it| it.name.as_str()).collect();
-        assert_eq!(names, ["b", "x:c"]);
         assert_eq!(root.children[2], Node::Text("AB<&".to_owned()));
+        let names: Vec<_> = root.elements().map(|it| (it.local_name(), it.namespace())).collect();
+        assert_eq!(names, [("b", Some("urn:x")), ("c", Some("urn:y"))]);
+        assert_eq!(root.namespace_of("xml"), Some(XML));
     }
 
     #[test]

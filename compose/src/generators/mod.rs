@@ -30,6 +30,9 @@ mod ld_so_cache;
 /// XML.
 mod markup;
 
+/// The database of types of files.
+mod mime;
+
 /// `modules.dep` and its relatives, as `depmod(8)` makes them.
 mod modules;
 
@@ -54,6 +57,7 @@ const GENERATORS: &[(&str, &str, Generator)] = &[
     // Of the links that the CA bundle's generator makes.
     ("java-keystore", "Java's keystore", java_keystore::generate),
     ("ldconfig", "the cache of shared libraries", ld_so_cache::generate),
+    ("update-mime-database", "the database of types of files", mime::generate),
 ];
 
 /// What is asked for and not made, and what that means on the node.
@@ -98,10 +102,6 @@ const UNMADE: &[(&str, &str)] = &[
     (
         "update-mime",
         "the list of programs for types of files is not made: nodes have no mail reader",
-    ),
-    (
-        "update-mime-database",
-        "the database of types of files is not made: on the node `update-mime-database /usr/share/mime` makes it",
     ),
 ];
 

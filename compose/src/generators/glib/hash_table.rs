@@ -44,7 +44,7 @@ const PRIMES: [u32; 32] = [
 
 /// A map from strings whose order is that of a `GHashTable` with `g_str_hash`.
 #[derive(Debug)]
-pub(super) struct HashTable<V> {
+pub(in crate::generators) struct HashTable<V> {
     slots: Vec<Slot<V>>,
     shift: u32,
     entries: u32,
@@ -75,7 +75,7 @@ fn unused<V>(count: usize) -> Vec<Slot<V>> {
 }
 
 /// `djb_hash` of GVDB, which is `g_str_hash`: bytes are signed.
-pub(super) fn hash(key: &str) -> u32 {
+pub(in crate::generators) fn hash(key: &str) -> u32 {
     key.bytes().fold(5381_u32, |hash, byte| {
         hash.wrapping_mul(33).wrapping_add_signed(i32::from(byte.cast_signed()))
     })
@@ -83,7 +83,7 @@ pub(super) fn hash(key: &str) -> u32 {
 
 impl<V> HashTable<V> {
     /// Entries in it.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::generators) fn len(&self) -> usize {
         self.entries as usize
     }
 
@@ -110,7 +110,7 @@ impl<V> HashTable<V> {
     }
 
     /// The value of a key.
-    pub(super) fn get(&self, key: &str) -> Option<&V> {
+    pub(in crate::generators) fn get(&self, key: &str) -> Option<&V> {
         match &self.slots[self.slot_of(key).0] {
             Slot::Entry(_, _, value) => Some(value),
             _ => None,
@@ -118,7 +118,7 @@ impl<V> HashTable<V> {
     }
 
     /// The value of a key, to change it.
-    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+    pub(in crate::generators) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         let (at, _) = self.slot_of(key);
         match &mut self.slots[at] {
             Slot::Entry(_, _, value) => Some(value),
@@ -127,7 +127,7 @@ impl<V> HashTable<V> {
     }
 
     /// Puts a value in, in the place of that which the key has.
-    pub(super) fn insert(&mut self, key: &str, value: V) {
+    pub(in crate::generators) fn insert(&mut self, key: &str, value: V) {
         let (at, hash) = self.slot_of(key);
         match &mut self.slots[at] {
             Slot::Entry(_, _, old) => {
@@ -143,7 +143,7 @@ impl<V> HashTable<V> {
     }
 
     /// Takes a key out.
-    pub(super) fn remove(&mut self, key: &str) {
+    pub(in crate::generators) fn remove(&mut self, key: &str) {
         let (at, _) = self.slot_of(key);
         if matches!(self.slots[at], Slot::Entry(..)) {
             self.slots[at] = Slot::Tombstone;
@@ -153,7 +153,7 @@ impl<V> HashTable<V> {
     }
 
     /// Keys and values in the table's order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+    pub(in crate::generators) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         self.slots.iter().filter_map(|slot| match slot {
             Slot::Entry(_, key, value) => Some((key.as_str(), value)),
             _ => None,

@@ -7,7 +7,7 @@ mod gio_modules;
 mod gvdb;
 
 /// The order of GLib's hash tables.
-mod hash_table;
+pub(super) mod hash_table;
 
 /// What a key of a schema is.
 mod key;
