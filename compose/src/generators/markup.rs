@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
                 }
             } else if self.eat("<?") {
                 self.until("?>", "a processing instruction")?;
-            } else if self.eat("<!") {
+            } else if root.is_none() && open.is_empty() && self.eat("<!DOCTYPE") {
                 self.doctype()?;
             } else {
                 let closed = if self.eat("</") {
@@ -286,7 +286,7 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
-    /// A document type, behind its `<!`, with what it declares.
+    /// A document type, behind its `<!DOCTYPE`, with what it declares.
     fn doctype(&mut self) -> Result<(), Malformed> {
         let (mut depth, mut quote) = (0_usize, None);
         for (at, byte) in self.rest().bytes().enumerate() {
@@ -382,6 +382,7 @@ mod tests {
             ("<a>&nbsp;</a>", "line 1: the entity `&nbsp;` is not known"),
             ("<a>&#0;</a>", "line 1: the entity `&#0;` is not known"),
             ("a<a/>", "line 1: text outside of the root element"),
+            ("<a><!b></a>", "line 1: a name is missing"),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), why, "{text}");
         }

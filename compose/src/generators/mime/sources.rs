@@ -61,6 +61,9 @@ pub(super) fn hundredth(element: &Element, name: &str) -> Result<i32, String> {
 impl Database {
     /// Adds what a file says; what is wrong in it. Where something is, the rest of that type is left out.
     pub(super) fn add_file(&mut self, text: &str) -> Vec<String> {
+        if text.contains(|c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{7f}')) {
+            return vec!["a control character, which XML does not have".to_owned()];
+        }
         let root = match markup::parse(text) {
             Ok(root) => root,
             Err(error) => return vec![error.to_string()],
@@ -175,7 +178,7 @@ impl Database {
     }
 
     fn add_glob(&mut self, kind: usize, field: &Element) -> Result<(), String> {
-        let weight = hundredth(field, "weight")?;
+        let weight = hundredth(field, "weight");
         let pattern = field.attribute("pattern").filter(|pattern| !pattern.is_empty());
         let pattern = pattern.ok_or("<glob> without a pattern")?;
         let case_sensitive = field.attribute("case-sensitive") == Some("true");
@@ -187,12 +190,13 @@ impl Database {
         let glob = Glob {
             pattern: pattern.clone(),
             kind,
-            weight,
+            // One that is wrong is known all the same, and last.
+            weight: *weight.as_ref().unwrap_or(&-1),
             case_sensitive,
             deletes: false,
         };
         push(&mut self.globs, &pattern, glob);
-        Ok(())
+        weight.map(drop)
     }
 
     /// Puts what is looked for in the order in which it is.
