@@ -57,6 +57,12 @@ local exclude = import 'exclude.libsonnet';
 
     // Recommends fit a desktop better than a board.
     recommends: false,
+
+    // Further apt sources by name, from which nothing is taken but what a pin names: see docs/apt-sources.md.
+    //     sources+: { backports: { suites: ['trixie-backports'] } },
+    //     pins+: [{ packages: ['linux-image-*'], source: 'backports' }],
+    sources: {},
+    pins: [],
   },
 
   // Globs of the packages' paths that are not unpacked: dpkg's `path-exclude`, and with a leading `!` its `path-include`.

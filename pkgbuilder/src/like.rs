@@ -120,7 +120,7 @@ impl Like {
 
     fn record(&self, package: &str, debian: bool) -> Option<&PackageRecord> {
         let mut records = self.manifest.packages.iter();
-        records.find(|record| record.name == package && (record.source == "debian") == debian)
+        records.find(|record| record.name == package && record.is_from_apt() == debian)
     }
 
     /// Which of its sources a component came from.
@@ -144,7 +144,7 @@ impl Like {
         const NEXT: &str = "check out the lock that it was built with";
         let manifest = &self.manifest;
         let locked = lock.debian.get(&manifest.target).map(Vec::as_slice).unwrap_or_default();
-        for record in manifest.packages.iter().filter(|record| record.source == "debian") {
+        for record in manifest.packages.iter().filter(|record| record.is_from_apt()) {
             let same = locked.iter().find(|deb| deb.name == record.name);
             match same {
                 Some(deb) if record.digest == format!("sha256:{}", deb.sha256) => {}

@@ -25,6 +25,7 @@ use crate::package::pins::{moves as component_moves, pin_components};
 use crate::package::{self, Components, room};
 use crate::reporter::Reporter;
 use crate::repository::{self, SigningKey};
+use crate::resolve::lock::LockedDeb;
 use crate::resolve::{self, LocalPackage, Lock, Policy, Settings};
 use crate::verify::deb::VerifiedDeb;
 use crate::{bail_input, compose, interrupt};
@@ -134,7 +135,7 @@ impl Workshop {
             record: deb.record,
         });
         let inputs = Inputs {
-            packages: own.chain(chosen.iter().map(of_debian)).collect(),
+            packages: own.chain(chosen.iter().map(|deb| of_apt(deb, &self.image))).collect(),
         };
         if let Some(like) = &self.like {
             like.check_packages(&inputs.records())?;
@@ -293,19 +294,31 @@ impl Workshop {
     }
 }
 
-fn of_debian(deb: &VerifiedDeb) -> Input {
-    let locked = deb.locked();
+fn of_apt(deb: &VerifiedDeb, image: &Image) -> Input {
     Input {
         path: deb.path().to_owned(),
-        record: PackageRecord {
-            name: locked.name.clone(),
-            version: locked.version.clone(),
-            architecture: locked.architecture.clone(),
-            digest: format!("sha256:{}", locked.sha256),
-            source: "debian".to_owned(),
-            origin: format!("{} {}", locked.suite, locked.filename),
-            verified: package::sources::DEBIAN.to_owned(),
-            ..PackageRecord::default()
-        },
+        record: recorded(deb.locked(), image),
+    }
+}
+
+/// What manifests say about a locked package.
+fn recorded(locked: &LockedDeb, image: &Image) -> PackageRecord {
+    let place = format!("{} {}", locked.suite, locked.filename);
+    let name = locked.source.as_deref().unwrap_or_default();
+    // A further suite of Debian's is Debian's as well: its name tells.
+    let vendor = image.debian.sources.get(name).filter(|source| !source.is_debian());
+    let (source, origin, verified) = match vendor {
+        None => ("debian", place, package::sources::DEBIAN.to_owned()),
+        Some(source) => ("apt", format!("{name} {place}"), package::sources::of_vendor(source)),
+    };
+    PackageRecord {
+        name: locked.name.clone(),
+        version: locked.version.clone(),
+        architecture: locked.architecture.clone(),
+        digest: format!("sha256:{}", locked.sha256),
+        source: source.to_owned(),
+        origin,
+        verified,
+        ..PackageRecord::default()
     }
 }

@@ -45,7 +45,8 @@ pub struct PackageRecord {
     pub architecture: String,
     /// `sha256:` and the digest of the .deb.
     pub digest: String,
-    /// `debian`, `release`, `go-module` or `file`.
+    /// `debian`, `release`, `go-module` or `file`; `apt` where it is from a repository that is not Debian's, whose name
+    /// `origin` begins with.
     pub source: String,
     /// What exactly it was made from: URL path, module and toolchain.
     pub origin: String,
@@ -61,6 +62,19 @@ pub struct PackageRecord {
     /// Where that is from, or what was found instead.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub license_from: String,
+}
+
+impl PackageRecord {
+    /// Whether the .deb was taken as Debian or another apt repository has it.
+    pub fn is_from_apt(&self) -> bool {
+        ["debian", "apt"].contains(&self.source.as_str())
+    }
+
+    /// Name of the apt repository that it is from, if that is not Debian's.
+    pub fn apt_source(&self) -> Option<&str> {
+        let name = self.origin.split(' ').next().filter(|_| self.source == "apt")?;
+        Some(name)
+    }
 }
 
 /// What there is under one path.

@@ -163,7 +163,7 @@ fn manifest(rootfs: &Rootfs, job: &Job<'_>) -> Result<(Manifest, Texts)> {
 
 /// The licence of a package of our own: the catalog has it as SPDX writes it.
 fn declared(image: &Image, package: &PackageRecord) -> Option<String> {
-    if package.source == "debian" {
+    if package.is_from_apt() {
         return None;
     }
     let mut components = image.components.iter();

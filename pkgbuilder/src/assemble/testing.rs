@@ -277,6 +277,8 @@ pub(crate) fn image() -> Image {
             prefer: Vec::new(),
             avoid: Vec::new(),
             recommends: false,
+            sources: BTreeMap::new(),
+            pins: Vec::new(),
         },
         components: Vec::new(),
         exclude: Vec::new(),

@@ -86,6 +86,11 @@ pub(super) struct Inputs {
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
 
+    /// Reach a further apt source of the definition here, as in `vendor=https://mirror.example.org/vendor` (whose
+    /// signatures count stays the definition's to say; also in $COMPUTATOM_APT_SOURCES).
+    #[arg(long, value_name = "NAME=URL")]
+    apt_source: Vec<String>,
+
     /// Only warn about a table of contents (InRelease) that is past its Valid-Until: the mirror may hide newer versions.
     #[arg(long)]
     allow_expired: bool,
@@ -116,6 +121,7 @@ impl Inputs {
             mirror: self.mirror.clone(),
             keyrings: self.keyring.clone(),
             release_hosts: self.release_host.clone(),
+            apt_sources: self.apt_source.clone(),
             allow_expired: self.allow_expired,
             policy,
             ..Settings::default()

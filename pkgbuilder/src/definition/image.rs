@@ -7,6 +7,7 @@ use computatom_spec::role::Role;
 use computatom_spec::site::Site;
 use serde::{Deserialize, Serialize};
 
+pub use super::apt_source::{AptSource, Pin};
 use super::range::VersionRange;
 pub use super::recipe::{Content, ContentType, Copyright, FileInfo, LintianOverride, Mode, Recipe};
 
@@ -75,6 +76,12 @@ pub struct Debian {
     pub avoid: Vec<String>,
     /// Whether Recommends are followed.
     pub recommends: bool,
+    /// Further apt sources by name. Nothing is taken from them but what is pinned.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, AptSource>,
+    /// What is taken from them. Of the pins that match a package, the first decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<Pin>,
 }
 
 /// A program from outside Debian (or from it, by its `debian` source).

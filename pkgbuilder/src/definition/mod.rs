@@ -32,6 +32,9 @@ pub mod recipe;
 /// Which paths stay out of the root.
 pub mod exclude;
 
+/// Further apt sources, and what is taken from them.
+pub mod apt_source;
+
 /// Ranges of versions.
 pub mod range;
 

@@ -3,6 +3,9 @@
 /// Components.
 mod component;
 
+/// Further apt sources.
+mod apt_source;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
@@ -149,7 +152,7 @@ impl<'a> Validator<'a> {
         if let Some(name) = debian.packages.iter().find(|name| debian.avoid.contains(name)) {
             return Err(self.wrong("debian.avoid", format!("`{name}` is in `packages` as well: remove one")));
         }
-        Ok(())
+        self.apt_sources(debian)
     }
 
     fn packages(&self, key: &str, packages: &[String]) -> Result<()> {

@@ -150,7 +150,7 @@ fn is_security(suite: &str) -> bool {
 }
 
 /// A URL without a slash at the end.
-fn base(text: &str) -> Result<String> {
+pub(super) fn base(text: &str) -> Result<String> {
     let text = text.trim();
     // `file:/path` and a bare path are what people write for a mirror on disk.
     let text = if text.starts_with('/') {

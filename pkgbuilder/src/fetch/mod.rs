@@ -26,6 +26,9 @@ pub mod release_hosts;
 /// Where the Debian mirror is.
 pub mod mirror;
 
+/// Where further apt sources are.
+pub mod apt_sources;
+
 use std::collections::HashMap;
 use std::env;
 use std::fmt;

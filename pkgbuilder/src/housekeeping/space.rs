@@ -152,6 +152,7 @@ mod tests {
             name: name.to_owned(),
             version: "1".to_owned(),
             architecture: "arm64".to_owned(),
+            source: None,
             suite: "trixie".to_owned(),
             filename: String::new(),
             size,

@@ -292,6 +292,7 @@ mod tests {
                 name: "app".to_owned(),
                 version: "1.0-1".to_owned(),
                 architecture: "arm64".to_owned(),
+                source: None,
                 suite: "trixie".to_owned(),
                 filename: "pool/app.deb".to_owned(),
                 size: 6,

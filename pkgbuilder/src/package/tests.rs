@@ -155,6 +155,8 @@ fn image(component: Component) -> Image {
             prefer: vec![],
             avoid: vec![],
             recommends: false,
+            sources: BTreeMap::new(),
+            pins: Vec::new(),
         },
         components: vec![component],
         exclude: vec![],

@@ -14,8 +14,11 @@ use crate::fetch::Cache;
 use crate::verify::Sha256;
 use crate::{atomic, bail_input, input_error};
 
-/// Version of the format that this program writes.
+/// Version of the format without further apt sources.
 const FORMAT: u32 = 1;
+/// Version of the format in which packages name the further source that they are of. What needs less is written as
+/// [`FORMAT`], which programs of before there were such sources read as well.
+const FORMAT_SOURCES: u32 = 2;
 
 /// Everything a build of one image takes in, pinned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,9 +94,12 @@ pub struct LockedDeb {
     pub version: String,
     /// Architecture of the package (`all` included).
     pub architecture: String,
+    /// The further apt source that it is of; `None` for Debian's own suites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Suite it was taken from: says which part of the mirror it lies on.
     pub suite: String,
-    /// `Filename` of the index, relative to the mirror.
+    /// `Filename` of the index, relative to the mirror or the source.
     pub filename: String,
     /// Size in bytes.
     pub size: u64,
@@ -129,8 +135,11 @@ impl Lock {
         let document: serde_json::Value =
             serde_json::from_str(&text).map_err(|error| input_error!("lock {name} is not JSON: {error}; {anew}"))?;
         let format = document.get("format").and_then(serde_json::Value::as_u64);
-        if format != Some(u64::from(FORMAT)) {
-            bail_input!("lock {name} is not of format {FORMAT}: {anew}");
+        if ![FORMAT, FORMAT_SOURCES]
+            .map(|known| Some(u64::from(known)))
+            .contains(&format)
+        {
+            bail_input!("lock {name} is neither of format {FORMAT} nor {FORMAT_SOURCES}: {anew}");
         }
         let lock: Self = serde_json::from_value(document)
             .map_err(|error| input_error!("lock {name} is damaged: {error}; {anew}"))?;
@@ -187,6 +196,8 @@ impl Lock {
         for debs in sorted.debian.values_mut() {
             debs.sort_by(|a, b| a.name.cmp(&b.name));
         }
+        let sourced = sorted.debian.values().flatten().any(|deb| deb.source.is_some());
+        sorted.format = if sourced { FORMAT_SOURCES } else { FORMAT };
         let mut text = serde_json::to_string_pretty(&sorted).context("writing the lock")?;
         text.push('\n');
         atomic::write(path, text.as_bytes()).with_context(|| format!("writing lock {}", path.display()))
@@ -229,6 +240,7 @@ mod tests {
             name: name.to_owned(),
             version: "1".to_owned(),
             architecture: "all".to_owned(),
+            source: None,
             suite: "trixie".to_owned(),
             filename: format!("pool/{name}.deb"),
             size: 1,
@@ -249,6 +261,29 @@ mod tests {
         let read = Lock::load(&path, "x").unwrap().unwrap();
         assert_eq!(read.debian["uefi-amd64"], [deb("a"), deb("b")]);
         read.save(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn a_lock_is_of_the_oldest_format_that_can_say_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock.json");
+        let mut lock = Lock::new("x");
+        lock.debian.insert("uefi-amd64".to_owned(), vec![deb("a")]);
+        lock.save(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\"format\": 1") && !text.contains("\"source\""), "{text}");
+        let of_vendor = LockedDeb {
+            source: Some("vendor".to_owned()),
+            ..deb("b")
+        };
+        lock.debian.insert("uefi-arm64".to_owned(), vec![of_vendor.clone()]);
+        lock.save(&path).unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().contains("\"format\": 2"));
+        let read = Lock::load(&path, "x").unwrap().unwrap();
+        assert_eq!(read.debian["uefi-arm64"], [of_vendor]);
+        lock.debian.remove("uefi-arm64");
+        lock.save(&path).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     }
 

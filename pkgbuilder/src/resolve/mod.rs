@@ -16,11 +16,12 @@ use computatom_spec::arch::Arch;
 pub use lock::Lock;
 
 pub use self::debian::index::LocalPackage;
-use self::debian::{Archive, Question};
+use self::debian::{Archive, Question, asking, located};
 use self::lock::LockedDeb;
 use crate::bail_input;
 use crate::definition::Image;
 use crate::definition::image::Target;
+use crate::fetch::apt_sources::AptSources;
 use crate::fetch::mirror::{Mirror, SNAPSHOT};
 use crate::fetch::{Fetcher, Request};
 use crate::verify::deb::{VerifiedDeb, verify_all};
@@ -57,6 +58,8 @@ pub struct Settings {
     /// `--release-host`: stand-ins for publishers' hosts, over those of the environment; see
     /// [`crate::fetch::ReleaseHosts`].
     pub release_hosts: Vec<String>,
+    /// `--apt-source`: where further sources are (`NAME=URL`), over those of the environment; see [`AptSources`].
+    pub apt_sources: Vec<String>,
     /// Whether a table of contents past its `Valid-Until` is only warned about.
     pub allow_expired: bool,
     /// How much the lock binds.
@@ -66,6 +69,10 @@ pub struct Settings {
 impl Settings {
     fn find_mirror(&self) -> Result<Mirror> {
         Mirror::find(self.mirror.as_deref(), self.snapshot.as_deref())
+    }
+
+    fn places(&self, image: &Image) -> Result<AptSources> {
+        AptSources::find(&self.apt_sources, &image.debian.sources)
     }
 
     fn keyring(&self) -> Result<Keyring> {
@@ -100,7 +107,7 @@ pub fn debian(
     let current = pinned.filter(|_| asked == Some(&digest)).cloned();
     match (&current, settings.policy) {
         (Some(debs), Policy::Locked | Policy::Keep) => {
-            let missing = match fetch_debs(fetcher, settings, lock.epoch, debs)? {
+            let missing = match fetch_debs(fetcher, settings, image, lock.epoch, debs)? {
                 Debs::Complete(verified) => return Ok(verified),
                 Debs::Missing(missing) => missing,
             };
@@ -132,7 +139,7 @@ pub fn debian(
         }
         (None, Policy::Keep) | (_, Policy::Renew) => {}
     }
-    choose(fetcher, settings, target, &question, digest, lock)
+    choose(fetcher, settings, image, target, &question, digest, lock)
 }
 
 /// Why the lock does not answer what the definition asks for `target`, if it does not; `extra` and `local` as for
@@ -157,6 +164,7 @@ pub fn stale(
 fn choose(
     fetcher: &Fetcher,
     settings: &Settings,
+    image: &Image,
     target: &Target,
     question: &Question,
     digest: String,
@@ -164,8 +172,10 @@ fn choose(
 ) -> Result<Vec<VerifiedDeb>> {
     let mirror = settings.find_mirror()?;
     let keyring = settings.keyring()?;
+    let places = settings.places(image)?;
     let archive = Archive {
         fetcher,
+        places: &places,
         mirror: &mirror,
         keyring: &keyring,
         allow_expired: settings.allow_expired,
@@ -176,7 +186,7 @@ fn choose(
             fetcher.reporter().step(format_args!("  {line}"));
         }
     }
-    match fetch_debs(fetcher, settings, answer.epoch, &answer.debs)? {
+    match fetch_debs(fetcher, settings, image, answer.epoch, &answer.debs)? {
         Debs::Complete(verified) => {
             lock.epoch = lock.epoch.max(answer.epoch);
             lock.debian.insert(target.name.clone(), answer.debs);
@@ -201,14 +211,16 @@ pub fn newest(
 ) -> Result<Vec<VerifiedDeb>> {
     let mirror = settings.find_mirror()?;
     let keyring = settings.keyring()?;
+    let places = settings.places(image)?;
     let archive = Archive {
         fetcher,
+        places: &places,
         mirror: &mirror,
         keyring: &keyring,
         allow_expired: settings.allow_expired,
     };
     let answer = archive.newest(&image.debian, arch, names)?;
-    match fetch_debs(fetcher, settings, answer.epoch, &answer.debs)? {
+    match fetch_debs(fetcher, settings, image, answer.epoch, &answer.debs)? {
         Debs::Complete(verified) => Ok(verified),
         Debs::Missing(missing) => bail!(
             "the mirror lists {} but does not have them: try again in a few minutes, or another mirror by `--mirror URL`",
@@ -226,17 +238,29 @@ enum Debs {
     Missing(Vec<LockedDeb>),
 }
 
-/// Gets locked .debs from the cache, the mirror, and the snapshot archive if there is one.
-fn fetch_debs(fetcher: &Fetcher, settings: &Settings, epoch: i64, debs: &[LockedDeb]) -> Result<Debs> {
+/// Gets locked .debs from the cache, the mirror or the further source that each is of, and the snapshot archive if there
+/// is one.
+fn fetch_debs(fetcher: &Fetcher, settings: &Settings, image: &Image, epoch: i64, debs: &[LockedDeb]) -> Result<Debs> {
     let mut found = verify_all(fetcher.cache(), debs)?;
     let absent: Vec<usize> = (0..debs.len()).filter(|&at| found[at].is_none()).collect();
     if !absent.is_empty() {
-        // Only now: whoever has everything in the cache needs no mirror.
-        let mirror = settings.find_mirror()?;
-        let requests = absent
-            .iter()
-            .map(|&at| request(&mirror, epoch, &debs[at]))
-            .collect::<Result<_>>()?;
+        let places = settings.places(image)?;
+        // Only now, and only if: whoever has everything of the mirror's in the cache needs no mirror.
+        let mut mirror = None;
+        let mut wanted = Vec::new();
+        for &at in &absent {
+            let deb = &debs[at];
+            let uris = match &deb.source {
+                Some(name) => located(&image.debian.sources, &places, name)?.map(|uris| (name, uris)),
+                None => None,
+            };
+            wanted.push(match (uris, &mirror) {
+                (Some((name, uris)), _) => (of_source(&uris, deb)?, asking(name, &uris)),
+                (None, Some(mirror)) => of_mirror(mirror, epoch, deb)?,
+                (None, None) => of_mirror(mirror.insert(settings.find_mirror()?), epoch, deb)?,
+            });
+        }
+        let (requests, questions): (Vec<Request>, Vec<String>) = wanted.into_iter().unzip();
         let outcomes = fetcher.fetch_all(requests)?;
         let came: Vec<usize> = absent
             .iter()
@@ -248,12 +272,12 @@ fn fetch_debs(fetcher: &Fetcher, settings: &Settings, epoch: i64, debs: &[Locked
             found[at] = verified;
         }
         // A mirror that is down is another matter than one that has moved on.
-        if let Some(failure) = outcomes
-            .into_iter()
-            .filter_map(Result::err)
-            .find(|failure| !failure.gone)
-        {
-            return Err(anyhow::Error::new(failure).context(mirror.question()));
+        for (outcome, question) in outcomes.into_iter().zip(questions) {
+            if let Err(failure) = outcome
+                && !failure.gone
+            {
+                return Err(anyhow::Error::new(failure).context(question));
+            }
         }
     }
     let missing: Vec<LockedDeb> = debs
@@ -269,11 +293,22 @@ fn fetch_debs(fetcher: &Fetcher, settings: &Settings, epoch: i64, debs: &[Locked
     }
 }
 
-fn request(mirror: &Mirror, epoch: i64, deb: &LockedDeb) -> Result<Request> {
+/// A .deb on the Debian mirror, and what is being done when it does not answer.
+fn of_mirror(mirror: &Mirror, epoch: i64, deb: &LockedDeb) -> Result<(Request, String)> {
     let mut urls = vec![format!("{}/{}", mirror.base(&deb.suite), deb.filename)];
     if let Some(snapshot) = mirror.snapshot(&deb.suite, &timestamp(epoch)) {
         urls.push(format!("{snapshot}/{}", deb.filename));
     }
+    Ok((request(urls, deb)?, mirror.question()))
+}
+
+/// A .deb of a further source with these base URLs.
+fn of_source(uris: &[String], deb: &LockedDeb) -> Result<Request> {
+    let filename = deb.filename.trim_start_matches("./");
+    request(uris.iter().map(|base| format!("{base}/{filename}")).collect(), deb)
+}
+
+fn request(urls: Vec<String>, deb: &LockedDeb) -> Result<Request> {
     Ok(Request {
         urls,
         sha256: Some(deb.sha256.parse()?),
@@ -300,10 +335,15 @@ fn list(debs: &[LockedDeb]) -> String {
     }
 }
 
-/// One line for each package that differs between two choices (`library: 1.0-1 -> 1.0-2`).
+/// One line for each package that differs between two choices (`library: 1.0-1 -> 1.0-2`), with the further source that
+/// it is of (`app: 2.0-1 -> 2.1-1 of backports`).
 pub fn moves(before: &[LockedDeb], after: &[LockedDeb]) -> Vec<String> {
+    let version = |deb: &LockedDeb| match &deb.source {
+        Some(source) => format!("{} of {source}", deb.version),
+        None => deb.version.clone(),
+    };
     let by_name = |debs: &[LockedDeb]| -> BTreeMap<String, String> {
-        debs.iter().map(|deb| (deb.name.clone(), deb.version.clone())).collect()
+        debs.iter().map(|deb| (deb.name.clone(), version(deb))).collect()
     };
     let (before, after) = (by_name(before), by_name(after));
     let mut lines = Vec::new();

@@ -101,8 +101,9 @@ impl Keyring {
 
     /// The text inside a cleartext-signed message (RFC 9580, section 7), if at least one signature is good.
     ///
-    /// `what` names the message in errors, which are [`crate::failure::InputError`]s.
-    pub fn verify_cleartext(&self, what: &str, message: &[u8]) -> Result<String> {
+    /// `what` names the message in errors, which are [`crate::failure::InputError`]s, and `next` says what to do where
+    /// nobody who is trusted signed.
+    pub fn verify_cleartext(&self, what: &str, message: &[u8], next: &str) -> Result<String> {
         let text = std::str::from_utf8(message).map_err(|_| input_error!("{what} is not text: it was damaged"))?;
         if !text.trim_start().starts_with("-----BEGIN PGP SIGNED MESSAGE-----") {
             bail_input!(
@@ -118,8 +119,7 @@ impl Keyring {
         if valid.is_empty() {
             bail_input!(
                 "{what} carries no good signature of a trusted key (signed by {}): it was tampered with, or is not \
-                 from this archive; nothing of it was used: name another mirror by `--mirror URL`, or the key of an \
-                 archive of your own by `--keyring FILE`",
+                 from this archive; nothing of it was used: {next}",
                 signers(signed.signatures())
             );
         }
@@ -293,7 +293,9 @@ mod tests {
     }
 
     fn refused(keyring: &Keyring, message: &str) -> String {
-        let error = keyring.verify_cleartext("the message", message.as_bytes()).unwrap_err();
+        let error = keyring
+            .verify_cleartext("the message", message.as_bytes(), "stop")
+            .unwrap_err();
         assert_eq!(crate::failure::exit_code(&error), 2);
         error.to_string()
     }
@@ -303,7 +305,7 @@ mod tests {
         let key = key(10, None);
         let message = sign(&key, HashAlgorithm::Sha256, "one\n- two\n");
         let text = trusting(&key)
-            .verify_cleartext("the message", message.as_bytes())
+            .verify_cleartext("the message", message.as_bytes(), "stop")
             .unwrap();
         assert_eq!(text.trim_end(), "one\n- two");
     }
@@ -326,7 +328,7 @@ mod tests {
         let alive = key(2 * day, Some(3 * day));
         let message = sign(&alive, HashAlgorithm::Sha256, "one\n");
         trusting(&alive)
-            .verify_cleartext("the message", message.as_bytes())
+            .verify_cleartext("the message", message.as_bytes(), "stop")
             .unwrap();
         let expired = key(2 * day, Some(day));
         let message = sign(&expired, HashAlgorithm::Sha256, "one\n");
@@ -339,7 +341,7 @@ mod tests {
         let key = key_of(KeyType::Rsa(2048), 10, None);
         let message = sign(&key, HashAlgorithm::Sha256, "one\n");
         trusting(&key)
-            .verify_cleartext("the message", message.as_bytes())
+            .verify_cleartext("the message", message.as_bytes(), "stop")
             .unwrap();
         let message = sign(&key, HashAlgorithm::Sha1, "one\n");
         assert!(refused(&trusting(&key), &message).contains("no good signature"));
@@ -350,7 +352,7 @@ mod tests {
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let mut message = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n".to_vec();
             message.extend(bytes);
-            let _ = Keyring { certificates: Vec::new() }.verify_cleartext("the message", &message);
+            let _ = Keyring { certificates: Vec::new() }.verify_cleartext("the message", &message, "stop");
         }
     }
 

@@ -7,16 +7,63 @@ use deb822_fast::Deb822;
 
 use super::digest::Sha256;
 use super::openpgp::Keyring;
+use crate::definition::apt_source::is_flat;
 use crate::{bail_input, input_error};
 
 /// How far the clocks of the archive and of this machine may be apart, in seconds.
 const CLOCK_TOLERANCE: i64 = 24 * 3600;
 
+/// Which suite of whom is expected, and whose signatures count.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The suite that was asked for.
+    pub suite: &'a str,
+    /// The further source that it is of; `None` for Debian's own.
+    pub source: Option<&'a str>,
+    /// Who may sign.
+    pub keyring: &'a Keyring,
+}
+
+impl Expected<'_> {
+    /// What the table of contents is called in messages.
+    pub fn name(&self) -> String {
+        match self.source {
+            Some(source) => format!("InRelease of {} (apt source `{source}`)", self.suite),
+            None => format!("InRelease of {}", self.suite),
+        }
+    }
+
+    /// How another place is named.
+    pub fn remedy(&self) -> String {
+        match self.source {
+            Some(source) => format!("`--apt-source {source}=URL`"),
+            None => "`--mirror URL`".to_owned(),
+        }
+    }
+
+    /// What to do where nobody who is trusted signed.
+    fn whom_to_trust(&self) -> String {
+        match self.source {
+            Some(source) => format!(
+                "it takes a good signature of {}: name another place by `--apt-source {source}=URL`, or give the publisher's key in \
+                 `debian.sources.{source}.signed_by`",
+                self.keyring.fingerprints().join(", ")
+            ),
+            None => "name another mirror by `--mirror URL`, or the key of an archive of your own by `--keyring FILE`"
+                .to_owned(),
+        }
+    }
+}
+
 /// The content of an `InRelease` whose signature is good.
 #[derive(Clone, Debug)]
 pub struct Release {
-    /// `Codename` (`trixie`, `trixie-security`).
-    pub codename: String,
+    /// What it is called in messages.
+    name: String,
+    /// `Codename` (`trixie`, `trixie-security`), which Debian's own have.
+    codename: Option<String>,
+    /// `Suite` (`stable-backports`), under which others are asked for as well.
+    suite: Option<String>,
     /// `Date`, seconds since 1970.
     pub date: i64,
     /// `Valid-Until`, seconds since 1970.
@@ -36,18 +83,25 @@ pub struct Index {
 }
 
 impl Release {
-    /// Verifies and reads an `InRelease`; `suite` is the one that was asked for, `now` in seconds since 1970.
-    pub fn verify(suite: &str, message: &[u8], keyring: &Keyring, now: i64) -> Result<Self> {
-        let what = format!("InRelease of {suite}");
-        let text = keyring.verify_cleartext(&what, message)?;
-        let release = Self::parse(&text).map_err(|error| input_error!("{what} cannot be read: {error:#}"))?;
-        // A mirror that answers with another suite's (well signed) file would downgrade us.
-        if release.codename != suite {
-            bail_input!(
-                "{what} is the one of `{}`: the mirror is mixed up, or someone swaps suites",
-                release.codename
-            );
-        }
+    /// Verifies and reads an `InRelease`; `now` in seconds since 1970.
+    pub fn verify(expected: &Expected<'_>, message: &[u8], now: i64) -> Result<Self> {
+        let next = expected.whom_to_trust();
+        let text = expected.keyring.verify_cleartext(&expected.name(), message, &next)?;
+        Self::read(expected, &text, now)
+    }
+
+    /// Verifies and reads a `Release` whose signature lies beside it, in `Release.gpg`.
+    pub fn verify_detached(expected: &Expected<'_>, message: &[u8], signature: &[u8], now: i64) -> Result<Self> {
+        let name = expected.name().replacen("InRelease", "Release.gpg", 1);
+        expected.keyring.verify_detached(&name, message, signature)?;
+        let text = std::str::from_utf8(message).map_err(|_| input_error!("{} is not text", expected.name()))?;
+        Self::read(expected, text, now)
+    }
+
+    fn read(expected: &Expected<'_>, text: &str, now: i64) -> Result<Self> {
+        let what = expected.name();
+        let mut release = Self::parse(text).map_err(|error| input_error!("{what} cannot be read: {error:#}"))?;
+        release.check_suite(expected)?;
         if release.date > now + CLOCK_TOLERANCE {
             bail_input!(
                 "{what} is dated {}, which is in the future: set this machine's clock (it says {})",
@@ -55,18 +109,39 @@ impl Release {
                 readable(now)
             );
         }
+        release.name = what;
         Ok(release)
     }
 
-    /// Fails if `now` is past `Valid-Until`: a mirror that is not updated any more, or one that hides updates.
-    pub fn check_validity(&self, now: i64) -> Result<()> {
+    /// A mirror that answers with another suite's (well signed) file would downgrade us.
+    fn check_suite(&self, expected: &Expected<'_>) -> Result<()> {
+        let asked = expected.suite;
+        let named = |name: &Option<String>| name.as_deref().is_some_and(|name| name == asked);
+        let says = match (expected.source, &self.codename, &self.suite) {
+            (None, None, _) => bail_input!("{} cannot be read: it has no Codename", expected.name()),
+            (_, codename, _) if named(codename) => return Ok(()),
+            (None, Some(codename), _) => codename,
+            // Others are asked for by either name, and a flat repository is a folder, whatever it calls itself.
+            (Some(_), _, suite) if named(suite) || is_flat(asked) => return Ok(()),
+            (Some(_), Some(name), _) | (Some(_), None, Some(name)) => name,
+            (Some(_), None, None) => return Ok(()),
+        };
+        bail_input!(
+            "{} is the one of `{says}`: the mirror is mixed up, or someone swaps suites",
+            expected.name()
+        );
+    }
+
+    /// Fails if `now` is past `Valid-Until`: a mirror that is not updated any more, or one that hides updates; `remedy`
+    /// is how another place is named.
+    pub fn check_validity(&self, now: i64, remedy: &str) -> Result<()> {
         if let Some(until) = self.valid_until
             && until < now
         {
             bail_input!(
-                "InRelease of {} was valid until {} only, and this machine's clock says {}: the mirror is stale (take \
-                 another one by `--mirror URL`, or believe this one by `--allow-expired`), or the clock is wrong",
-                self.codename,
+                "{} was valid until {} only, and this machine's clock says {}: the mirror is stale (take another one by \
+                 {remedy}, or believe this one by `--allow-expired`), or the clock is wrong",
+                self.name,
                 readable(until),
                 readable(now)
             );
@@ -92,7 +167,9 @@ impl Release {
             indexes.insert(path.to_owned(), index);
         }
         Ok(Self {
-            codename: fields.get("Codename").context("it has no Codename")?.to_owned(),
+            name: String::new(),
+            codename: fields.get("Codename").map(str::to_owned),
+            suite: fields.get("Suite").map(str::to_owned),
             date: parse_date(date)?,
             valid_until,
             by_hash: fields.get("Acquire-By-Hash") == Some("yes"),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use computatom_spec::arch::Arch;
 use computatom_spec::manifest::PackageRecord;
 
-use super::{Workshop, of_debian};
+use super::{Workshop, of_apt};
 use crate::definition::Image;
 use crate::definition::image::Component;
 use crate::failure::{InputError, Interrupted, exit_code};
@@ -152,7 +152,7 @@ impl Workshop {
                 let path: PathBuf = folder.join(name);
                 let content = fs::read(deb.path()).with_context(|| format!("reading {}", deb.path().display()))?;
                 atomic::write(&path, &content)?;
-                records.push(of_debian(deb).record);
+                records.push(of_apt(deb, &self.image).record);
             }
         }
         Ok(records)

@@ -13,6 +13,12 @@ mod server;
 #[cfg(feature = "archive")]
 mod apt;
 
+/// What the real apt chooses.
+mod apt_get;
+
+/// Further sources and pins.
+mod sources;
+
 /// Downloads: cut, stalled, refused, raced.
 mod fetching;
 
@@ -138,7 +144,11 @@ impl World {
         }
         let published = files_below(&self.folder.path().join("archive"));
         for path in self.cached("partial") {
-            let begun = std::fs::read(&path).unwrap();
+            let begun = match std::fs::read(&path) {
+                // The last of the downloads that an error has ended may still be ending.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                read => read.unwrap(),
+            };
             let of = published
                 .iter()
                 .find(|file| path.ends_with(Sha256::of_file(file).unwrap().hex()));

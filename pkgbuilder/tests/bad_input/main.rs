@@ -14,6 +14,9 @@ mod world;
 /// Arguments that are wrong.
 mod arguments;
 
+/// Further apt sources.
+mod apt_sources;
+
 /// A world whose image can be assembled.
 mod board;
 

@@ -178,6 +178,9 @@ impl Archive {
                     writeln!(index, "{}", package.stanza).unwrap();
                     index
                 });
+            // Debian lists it uncompressed as well, and does not have it so; without, apt looks no further.
+            let plain = hex::encode(Sha256::digest(index.as_bytes()));
+            writeln!(sums, " {plain} {} {path}/Packages", index.len()).unwrap();
             let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 6);
             xz.write_all(index.as_bytes()).unwrap();
             let xz = xz.finish().unwrap();
@@ -228,7 +231,7 @@ pub(crate) fn now() -> i64 {
 }
 
 /// A date as the archive writes it, by the system's own `date`.
-fn rfc5322(seconds: i64) -> String {
+pub(crate) fn rfc5322(seconds: i64) -> String {
     let output = Command::new("date")
         .env("LC_ALL", "C")
         .args(["-u", "-d", &format!("@{seconds}"), "+%a, %d %b %Y %H:%M:%S UTC"])

@@ -18,6 +18,9 @@ pub(crate) mod releases;
 /// A tiny Debian archive, signed with throw-away keys.
 pub(crate) mod archive;
 
+/// Somebody's own repository.
+pub(crate) mod vendor;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -23,6 +23,7 @@ use computatom_compose::deb::Package;
 use computatom_compose::{Composed, Options};
 use pkgbuilder::compose;
 use pkgbuilder::definition::{self, Image, exclude};
+use pkgbuilder::fetch::apt_sources::AptSources;
 use pkgbuilder::fetch::mirror::Mirror;
 use pkgbuilder::fetch::{Cache, Fetcher};
 use pkgbuilder::reporter::Reporter;
@@ -140,6 +141,7 @@ fn survey(wanted: Vec<(String, Vec<String>)>) -> Result<Survey> {
         fetcher: &fetcher,
         mirror: &mirror,
         keyring: &keyring,
+        places: &AptSources::default(),
         allow_expired: false,
     };
     let plain = plain();

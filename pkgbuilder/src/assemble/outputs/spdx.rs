@@ -169,9 +169,14 @@ fn reference(record: &PackageRecord) -> String {
     )
 }
 
-/// github.com/package-url/purl-spec: Debian's own packages are of namespace `debian`, ours of none.
+/// github.com/package-url/purl-spec: Debian's own packages are of namespace `debian`, those of other repositories of
+/// their name in the definition, ours of none.
 fn purl(record: &PackageRecord) -> String {
-    let namespace = if record.source == "debian" { "debian/" } else { "" };
+    let namespace = match record.apt_source() {
+        Some(vendor) => format!("{}/", escape(vendor)),
+        None if record.source == "debian" => "debian/".to_owned(),
+        None => String::new(),
+    };
     format!(
         "pkg:deb/{namespace}{}@{}?arch={}",
         escape(&record.name),

@@ -22,9 +22,10 @@ use computatom_spec::arch::Arch;
 
 pub use self::index::Listed;
 use super::recipe::Payload;
-use crate::definition::image::{Component, Source};
+use crate::definition::image::{AptSource, Component, Source};
 use crate::fetch::Fetcher;
 use crate::resolve::lock::LockedComponent;
+use crate::verify::openpgp::Keyring;
 
 /// What sources work with.
 #[derive(Clone, Copy, Debug)]
@@ -165,3 +166,10 @@ pub fn verification(component: &Component, source: &Source) -> String {
 
 /// How packages of the archive are verified, for manifests.
 pub const DEBIAN: &str = "SHA-256 pinned from Packages of a signed InRelease";
+
+/// How packages of a repository with a key of its own are verified, for manifests.
+pub fn of_vendor(source: &AptSource) -> String {
+    let armored = source.signed_by.as_deref().unwrap_or_default();
+    let keys = Keyring::read(armored.as_bytes()).map(|keyring| keyring.fingerprints());
+    format!("{DEBIAN} of the key {}", keys.unwrap_or_default().join(", "))
+}

@@ -3,16 +3,17 @@
 //! An index of trixie has 56 MB. What the solver needs of it is kept beside the cache's objects as a shorter
 //! text under the digest of the compressed index, so only a new index is decompressed and read in full.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use computatom_spec::arch::Arch;
 use deb822_fast::borrowed::{BorrowedParagraph, BorrowedParser};
 use debversion::Version;
 
-use serde::Serialize;
-
+pub use super::local::LocalPackage;
+use super::pins::{Offered, Pins};
 use super::relation::{parse_list, parse_version};
 use crate::fetch::Cache;
 use crate::verify::Sha256;
@@ -40,52 +41,6 @@ const KIND: &str = "index-1";
 
 /// The suite of packages that come from no archive.
 pub const LOCAL: &str = "local";
-
-/// A package that is here already and takes part in the choice: one of our own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LocalPackage {
-    /// Name.
-    pub name: String,
-    /// Version; not part of the question, or every build of ours would have everything chosen anew.
-    #[serde(skip)]
-    pub version: String,
-    /// `Architecture`, `all` included.
-    pub architecture: String,
-    /// Relationship fields by name, each on one line.
-    pub relations: BTreeMap<String, String>,
-}
-
-impl LocalPackage {
-    /// Reads a control stanza.
-    pub fn parse(stanza: &str) -> Result<Self> {
-        let paragraph: deb822_fast::Paragraph = stanza
-            .parse()
-            .map_err(|error| input_error!("a control stanza cannot be read: {error}"))?;
-        let field = |name: &str| {
-            paragraph
-                .get(name)
-                .map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "))
-        };
-        let needed = |name: &str| field(name).ok_or_else(|| input_error!("a control stanza has no {name}: {stanza}"));
-        let relations = [
-            "Pre-Depends",
-            "Depends",
-            "Recommends",
-            "Provides",
-            "Conflicts",
-            "Breaks",
-        ];
-        Ok(Self {
-            name: needed("Package")?,
-            version: needed("Version")?,
-            architecture: needed("Architecture")?,
-            relations: relations
-                .into_iter()
-                .filter_map(|name| Some((name.to_owned(), field(name)?)))
-                .collect(),
-        })
-    }
-}
 
 /// How an index is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +71,8 @@ impl Compression {
 pub struct Text {
     /// Suite (`trixie-updates`).
     pub suite: String,
+    /// The further source that it is of; `None` for Debian's own suites and for what is here already.
+    pub source: Option<String>,
     text: String,
 }
 
@@ -135,12 +92,34 @@ impl Text {
         };
         Ok(Self {
             suite: suite.to_owned(),
+            source: None,
             text,
         })
     }
-}
 
-impl Text {
+    /// The index as one of a further source's, for machines of `arch`: others' packages, which the index of a flat
+    /// repository has as well, are left out.
+    #[must_use]
+    pub fn of_source(self, source: &str, arch: Arch) -> Self {
+        let native = format!("Architecture: {arch}");
+        let fits = |stanza: &&str| {
+            let mut lines = stanza.lines();
+            lines.any(|line| line == native || line == "Architecture: all")
+        };
+        let kept: Vec<&str> = self.text.split_inclusive("\n\n").filter(fits).collect();
+        Self {
+            source: Some(source.to_owned()),
+            text: kept.concat(),
+            ..self
+        }
+    }
+
+    fn stanzas(&self) -> Result<Vec<BorrowedParagraph<'_>>> {
+        BorrowedParser::new(&self.text)
+            .parse_all()
+            .map_err(|error| input_error!("the package index of {} cannot be read: {error}", self.suite))
+    }
+
     /// An index of packages that are here already: of their control stanzas what [`Index`] reads, and in place of a
     /// file nothing.
     pub fn of_local(packages: &[LocalPackage]) -> Self {
@@ -164,6 +143,7 @@ impl Text {
         }
         Self {
             suite: LOCAL.to_owned(),
+            source: None,
             text,
         }
     }
@@ -222,6 +202,10 @@ pub struct Package<'a> {
     pub architecture: &'a str,
     /// Suite it is in.
     pub suite: &'a str,
+    /// The further source that it is of; `None` for Debian's own suites.
+    pub source: Option<&'a str>,
+    /// Whether no pin takes it: see [`Index::relaxed`].
+    pub unpinned: bool,
     /// `Essential: yes`
     pub essential: bool,
     /// Rank of its `Priority`: 0 is `required`.
@@ -254,35 +238,78 @@ pub struct Provision {
 pub struct Index<'a> {
     /// The packages; other tables refer to places in here.
     pub packages: Vec<Package<'a>>,
-    /// By name, newest version first.
+    /// By name, newest version first, and what no pin takes behind all others.
     pub by_name: HashMap<&'a str, Vec<usize>>,
     /// By provided name, in the order of the packages.
     pub provided: HashMap<&'a str, Vec<Provision>>,
+    /// What the further sources have, whether it is taken or not.
+    pub offered: Offered<'a>,
 }
 
 impl<'a> Index<'a> {
-    /// Joins index texts; of the same version in several suites the later text counts.
+    /// Joins index texts; of the same version in several suites the later text counts. Of further sources nothing is taken.
     pub fn new(texts: &'a [Text]) -> Result<Self> {
+        Self::pinned(texts, &Pins::default())
+    }
+
+    /// As [`Index::new`], with what `pins` take from further sources in place of what Debian has.
+    pub fn pinned(texts: &'a [Text], pins: &Pins) -> Result<Self> {
+        Self::build(texts, pins, false)
+    }
+
+    /// As [`Index::pinned`], and behind all that, as if there were nothing better, what no pin takes.
+    pub fn relaxed(texts: &'a [Text], pins: &Pins) -> Result<Self> {
+        Self::build(texts, pins, true)
+    }
+
+    fn build(texts: &'a [Text], pins: &Pins, relaxed: bool) -> Result<Self> {
         let mut index = Self::default();
+        let reading = |text: &Text| match &text.source {
+            Some(source) => format!("reading the package index of {} (apt source `{source}`)", text.suite),
+            None => format!("reading the package index of {}", text.suite),
+        };
+        // Before Debian's own: which of those count depends on what the further sources have.
+        let mut further = Vec::new();
         for text in texts {
-            let stanzas = BorrowedParser::new(&text.text)
-                .parse_all()
-                .map_err(|error| input_error!("the package index of {} cannot be read: {error}", text.suite))?;
-            for stanza in &stanzas {
-                index
-                    .add(&text.suite, stanza)
-                    .with_context(|| format!("reading the package index of {}", text.suite))?;
+            let Some(source) = &text.source else { continue };
+            for stanza in &text.stanzas()? {
+                let (package, provides) = read(text, stanza).with_context(|| reading(text))?;
+                index.offered.add(package.name, source);
+                further.push((package, provides));
+            }
+        }
+        for text in texts.iter().filter(|text| text.source.is_none()) {
+            for stanza in &text.stanzas()? {
+                let (package, provides) = read(text, stanza).with_context(|| reading(text))?;
+                // What is here already is taken, whatever the pins say.
+                if text.suite == LOCAL || index.offered.admits(pins, package.name, None) {
+                    index.add(package, provides).with_context(|| reading(text))?;
+                }
+            }
+        }
+        let (taken, left): (Vec<_>, Vec<_>) = further
+            .into_iter()
+            .partition(|(package, _)| index.offered.admits(pins, package.name, package.source));
+        for (package, provides) in taken {
+            index.add(package, provides)?;
+        }
+        if relaxed {
+            for (mut package, provides) in left {
+                package.unpinned = true;
+                index.add(package, provides)?;
             }
         }
         let Self { packages, by_name, .. } = &mut index;
         for versions in by_name.values_mut() {
-            versions.sort_by(|a, b| packages[*b].version.cmp(&packages[*a].version));
+            versions.sort_by(|a, b| {
+                let (a, b) = (&packages[*a], &packages[*b]);
+                (a.unpinned.cmp(&b.unpinned)).then_with(|| b.version.cmp(&a.version))
+            });
         }
         Ok(index)
     }
 
-    fn add(&mut self, suite: &'a str, stanza: &BorrowedParagraph<'a>) -> Result<()> {
-        let (package, provides) = read(suite, stanza)?;
+    fn add(&mut self, package: Package<'a>, provides: &'a str) -> Result<()> {
         let versions = self.by_name.entry(package.name).or_default();
         let same = versions
             .iter()
@@ -290,7 +317,9 @@ impl<'a> Index<'a> {
             .find(|&at| self.packages[at].version == package.version);
         if let Some(at) = same {
             // Equal versions are equal packages: what they provide is known already.
-            self.packages[at] = package;
+            if !package.unpinned {
+                self.packages[at] = package;
+            }
             return Ok(());
         }
         let at = self.packages.len();
@@ -309,7 +338,7 @@ impl<'a> Index<'a> {
 }
 
 /// Reads one stanza: the package and its `Provides`.
-fn read<'a>(suite: &'a str, stanza: &BorrowedParagraph<'a>) -> Result<(Package<'a>, &'a str)> {
+fn read<'a>(index: &'a Text, stanza: &BorrowedParagraph<'a>) -> Result<(Package<'a>, &'a str)> {
     let mut values: [Option<&'a str>; FIELDS.len()] = [None; FIELDS.len()];
     for field in stanza.iter() {
         if let Some(at) = FIELDS.iter().position(|name| name.eq_ignore_ascii_case(field.name())) {
@@ -324,7 +353,9 @@ fn read<'a>(suite: &'a str, stanza: &BorrowedParagraph<'a>) -> Result<(Package<'
         version: parse_version(field(1)?)?,
         version_text: field(1)?,
         architecture: field(2)?,
-        suite,
+        suite: &index.suite,
+        source: index.source.as_deref(),
+        unpinned: false,
         essential: text(3) == "yes",
         priority: rank(text(4)),
         depends: [text(5), text(6)],
@@ -362,6 +393,7 @@ mod tests {
     fn text(suite: &str, index: &str) -> Text {
         Text {
             suite: suite.to_owned(),
+            source: None,
             text: reduce(index.as_bytes()).unwrap(),
         }
     }
@@ -411,7 +443,7 @@ mod tests {
         fn no_index_makes_it_panic(lines in proptest::collection::vec("(Package|Provides|Size|X)?:? ?[ -~\t]{0,20}|\\PC{0,5}", 0..20)) {
             let index = lines.join("\n");
             let reduced = reduce(index.as_bytes()).unwrap();
-            let texts = [Text { suite: "one".to_owned(), text: reduced.clone() }];
+            let texts = [Text { suite: "one".to_owned(), source: None, text: reduced.clone() }];
             let _ = Index::new(&texts);
             prop_assert_eq!(reduce(reduced.as_bytes()).unwrap(), reduced);
         }

@@ -3,31 +3,43 @@
 /// `Packages` indexes.
 pub mod index;
 
+/// Packages of our own.
+mod local;
+
 /// Dependency syntax.
 pub mod relation;
+
+/// What is taken from further sources.
+pub mod pins;
+
+/// Where suites lie and who signs them.
+mod origin;
+
+/// What is there.
+mod archive;
+
+/// Names that nothing has.
+mod known;
 
 /// The choice of packages.
 pub mod solve;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use computatom_spec::arch::Arch;
-use rayon::prelude::*;
 use serde::Serialize;
 
-use self::index::{Compression, Index, LOCAL, LocalPackage, Text};
+pub use self::archive::Archive;
+use self::index::{Index, LOCAL, LocalPackage, Text};
+use self::origin::Further;
+pub(super) use self::origin::{asking, located};
+use self::pins::{Pins, written};
 use self::solve::Wanted;
 use super::lock::LockedDeb;
 use crate::definition::Image;
-use crate::definition::image::{Debian, Target};
+use crate::definition::image::{Debian, Pin, Target};
 use crate::failure::exit_code;
-use crate::fetch::mirror::Mirror;
-use crate::fetch::{Fetched, Fetcher, Request};
-use crate::input_error;
 use crate::verify::Sha256;
-use crate::verify::openpgp::Keyring;
-use crate::verify::release::Release;
+use crate::{bail_input, input_error};
 
 /// What decides which packages are chosen, given the archive.
 #[derive(Clone, Debug, Serialize)]
@@ -42,6 +54,10 @@ pub struct Question {
     prefer: Vec<String>,
     avoid: Vec<String>,
     recommends: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<Further>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pins: Vec<Pin>,
 }
 
 impl Question {
@@ -68,6 +84,8 @@ impl Question {
             prefer: debian.prefer.clone(),
             avoid: debian.avoid.clone(),
             recommends: debian.recommends,
+            sources: Further::of(debian, target.arch),
+            pins: debian.pins.clone(),
         }
     }
 
@@ -87,47 +105,36 @@ pub struct Answer {
     pub epoch: i64,
 }
 
-/// An archive that is believed because of a keyring.
-#[derive(Debug)]
-pub struct Archive<'a> {
-    /// Gets the files.
-    pub fetcher: &'a Fetcher,
-    /// Where they lie.
-    pub mirror: &'a Mirror,
-    /// Who may sign them.
-    pub keyring: &'a Keyring,
-    /// Whether a table of contents past its `Valid-Until` is only warned about.
-    pub allow_expired: bool,
-}
-
 impl Archive<'_> {
     /// Chooses packages from the archive as it is now.
     pub fn solve(&self, question: &Question) -> Result<Answer> {
         let reporter = self.fetcher.reporter();
         reporter.step(format_args!("choosing Debian packages for {}", question.arch));
         let (texts, epoch) = self.texts(question)?;
-        let debs = choose(&Index::new(&texts)?, question)?;
+        let pins = Pins::new(&question.pins)?;
+        let index = Index::pinned(&texts, &pins)?;
+        self.check_pins(&index, &pins, question)?;
+        let debs = choose(&index, question).map_err(|error| explained(error, &texts, &pins, question))?;
         Ok(Answer { debs, epoch })
     }
 
-    /// What the archive has now for the suites, components, architecture and local packages of a question, and the
-    /// newest `Date` among the suites: for whoever asks more than one question of it.
-    pub fn texts(&self, question: &Question) -> Result<(Vec<Text>, i64)> {
-        let releases = self.releases(&question.suites)?;
-        let epoch = releases.iter().map(|(_, release)| release.date).max();
-        let epoch = epoch.ok_or_else(|| input_error!("the definition names no Debian suite"))?;
-        let mut texts = self.indexes(&question.components, question.arch, &releases)?;
-        texts.push(Text::of_local(&question.local));
-        Ok((texts, epoch))
-    }
-
-    /// The newest version of each package, wherever its dependencies are.
+    /// The newest version of each package, or that of the source it is pinned to, wherever its dependencies are.
     pub fn newest(&self, debian: &Debian, arch: Arch, names: &[String]) -> Result<Answer> {
-        let releases = self.releases(&debian.suites)?;
-        let epoch = releases.iter().map(|(_, release)| release.date).max();
-        let epoch = epoch.ok_or_else(|| input_error!("the definition names no Debian suite"))?;
-        let texts = self.indexes(&debian.components, arch, &releases)?;
-        let index = Index::new(&texts)?;
+        let question = Question {
+            format: 2,
+            arch,
+            suites: debian.suites.clone(),
+            components: debian.components.clone(),
+            relations: Vec::new(),
+            local: Vec::new(),
+            prefer: Vec::new(),
+            avoid: Vec::new(),
+            recommends: false,
+            sources: Further::of(debian, arch),
+            pins: debian.pins.clone(),
+        };
+        let (texts, epoch) = self.texts(&question)?;
+        let index = Index::pinned(&texts, &Pins::new(&debian.pins)?)?;
         let debs = names
             .iter()
             .map(|name| {
@@ -144,131 +151,47 @@ impl Archive<'_> {
         Ok(Answer { debs, epoch })
     }
 
-    /// Fetches and verifies the table of contents of each suite.
-    fn releases(&self, suites: &[String]) -> Result<Vec<(String, Release)>> {
-        let requests = suites
-            .iter()
-            .map(|suite| Request {
-                urls: vec![format!("{}/dists/{suite}/InRelease", self.mirror.base(suite))],
-                sha256: None,
-                size: None,
-                label: format!("InRelease of {suite}"),
-            })
-            .collect();
-        let mut messages = Vec::new();
-        for (suite, outcome) in suites.iter().zip(self.fetcher.fetch_all(requests)?) {
-            let file = outcome.with_context(|| self.mirror.question())?;
-            let message = std::fs::read(&file.path).with_context(|| format!("reading {}", file.path.display()))?;
-            messages.push((suite, file.sha256, message));
-        }
-        let now = seconds_since_1970();
-        messages
-            .par_iter()
-            .map(|(suite, sha256, message)| {
-                let release = Release::verify(suite, message, self.keyring, now)
-                    .inspect_err(|_| self.fetcher.cache().remove(sha256))?;
-                match release.check_validity(now) {
-                    Err(error) if self.allow_expired => self
-                        .fetcher
-                        .reporter()
-                        .warn(format_args!("taken all the same, as `--allow-expired` says: {error}")),
-                    checked => checked?,
-                }
-                Ok(((*suite).clone(), release))
-            })
-            .collect()
-    }
-
-    /// Fetches the package indexes that the tables of contents list.
-    fn indexes(&self, components: &[String], arch: Arch, releases: &[(String, Release)]) -> Result<Vec<Text>> {
-        let mut listed = Vec::new();
-        for (suite, release) in releases {
-            for component in components {
-                listed.push(self.listed(suite, release, component, arch)?);
+    /// A pin that takes nothing is a mistake: told, and refused where the very package was asked for.
+    fn check_pins(&self, index: &Index<'_>, pins: &Pins, question: &Question) -> Result<()> {
+        let sources: Vec<&str> = question.sources.iter().map(|further| further.name.as_str()).collect();
+        for (glob, source) in pins.idle(&index.offered, &sources) {
+            if question.relations.iter().any(|asked| asked == glob) {
+                bail_input!(
+                    "the package `{glob}` is pinned to the apt source `{source}`, which does not have it for {}: remove \
+                     the pin, or correct the name",
+                    question.arch
+                );
             }
+            self.fetcher.reporter().warn(format_args!(
+                "a pin takes nothing: the apt source `{source}` has no package `{glob}` for {}",
+                question.arch
+            ));
         }
-        let mut files = Vec::new();
-        let outcomes = self
-            .fetcher
-            .fetch_all(listed.iter().map(|index| index.request.clone()).collect())?;
-        for (index, outcome) in listed.iter().zip(outcomes) {
-            files.push(match outcome {
-                Err(failure) if failure.gone => self.by_name(index)?,
-                outcome => outcome.with_context(|| self.mirror.question())?,
-            });
-        }
-        files
-            .par_iter()
-            .zip(&listed)
-            .map(|(file, index)| {
-                let cache = self.fetcher.cache();
-                Text::load(cache, index.suite, &file.path, &file.sha256, index.compression)
-            })
-            .collect()
-    }
-
-    /// The best compressed index of a component that a release lists.
-    fn listed<'r>(&self, suite: &'r str, release: &Release, component: &str, arch: Arch) -> Result<Listed<'r>> {
-        let folder = format!("{component}/binary-{arch}");
-        let found = Compression::ALL.into_iter().find_map(|(compression, ending)| {
-            let name = format!("Packages{ending}");
-            let index = release.index(&format!("{folder}/{name}"))?;
-            Some((compression, name, index))
-        });
-        let (compression, name, index) =
-            found.ok_or_else(|| input_error!("suite {suite} has no packages of component `{component}` for {arch}"))?;
-        let folder = format!("{}/dists/{suite}/{folder}", self.mirror.base(suite));
-        let by_name = format!("{folder}/{name}");
-        let url = if release.by_hash {
-            // Under its digest an index stays the same while the mirror is being updated.
-            format!("{folder}/by-hash/SHA256/{}", index.sha256)
-        } else {
-            by_name.clone()
-        };
-        let request = Request {
-            urls: vec![url],
-            sha256: Some(index.sha256),
-            size: Some(index.size),
-            label: format!("package index of {suite}/{component} for {arch}"),
-        };
-        Ok(Listed {
-            suite,
-            compression,
-            request,
-            by_name,
-        })
-    }
-
-    /// An index that is not there under its digest: simple mirrors have it under its name only. There other bytes
-    /// are no attack but a mirror whose parts were copied at different times.
-    fn by_name(&self, index: &Listed<'_>) -> Result<Fetched> {
-        let request = Request {
-            urls: vec![index.by_name.clone()],
-            ..index.request.clone()
-        };
-        let why = match self.fetcher.fetch(request) {
-            Ok(Ok(file)) => return Ok(file),
-            Ok(Err(failure)) => failure.to_string(),
-            Err(error) if exit_code(&error) == 2 => format!("{error:#}"),
-            Err(error) => return Err(error),
-        };
-        bail!(
-            "the mirror {} is out of step: it does not have the {} that its own table of contents lists ({why}); try \
-             again in a few minutes, or take another mirror by `--mirror URL`",
-            self.mirror.base(index.suite),
-            index.request.label
-        )
+        Ok(())
     }
 }
 
-/// An index that a table of contents lists.
-struct Listed<'r> {
-    suite: &'r str,
-    compression: Compression,
-    /// For the URL by digest, if the mirror has such.
-    request: Request,
-    /// The URL by name.
-    by_name: String,
+/// The error of a choice with the pins that would have helped, if there are such.
+fn explained(error: anyhow::Error, texts: &[Text], pins: &Pins, question: &Question) -> anyhow::Error {
+    if exit_code(&error) != 2 || question.sources.is_empty() {
+        return error;
+    }
+    let relaxed = Index::relaxed(texts, pins).and_then(|index| {
+        let debs = choose(&index, question)?;
+        let taken = |name: &str, source: &str| index.offered.admits(pins, name, Some(source));
+        let missing = debs.iter().filter_map(|deb| {
+            let source = deb.source.as_deref()?;
+            (!taken(&deb.name, source)).then(|| (deb.name.clone(), source.to_owned()))
+        });
+        Ok(missing.collect::<Vec<_>>())
+    });
+    match relaxed {
+        Ok(missing) if !missing.is_empty() => {
+            let pins = written(missing.iter().map(|(name, source)| (name.as_str(), source.as_str())));
+            input_error!("{error:#}\nwhat is missing is in a further apt source, and would be taken with {pins}")
+        }
+        _ => error,
+    }
 }
 
 /// Chooses packages from an index, sorted by name.
@@ -305,15 +228,10 @@ fn lock(package: &index::Package<'_>) -> Result<LockedDeb> {
         name: package.name.to_owned(),
         version: package.version_text.to_owned(),
         architecture: package.architecture.to_owned(),
+        source: package.source.map(str::to_owned),
         suite: package.suite.to_owned(),
         filename: package.filename.to_owned(),
         size: package.size,
         sha256: sha256.hex(),
     })
-}
-
-/// The clock of this machine.
-fn seconds_since_1970() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
 }

@@ -17,12 +17,10 @@ use resolvo::{
 };
 
 use super::index::Index;
+use super::known::known;
 use super::relation::{Relation, parse_list};
 use crate::failure::Interrupted;
-use crate::{bail_input, input_error, interrupt};
-
-/// Similarity above which a name is suggested for one that does not exist.
-const SIMILAR: f64 = 0.8;
+use crate::{bail_input, interrupt};
 
 /// What the solver is asked for.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +96,10 @@ fn essential<'a>(index: &Index<'a>) -> Vec<&'a str> {
     let mut names: Vec<&str> = index
         .by_name
         .iter()
-        .filter(|(_, versions)| versions.first().is_some_and(|&at| index.packages[at].essential))
+        .filter(|(_, versions)| {
+            let newest = versions.first().map(|&at| &index.packages[at]);
+            newest.is_some_and(|package| package.essential && !package.unpinned)
+        })
         .map(|(name, _)| *name)
         .collect();
     names.sort_unstable();
@@ -118,23 +119,6 @@ fn recommended(index: &Index<'_>, wanted: &Wanted, chosen: &[usize]) -> Result<V
         }
     }
     Ok(missing)
-}
-
-/// Fails for a name that no package has or provides, with the nearest one that exists.
-fn known(index: &Index<'_>, name: &str) -> Result<()> {
-    if index.by_name.contains_key(name) || index.provided.contains_key(name) {
-        return Ok(());
-    }
-    let nearest = index
-        .by_name
-        .keys()
-        .map(|candidate| (strsim::jaro_winkler(candidate, name), *candidate))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)));
-    let hint = nearest.map_or(String::new(), |(_, candidate)| format!("; did you mean `{candidate}`?"));
-    Err(input_error!(
-        "there is no package `{name}` in the suites and components of the definition{hint}"
-    ))
 }
 
 /// Some versions of one package.
@@ -215,8 +199,11 @@ impl<'a> Provider<'a> {
                 }
             }
         }
-        // Stable: among equally (un)preferred ones the order stays.
-        found.sort_by_key(|&package| self.prefer.get(self.name(package)).copied().unwrap_or(usize::MAX));
+        // Stable: among equally (un)preferred ones the order stays. What no pin takes is for want of anything else.
+        found.sort_by_key(|&package| {
+            let preferred = self.prefer.get(self.name(package)).copied().unwrap_or(usize::MAX);
+            (self.index.packages[package].unpinned, preferred)
+        });
         found
     }
 
@@ -367,8 +354,11 @@ impl DependencyProvider for Provider<'_> {
     }
 
     async fn sort_candidates(&self, _solver: &SolverCache<Self>, solvables: &mut [SolvableId]) {
-        let version = |id: &SolvableId| &self.index.packages[self.pool.resolve_solvable(*id).record.package].version;
-        solvables.sort_by(|a, b| version(b).cmp(version(a)));
+        let package = |id: &SolvableId| &self.index.packages[self.pool.resolve_solvable(*id).record.package];
+        solvables.sort_by(|a, b| {
+            let (a, b) = (package(a), package(b));
+            (a.unpinned.cmp(&b.unpinned)).then_with(|| b.version.cmp(&a.version))
+        });
     }
 
     async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
