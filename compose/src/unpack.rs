@@ -220,7 +220,23 @@ struct Source<'a> {
     mode: u32,
 }
 
+/// What dpkg unpacks, and no package of Debian's may hold: it would be a way into every node.
+fn check(entry: &Entry, mode: u32) -> Result<()> {
+    if matches!(entry.kind, EntryKind::Char { .. } | EntryKind::Block { .. }) {
+        bail!("it is a device, which no package may hold (Policy 10.6): do without the package, or have it mended");
+    }
+    let privileged = mode & 0o6000 != 0 || entry.xattrs.contains_key("security.capability");
+    if matches!(entry.kind, EntryKind::File(_)) && privileged && mode & 0o022 != 0 {
+        bail!(
+            "it runs with the rights of others and others may write it (mode {mode:04o}), so that everybody on the node \
+             would have these rights: do without the package, or have it mended"
+        );
+    }
+    Ok(())
+}
+
 fn place(tree: &mut Tree, entry: &Entry, destination: &str, source: &Source<'_>) -> Result<()> {
+    check(entry, source.mode)?;
     let parent = destination.rsplit_once('/').map_or("", |(parent, _)| parent);
     if !parent.is_empty() && !tree.is_dir(parent) {
         tree.mkdir_all(parent, 0o755)?;

@@ -25,6 +25,7 @@ use rayon::prelude::*;
 use crate::atomic::Pending;
 use crate::definition::image::Target;
 use crate::definition::{Image, exclude};
+use crate::failure::Interrupted;
 use crate::fetch::cache::Cache;
 use crate::fetch::summed::{Summed, sound};
 use crate::reporter::Reporter;
@@ -71,8 +72,7 @@ pub fn compose(
         .map(|input| {
             interrupt::check()?;
             let sha256 = input.record.digest.trim_start_matches("sha256:");
-            let payload =
-                payload(&input.path, sha256, cache).with_context(|| format!("unpacking {}", input.path.display()))?;
+            let payload = payload(&input.path, sha256, cache).with_context(|| format!("unpacking {}", named(input)))?;
             bar.inc(1);
             Ok(payload)
         })
@@ -96,7 +96,7 @@ pub fn compose(
     let packages: Vec<Package> = inputs
         .par_iter()
         .zip(&payloads)
-        .map(|(input, payload)| with(&input.path, payload).with_context(|| format!("reading {}", input.path.display())))
+        .map(|(input, payload)| with(&input.path, payload).with_context(|| format!("reading {}", named(input))))
         .collect::<Result<_>>()?;
     check_dependencies(&packages)?;
     let bar = reporter.items("configuring packages", 0);
@@ -115,10 +115,19 @@ pub fn compose(
     Ok(Rootfs { tree, digests })
 }
 
-/// A script that cannot be interpreted is no fault of the world's, and has a way out.
+/// A package, for messages.
+fn named(input: &Input) -> String {
+    format!("package {} {}", input.record.name, input.record.version)
+}
+
+/// A package that cannot be unpacked or configured is no fault of the world's; a script that cannot be interpreted has a
+/// way out.
 fn next_step(error: anyhow::Error) -> anyhow::Error {
-    let Some(halted) = error.downcast_ref::<Halted>() else {
+    if error.is::<Interrupted>() {
         return error;
+    }
+    let Some(halted) = error.downcast_ref::<Halted>() else {
+        return input_error!("{error:#}");
     };
     let package = &halted.origin.package;
     let section = match &halted.halt {
@@ -161,8 +170,13 @@ pub fn open(deb: &VerifiedDeb, cache: &Cache) -> Result<Package> {
 
 /// A package with its payload.
 fn with(deb: &Path, payload: &Bytes) -> Result<Package> {
-    let archive = Archive::open(&map(deb)?)?;
-    Package::new(archive.control().clone(), payload)
+    let archive = opened(deb)?;
+    Package::new(archive.control().clone(), payload).map_err(|error| input_error!("{error:#}"))
+}
+
+/// A .deb whose container and control information are as they should be.
+fn opened(deb: &Path) -> Result<Archive> {
+    Archive::open(&map(deb)?).map_err(|error| input_error!("{error:#}"))
 }
 
 /// The payload of a package with this digest, mapped from the cache.
@@ -171,7 +185,7 @@ fn payload(deb: &Path, sha256: &str, cache: &Cache) -> Result<Bytes> {
     if let Some(payload) = unpacked(&path)? {
         return Ok(payload);
     }
-    keep(&Archive::open(&map(deb)?)?, &path, cache)?;
+    keep(&opened(deb)?, &path, cache)?;
     unpacked(&path)?.with_context(|| {
         format!(
             "{} is read other than it was written: look after that disk",
@@ -187,7 +201,8 @@ fn keep(archive: &Archive, path: &Path, cache: &Cache) -> Result<()> {
     let writing = || cache.writing("the decompressed data.tar");
     let mut chunk = vec![0; CHUNK];
     loop {
-        match payload.read(&mut chunk).context("decompressing data.tar")? {
+        let read = payload.read(&mut chunk);
+        match read.map_err(|error| input_error!("decompressing data.tar: {error}"))? {
             0 => break,
             length => kept.write_all(&chunk[..length]).with_context(writing)?,
         }

@@ -23,6 +23,9 @@ mod names;
 /// From the evaluated to the validated definition.
 mod validate;
 
+/// What must not be in an image.
+mod secret;
+
 /// The site settings.
 mod site;
 
@@ -95,6 +98,7 @@ fn load_with(
     let own = path.parent().unwrap_or(root).to_owned();
     let vocabulary = root.join("jsonnet");
     let evaluated = jsonnet::evaluate_over(&path, &[own, vocabulary], root, overlay(versions)?.as_deref())?;
+    secret::check(&evaluated)?;
     let raw: raw::RawImage = raw::read(&evaluated)?;
     let settings = load_site(site, &raw.site, root)?;
     validate::Validator::new(&evaluated.sources, boards).image(raw, settings)

@@ -7,7 +7,7 @@ use computatom_spec::site::Site;
 use serde_json::{Map, Value};
 
 use super::jsonnet::{self, Evaluated};
-use super::raw;
+use super::{raw, secret};
 use crate::bail_input;
 
 /// The file that is read when `--site` names none.
@@ -21,6 +21,7 @@ pub fn load_site(file: Option<&Path>, under: &Map<String, Value>, root: &Path) -
     };
     let folders = [root.join("jsonnet"), root.join("images")];
     let mut evaluated = jsonnet::evaluate(file, &folders, root)?;
+    secret::check(&evaluated)?;
     // Read alone first: a mistake of the site file is told with its own line.
     read(&evaluated)?;
     merge(&mut merged, std::mem::take(&mut evaluated.value));

@@ -628,7 +628,7 @@ fn mistakes_in_further_sources_are_told() {
     );
     sources(
         "{ vendor: { suites: ['x'], signed_by: '-----BEGIN PGP PRIVATE KEY BLOCK-----' } }",
-        &["`debian.sources.vendor.signed_by`: this is a secret key"],
+        &["`debian.sources.vendor.signed_by` holds a private key"],
     );
     sources(
         &vendor("suites: ['x']"),

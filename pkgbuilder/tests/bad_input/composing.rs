@@ -42,3 +42,25 @@ fn a_use_of_a_command_that_we_lack() {
         ],
     );
 }
+
+#[test]
+fn a_script_that_does_not_end() {
+    let world = world("#!/bin/sh\nset -e\nwhile :; do\n  x=1\ndone\n");
+    let said = world.judge(&world.command("image", &[]).output().unwrap(), 2);
+    assert_says(
+        &said,
+        &[
+            "package app, postinst, line ",
+            "have the package's maintainers mend its script",
+            "or do without app",
+        ],
+    );
+    assert_eq!(crate::board::names(&world.out()), Vec::<String>::new());
+}
+
+#[test]
+fn a_script_that_fails() {
+    let world = world("#!/bin/sh\nset -e\necho the disk of Babel is full >&2\nexit 3\n");
+    let said = world.judge(&world.command("image", &[]).output().unwrap(), 2);
+    assert_says(&said, &["app", "postinst", "3", "the disk of Babel is full"]);
+}

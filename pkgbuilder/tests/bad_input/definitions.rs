@@ -84,3 +84,78 @@ fn a_lock_that_is_damaged() {
         ],
     );
 }
+
+#[test]
+fn a_lock_of_another_schema() {
+    let world = World::new();
+    world.succeeds(world.command("lock", &[]));
+    let text = fs::read_to_string(world.lock()).unwrap();
+    for (format, older) in [("0", true), ("99", false)] {
+        let other = text.replace("\"format\": 1", &format!("\"format\": {format}"));
+        assert_ne!(other, text);
+        // What another schema has that ours has not must not be what is complained about.
+        let other = if older {
+            other.replace("\"epoch\"", "\"source_date_epoch\"")
+        } else {
+            other
+        };
+        fs::write(world.lock(), other).unwrap();
+        for subcommand in ["image", "lock"] {
+            let said = world.refuses(world.command(subcommand, &["--locked"]), 2);
+            assert_says(
+                &said,
+                &[
+                    "images/tiny.lock.json is neither of format 1 nor 2",
+                    "remove it and run `pkgbuilder lock tiny`",
+                ],
+            );
+        }
+    }
+}
+
+#[test]
+fn packages_that_conflict() {
+    let mut world = World::new();
+    world.archive.add("trixie", "rival", "1.0", "Conflicts: library");
+    world.archive.publish();
+    world.define(&[("debian+", "{ packages: ['app', 'rival'], prefer: [], avoid: [] }")]);
+    let said = world.refuses(world.command("lock", &[]), 2);
+    assert_says(
+        &said,
+        &[
+            "the packages asked for cannot be installed together",
+            "change the definition's `packages` or `avoid`",
+            "rival",
+            "library",
+        ],
+    );
+}
+
+#[test]
+fn a_secret_in_a_definition_or_the_site_settings() {
+    let world = World::new();
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\\nb3BlbnNzaC1rZXk\\n";
+    let files = format!("{{ '/root/.ssh/id_ed25519': {{ text: '{key}' }} }}");
+    world.define(&[("files", &files)]);
+    for subcommand in ["lock", "image"] {
+        let said = world.refuses(world.command(subcommand, &[]), 2);
+        assert_says(
+            &said,
+            &[
+                "images/tiny.jsonnet:7:",
+                "id_ed25519.text` holds a private key",
+                "holds no secrets",
+            ],
+        );
+        assert!(!said.contains("b3BlbnNzaC1rZXk"), "it is not repeated: {said}");
+    }
+    world.define(&[]);
+    fs::write(
+        world.checkout().join("site.jsonnet"),
+        format!("{{\n  ssh_keys: ['{key}'],\n}}\n"),
+    )
+    .unwrap();
+    let said = world.refuses(world.command("lock", &[]), 2);
+    assert_says(&said, &["site.jsonnet:2:", "`ssh_keys[0]` holds a private key"]);
+    assert_eq!(world.server.seen(), []);
+}

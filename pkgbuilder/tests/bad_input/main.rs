@@ -20,6 +20,9 @@ mod apt_sources;
 /// A world whose image can be assembled.
 mod board;
 
+/// Packages that no archive should have.
+mod hostile;
+
 /// Maintainer scripts that cannot be interpreted.
 mod composing;
 

@@ -147,14 +147,27 @@ impl Archive {
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         fs::remove_dir_all(&stage).unwrap();
         let content = fs::read(&deb).unwrap();
+        self.list(suite, name, &control, &filename, &content);
+        format!("{}/{filename}", folder(suite))
+    }
+
+    /// Puts a .deb that dpkg-deb would not make into a suite; `control` is what the index says of it.
+    pub(crate) fn add_deb(&mut self, suite: &str, name: &str, control: &str, content: &[u8]) {
+        let filename = format!("pool/main/{name}_crafted_{ARCH}.deb");
+        let deb = self.root.join(folder(suite)).join(&filename);
+        fs::create_dir_all(deb.parent().unwrap()).unwrap();
+        fs::write(&deb, content).unwrap();
+        self.list(suite, name, control, &filename, content);
+    }
+
+    fn list(&mut self, suite: &str, name: &str, control: &str, filename: &str, content: &[u8]) {
         let stanza = format!(
             "{control}Filename: {filename}\nSize: {}\nSHA256: {}\n",
             content.len(),
-            hex::encode(Sha256::digest(&content))
+            hex::encode(Sha256::digest(content))
         );
         self.packages
             .insert((suite.to_owned(), name.to_owned()), Package { stanza });
-        format!("{}/{filename}", folder(suite))
     }
 
     /// Writes the indexes of all suites and signs them, dated now.

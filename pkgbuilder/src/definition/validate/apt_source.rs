@@ -93,10 +93,6 @@ impl Validator<'_> {
     /// Somebody's own repository.
     fn repository(&self, key: &str, source: &AptSource, armored: &str) -> Result<()> {
         let signed_by = format!("{key}.signed_by");
-        if armored.contains("PRIVATE KEY BLOCK") {
-            let text = "this is a secret key: it must not be in a definition, and is known now to whoever saw this one";
-            return Err(self.wrong(&signed_by, text));
-        }
         let keyring = Some(armored)
             .filter(|armored| armored.contains("-----BEGIN PGP PUBLIC KEY BLOCK-----"))
             .and_then(|armored| Keyring::read(armored.as_bytes()).ok())
