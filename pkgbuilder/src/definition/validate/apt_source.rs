@@ -115,7 +115,7 @@ impl Validator<'_> {
             }
         }
         let flat = source.suites.iter().filter(|suite| is_flat(suite)).count();
-        if (flat > 0 && !source.components.is_empty()) || (flat > 0 && flat < source.suites.len()) {
+        if flat > 0 && (!source.components.is_empty() || flat < source.suites.len()) {
             let text = "a flat repository (a suite that ends with `/`) has no components, and is a source of its own";
             return Err(self.wrong(&format!("{key}.suites"), text));
         }

@@ -73,7 +73,7 @@ pub struct Text {
     pub suite: String,
     /// The further source that it is of; `None` for Debian's own suites and for what is here already.
     pub source: Option<String>,
-    text: String,
+    content: String,
 }
 
 impl Text {
@@ -93,7 +93,7 @@ impl Text {
         Ok(Self {
             suite: suite.to_owned(),
             source: None,
-            text,
+            content: text,
         })
     }
 
@@ -106,16 +106,16 @@ impl Text {
             let mut lines = stanza.lines();
             lines.any(|line| line == native || line == "Architecture: all")
         };
-        let kept: Vec<&str> = self.text.split_inclusive("\n\n").filter(fits).collect();
+        let kept: Vec<&str> = self.content.split_inclusive("\n\n").filter(fits).collect();
         Self {
             source: Some(source.to_owned()),
-            text: kept.concat(),
+            content: kept.concat(),
             ..self
         }
     }
 
     fn stanzas(&self) -> Result<Vec<BorrowedParagraph<'_>>> {
-        BorrowedParser::new(&self.text)
+        BorrowedParser::new(&self.content)
             .parse_all()
             .map_err(|error| input_error!("the package index of {} cannot be read: {error}", self.suite))
     }
@@ -144,7 +144,7 @@ impl Text {
         Self {
             suite: LOCAL.to_owned(),
             source: None,
-            text,
+            content: text,
         }
     }
 }
@@ -394,7 +394,7 @@ mod tests {
         Text {
             suite: suite.to_owned(),
             source: None,
-            text: reduce(index.as_bytes()).unwrap(),
+            content: reduce(index.as_bytes()).unwrap(),
         }
     }
 
@@ -443,7 +443,7 @@ mod tests {
         fn no_index_makes_it_panic(lines in proptest::collection::vec("(Package|Provides|Size|X)?:? ?[ -~\t]{0,20}|\\PC{0,5}", 0..20)) {
             let index = lines.join("\n");
             let reduced = reduce(index.as_bytes()).unwrap();
-            let texts = [Text { suite: "one".to_owned(), source: None, text: reduced.clone() }];
+            let texts = [Text { suite: "one".to_owned(), source: None, content: reduced.clone() }];
             let _ = Index::new(&texts);
             prop_assert_eq!(reduce(reduced.as_bytes()).unwrap(), reduced);
         }
