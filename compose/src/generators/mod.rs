@@ -76,24 +76,24 @@ const UNMADE: &[(&str, &str)] = &[
     ),
     (
         "install-info",
-        "the directory of Info pages is not made: nodes have no Info pages",
+        "the directory of Info pages is not made: `update-info-dir` makes it on the node",
     ),
     ("mandb", "the index of manual pages is not made: man-db.timer makes it"),
     (
         "update-desktop-database",
-        "the cache of desktop entries is not made: nodes have no desktop",
+        "the cache of desktop entries is not made: only desktops read it, and `update-desktop-database` makes it on the node",
     ),
     (
         "update-fonts-alias",
-        "the names of X11's own fonts are not made: nodes have no X server",
+        "the names of X11's own fonts are not made: only X servers read them, and `update-fonts-alias` makes them on the node",
     ),
     (
         "update-fonts-dir",
-        "the list of X11's own fonts is not made: nodes have no X server",
+        "the list of X11's own fonts is not made: only X servers read it, and `update-fonts-dir` makes it on the node",
     ),
     (
         "update-fonts-scale",
-        "the list of X11's own scalable fonts is not made: nodes have no X server",
+        "the list of X11's own scalable fonts is not made: only X servers read it, and `update-fonts-scale` makes it on the node",
     ),
     (
         "update-initramfs",
@@ -101,7 +101,7 @@ const UNMADE: &[(&str, &str)] = &[
     ),
     (
         "update-mime",
-        "the list of programs for types of files is not made: nodes have no mail reader",
+        "the list of programs for types of files is not made: `update-mime` makes it on the node",
     ),
 ];
 
