@@ -1,7 +1,8 @@
 //! gdk-pixbuf-query-loaders(1), which lists what images each loader of gdk-pixbuf reads.
 //!
-//! The real tool loads every loader and asks it. No code of another machine runs here: what the loaders of Debian say is in
-//! a table, and the types and extensions in it must be in the loader. One that is unknown is left out, with a note.
+//! The real tool loads every loader and asks it. No code of another machine runs here: what the loaders of Debian say
+//! is in a table, and the types and extensions in it must be in the loader. One that is unknown is left out, with a
+//! note.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! XML as packages ship it: a small, strict reader, for what GLib and shared-mime-info compile.
 //!
-//! Well-formedness is checked (<https://www.w3.org/TR/xml/>), and namespaces are resolved; document types are passed over,
-//! so that only the five predefined entities and character references are known.
+//! Well-formedness is checked (<https://www.w3.org/TR/xml/>), and namespaces are resolved; document types are passed
+//! over, so that only the five predefined entities and character references are known.
 
 use std::fmt;
 

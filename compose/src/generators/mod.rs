@@ -81,11 +81,13 @@ const UNMADE: &[(&str, &str)] = &[
     ("mandb", "the index of manual pages is not made: man-db.timer makes it"),
     (
         "update-desktop-database",
-        "the cache of desktop entries is not made: only desktops read it, and `update-desktop-database` makes it on the node",
+        "the cache of desktop entries is not made: only desktops read it, and `update-desktop-database` makes it on \
+         the node",
     ),
     (
         "update-fonts-alias",
-        "the names of X11's own fonts are not made: only X servers read them, and `update-fonts-alias` makes them on the node",
+        "the names of X11's own fonts are not made: only X servers read them, and `update-fonts-alias` makes them \
+         on the node",
     ),
     (
         "update-fonts-dir",
@@ -93,7 +95,8 @@ const UNMADE: &[(&str, &str)] = &[
     ),
     (
         "update-fonts-scale",
-        "the list of X11's own scalable fonts is not made: only X servers read it, and `update-fonts-scale` makes it on the node",
+        "the list of X11's own scalable fonts is not made: only X servers read it, and `update-fonts-scale` makes \
+         it on the node",
     ),
     (
         "update-initramfs",

@@ -1,8 +1,9 @@
 //! `giomodule.cache`, as `gio-querymodules(1)` makes it: which extension points each module implements.
 //!
-//! The real tool loads every module and calls its function `g_io_NAME_query`. No code of another machine runs here: what
-//! that function of each known module gives is in a table, and every string of it must be in the module, with the
-//! function's name. GIO loads a module that is not in the cache to ask it, so that an unknown one works too, and is noted.
+//! The real tool loads every module and calls its function `g_io_NAME_query`. No code of another machine runs here:
+//! what that function of each known module gives is in a table, and every string of it must be in the module, with the
+//! function's name. GIO loads a module that is not in the cache to ask it, so that an unknown one works too, and is
+//! noted.
 
 use anyhow::Result;
 

@@ -1,7 +1,7 @@
 //! The order in which GLib's hash table gives its entries, for it decides about the order in the files made of them.
 //!
-//! The rules are GLib's (`glib/ghash.c`, since 2.60): open addressing in a power of two of slots, the first of them by a
-//! prime modulus, the next by steps that grow by one; a full table moves its entries in place.
+//! The rules are GLib's (`glib/ghash.c`, since 2.60): open addressing in a power of two of slots, the first of them by
+//! a prime modulus, the next by steps that grow by one; a full table moves its entries in place.
 
 /// Slots of an empty table.
 const MIN_SHIFT: u32 = 3;

@@ -1,5 +1,5 @@
-//! GVariant: types, values and their bytes, little-endian (<https://docs.gtk.org/glib/gvariant-format-strings.html>; the
-//! layout is that of "GVariant Serialisation", chapter 2).
+//! GVariant: types, values and their bytes, little-endian (<https://docs.gtk.org/glib/gvariant-format-strings.html>;
+//! the layout is that of "GVariant Serialisation", chapter 2).
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! `/usr/share/mime`: the database of types of files, as `update-mime-database(1)` makes it of `packages/*.xml`
 //! (<https://specifications.freedesktop.org/shared-mime-info-spec/latest/>).
 //!
-//! Orders that the specification leaves open are those of the real tool (`src/update-mime-database.c`), which follow from
-//! GLib's hash tables.
+//! Orders that the specification leaves open are those of the real tool (`src/update-mime-database.c`), which follow
+//! from GLib's hash tables.
 
 /// `mime.cache`.
 mod cache;
