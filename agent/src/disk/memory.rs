@@ -1,7 +1,8 @@
-//! A disk in memory that keeps only what was written: two terabytes cost nothing.
+//! A disk in memory that keeps only what was written: two terabytes cost nothing, and neither does a copy.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use super::BlockDevice;
 
@@ -14,7 +15,7 @@ const PAGE_LENGTH: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Memory {
     size: u64,
-    pages: BTreeMap<u64, Box<[u8; PAGE_LENGTH]>>,
+    pages: BTreeMap<u64, Arc<[u8; PAGE_LENGTH]>>,
     /// Whether writes are refused.
     pub read_only: bool,
     /// How many writes succeed until the power fails.
@@ -41,8 +42,59 @@ impl Memory {
         if behind > 0
             && let Some(page) = self.pages.get_mut(&(size / PAGE))
         {
-            page[behind..].fill(0);
+            Arc::make_mut(page)[behind..].fill(0);
         }
+    }
+
+    /// Zeros `length` bytes at `offset` without a write.
+    ///
+    /// # Errors
+    ///
+    /// Fails if they are not all on the disk.
+    pub fn zero(&mut self, offset: u64, length: u64) -> io::Result<()> {
+        let end = offset.checked_add(length).filter(|end| *end <= self.size);
+        let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let whole = offset.div_ceil(PAGE)..(end / PAGE).max(offset.div_ceil(PAGE));
+        for number in self.pages.range(whole.clone()).map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.pages.remove(&number);
+        }
+        for (start, stop) in [
+            (offset, (whole.start * PAGE).min(end)),
+            ((whole.end * PAGE).max(offset), end),
+        ] {
+            if let Some(page) = self.pages.get_mut(&(start / PAGE)).filter(|_| start < stop) {
+                let at = |offset: u64| usize::try_from(offset - start / PAGE * PAGE).expect("within a page");
+                Arc::make_mut(page)[at(start)..at(stop)].fill(0);
+            }
+        }
+        Ok(())
+    }
+
+    /// The disk that `size` bytes from `start`, a multiple of [`PAGE`], make.
+    #[must_use]
+    pub fn part(&self, start: u64, size: u64) -> Self {
+        let first = start / PAGE;
+        let pages = self.pages.range(first..(start + size).div_ceil(PAGE));
+        let mut part = Self {
+            pages: pages.map(|(number, page)| (number - first, Arc::clone(page))).collect(),
+            ..Self::new(size)
+        };
+        // What lies behind its end is not its own.
+        part.resize(size);
+        part
+    }
+
+    /// Pages in which two disks differ, by their offsets; a page that one of them lacks differs.
+    pub fn differences(&self, other: &Self) -> Vec<u64> {
+        let mut different = Vec::new();
+        for (number, page) in &self.pages {
+            if !other.pages.get(number).is_some_and(|it| Arc::ptr_eq(it, page) || it == page) {
+                different.push(number * PAGE);
+            }
+        }
+        let lacking = other.pages.keys().filter(|number| !self.pages.contains_key(number));
+        different.extend(lacking.map(|number| number * PAGE));
+        different
     }
 
     /// Pages that hold something, with their offsets, in order.
@@ -50,13 +102,6 @@ impl Memory {
         self.pages
             .iter()
             .filter(|(_, page)| page.iter().any(|byte| *byte != 0))
-            .map(|(number, page)| (number * PAGE, page.as_slice()))
-    }
-
-    /// Pages that hold something between two offsets, both multiples of [`PAGE`].
-    pub fn pages_between(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, &[u8])> {
-        self.pages
-            .range(start / PAGE..end / PAGE)
             .map(|(number, page)| (number * PAGE, page.as_slice()))
     }
 
@@ -119,8 +164,8 @@ impl BlockDevice for Memory {
             if part.iter().all(|byte| *byte == 0) && !self.pages.contains_key(&page) {
                 continue;
             }
-            let page = self.pages.entry(page).or_insert_with(|| Box::new([0; PAGE_LENGTH]));
-            page[within..within + count].copy_from_slice(part);
+            let page = self.pages.entry(page).or_insert_with(|| Arc::new([0; PAGE_LENGTH]));
+            Arc::make_mut(page)[within..within + count].copy_from_slice(part);
         }
         Ok(())
     }
@@ -143,6 +188,14 @@ mod tests {
         disk.read_at(&mut read, (2 << 40) - 5000).unwrap();
         assert!(read == bytes);
         assert!(disk.read_at(&mut read, (3 << 40) - 5000).is_err());
+        let mut zeroed = disk.clone();
+        zeroed.zero((2 << 40) - 4000, 8000).unwrap();
+        zeroed.read_at(&mut read, (2 << 40) - 5000).unwrap();
+        assert!(read[..1000] == bytes[..1000] && read[1000..9000].iter().all(|byte| *byte == 0));
+        assert!(read[9000..] == bytes[9000..]);
+        assert_eq!(zeroed.differences(&disk).len(), 2, "4000 bytes on each side of a page's beginning");
+        zeroed.zero(0, 3 << 40).unwrap();
+        assert_eq!(zeroed, Memory::new(3 << 40));
         disk.resize(2 << 40);
         disk.resize(3 << 40);
         disk.read_at(&mut read, (2 << 40) - 5000).unwrap();

@@ -1,0 +1,162 @@
+//! A card in memory that writes down what happens to it, and files that show its state to programs.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use computatom_agent::disk::BlockDevice;
+use computatom_agent::disk::memory::Memory;
+
+/// What was done to the card, in its order.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// Bytes written at an offset.
+    Write(u64, Vec<u8>),
+    /// Everything before is on the medium.
+    Flush,
+}
+
+/// The card as programs see it, and how it came to that.
+#[derive(Debug)]
+pub(crate) struct Card {
+    pub(crate) now: Memory,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Card {
+    pub(crate) fn new(now: Memory) -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self {
+            now,
+            events: Vec::new(),
+        }))
+    }
+
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.now.write_at(bytes, offset)?;
+        self.events.push(Event::Write(offset, bytes.to_vec()));
+        Ok(())
+    }
+
+    /// Zeros, written as far as something else is there.
+    pub(crate) fn zero(&mut self, offset: u64, length: u64) -> io::Result<()> {
+        let mut zeroed = self.now.clone();
+        zeroed.zero(offset, length)?;
+        for page in self.now.differences(&zeroed) {
+            let (start, end) = (page.max(offset), (page + 4096).min(offset + length));
+            self.write(start, &vec![0; usize::try_from(end - start).unwrap()])?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn flush(&mut self) {
+        self.events.push(Event::Flush);
+    }
+}
+
+/// The whole card or a part of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) card: Rc<RefCell<Card>>,
+    pub(crate) start: u64,
+    pub(crate) size: u64,
+}
+
+impl BlockDevice for Part {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.size)
+    }
+
+    fn read_only(&self) -> io::Result<bool> {
+        self.card.borrow().now.read_only()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        if offset + buffer.len() as u64 > self.size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.card.borrow().now.read_at(buffer, self.start + offset)
+    }
+
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if offset + bytes.len() as u64 > self.size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.card.borrow_mut().write(self.start + offset, bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.card.borrow_mut().flush();
+        Ok(())
+    }
+}
+
+/// A file with the bytes of a part of a card; only what has changed is written to show another card.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    path: PathBuf,
+    file: File,
+    shown: Memory,
+}
+
+impl Mirror {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        Self {
+            file: file.unwrap(),
+            path,
+            shown: Memory::new(0),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Shows a card from `start` on, `size` bytes of it, in a file of `length`.
+    pub(crate) fn show(&mut self, card: &Memory, start: u64, size: u64, length: u64) {
+        let mut part = card.part(start, size);
+        for page in part.differences(&self.shown) {
+            if page < size {
+                let mut bytes = vec![0; usize::try_from((size - page).min(4096)).unwrap()];
+                part.read_at(&mut bytes, page).unwrap();
+                self.file.write_all_at(&bytes, page).unwrap();
+            }
+        }
+        self.file.set_len(length).unwrap();
+        std::mem::swap(&mut self.shown, &mut part);
+    }
+
+    /// What a program did to the file.
+    pub(crate) fn changed(&mut self, event: &super::e2fsprogs::Step) {
+        match event {
+            super::e2fsprogs::Step::Write(offset, bytes) => self.shown.write_at(bytes, *offset).unwrap(),
+            super::e2fsprogs::Step::Zero(offset, length) => self.shown.zero(*offset, *length).unwrap(),
+            super::e2fsprogs::Step::Flush => {}
+        }
+    }
+
+    /// Whether the file is what we think it is: that nothing which a program did went unnoticed.
+    pub(crate) fn is_faithful(&self) -> bool {
+        let size = self.shown.size().unwrap();
+        let mut at = 0;
+        let mut bytes = vec![0; 1 << 20];
+        let mut expected = vec![0; 1 << 20];
+        while at < size {
+            let count = usize::try_from((size - at).min(1 << 20)).unwrap();
+            self.file.read_exact_at(&mut bytes[..count], at).unwrap();
+            self.shown.read_at(&mut expected[..count], at).unwrap();
+            if bytes[..count] != expected[..count] {
+                return false;
+            }
+            at += count as u64;
+        }
+        true
+    }
+}

@@ -1,0 +1,238 @@
+//! A board with a card in memory: the firmware model starts it, `/init`'s own code does the rest with the real e2fsprogs.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail, ensure};
+use computatom_agent::disk::memory::Memory;
+use computatom_agent::disk::table::Table;
+use computatom_agent::disk::{BlockDevice, SECTOR};
+use computatom_agent::init::cmdline::Cmdline;
+use computatom_agent::init::data::{self, Data};
+use computatom_agent::init::led::Pattern;
+use computatom_agent::init::machine::{Machine, Tool};
+use pkgbuilder::assemble::{firmware, partitions};
+
+use super::card::{Card, Event, Mirror, Part};
+use super::e2fsprogs::{Step, Tracer, ask};
+
+/// Least size of DATA here: small, so that a cut is quick, and large enough for blocks of 4 KiB, as on real cards.
+pub(crate) const MINIMUM: u64 = 512 << 20;
+
+/// Files and programs that all boards of a test share.
+#[derive(Debug)]
+pub(crate) struct Workshop {
+    tracer: Tracer,
+    /// The card up to DATA, for the firmware model and the builder's own reader of partition tables.
+    front: Mirror,
+    /// DATA, for e2fsprogs.
+    data: Mirror,
+    folder: tempfile::TempDir,
+}
+
+impl Workshop {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            tracer: Tracer::new(folder.path()),
+            front: Mirror::new(folder.path().join("card")),
+            data: Mirror::new(folder.path().join("data")),
+            folder,
+        }
+    }
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+}
+
+/// A board with power.
+#[derive(Debug)]
+pub(crate) struct Board<'a> {
+    pub(crate) workshop: &'a mut Workshop,
+    pub(crate) card: Rc<RefCell<Card>>,
+    /// Where the image ends.
+    front: u64,
+    /// What the kernel found when it last looked, in bytes.
+    kernel: Vec<(u32, u64, u64)>,
+    /// Seconds since 1970.
+    pub(crate) clock: i64,
+    pub(crate) said: Vec<String>,
+}
+
+impl<'a> Board<'a> {
+    /// Puts a card in, whose image ends at `front`; a board has no clock.
+    pub(crate) fn new(workshop: &'a mut Workshop, card: Memory, front: u64) -> Self {
+        Self {
+            workshop,
+            card: Card::new(card),
+            front,
+            kernel: Vec::new(),
+            clock: 0,
+            said: Vec::new(),
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.card.borrow().now.size().unwrap()
+    }
+
+    fn show_front(&mut self) {
+        let card = self.card.borrow();
+        self.workshop.front.show(&card.now, 0, self.front, self.size());
+    }
+
+    /// The partitions as Linux finds them, which is stricter than `/init`.
+    fn look(&mut self) -> Result<()> {
+        self.show_front();
+        let card = self.card.borrow();
+        self.kernel = if let Ok(Table::Gpt(_)) = Table::read(&card.now) {
+            // Linux takes the backup only when told to.
+            let mut without = card.now.clone();
+            let size = self.size();
+            without.zero(size - SECTOR, SECTOR)?;
+            let table = Table::read(&without);
+            table.map(|table| extents(table.partitions())).unwrap_or_default()
+        } else {
+            let table = partitions::Table::read(self.workshop.front.file())?;
+            let all = table.partitions.iter();
+            all.map(|it| (u32::from(it.number), it.start, it.size)).collect()
+        };
+        Ok(())
+    }
+
+    /// From power-on to the kernel's command line.
+    pub(crate) fn firmware(&mut self, options: &firmware::Options) -> Result<firmware::Boot> {
+        self.show_front();
+        firmware::boot(self.workshop.front.path(), firmware::Board::Pi4, options).context("following the firmware")
+    }
+
+    /// What `/init` does to the disk, started by `cmdline`.
+    pub(crate) fn init(&mut self, cmdline: &str) -> Result<Data> {
+        let cmdline = Cmdline::parse(cmdline)?;
+        let table = Table::read(&self.card.borrow().now).context("looking for the root")?;
+        table.find(&cmdline.root).context("the root is not found")?;
+        // A kernel that cannot make sense of the table has no partitions, until it is mended and looked at again.
+        if self.look().is_err() {
+            self.kernel.clear();
+        }
+        let data = data::partition(self, cmdline.data, MINIMUM)?.map_err(anyhow::Error::msg)?;
+        self.at(data.number)?;
+        self.at(table.find(&cmdline.root).context("the root is gone")?)?;
+        data::file_system(self, &data, cmdline.format.as_deref())?;
+        Ok(data)
+    }
+
+    fn at(&self, number: u32) -> Result<(u64, u64)> {
+        let found = self.kernel.iter().find(|(it, ..)| *it == number);
+        let (_, start, size) = found.with_context(|| format!("the kernel knows no partition {number}"))?;
+        Ok((*start, *size))
+    }
+
+    fn show_data(&mut self, number: u32) -> Result<u64> {
+        let (start, size) = self.at(number)?;
+        let card = self.card.borrow();
+        self.workshop.data.show(&card.now, start, size, size);
+        Ok(start)
+    }
+
+    fn traced(&mut self, program: &str, arguments: &[&str], number: u32) -> Result<i32> {
+        let start = self.show_data(number)?;
+        let path = self.workshop.data.path().to_owned();
+        let (status, steps) = self.workshop.tracer.run(program, arguments, &path, self.clock)?;
+        let mut card = self.card.borrow_mut();
+        for step in steps {
+            self.workshop.data.changed(&step);
+            match step {
+                Step::Write(offset, bytes) => card.write(start + offset, &bytes)?,
+                Step::Zero(offset, length) => card.zero(start + offset, length)?,
+                Step::Flush => card.flush(),
+            }
+        }
+        Ok(status)
+    }
+
+    /// Writes a file to DATA's root folder, and waits until it is on the medium.
+    pub(crate) fn store(&mut self, number: u32, name: &str, content: &str) -> Result<()> {
+        let path = self.workshop.folder().join(name);
+        std::fs::write(&path, content)?;
+        let request = format!("write {} {name}", path.display());
+        ensure!(self.traced("debugfs", &["-w", "-R", &request], number)? == 0);
+        self.card.borrow_mut().flush();
+        Ok(())
+    }
+
+    /// Reads a file of DATA's root folder.
+    pub(crate) fn load(&mut self, number: u32, name: &str) -> Result<String> {
+        self.show_data(number)?;
+        let (_, said) = ask("debugfs", &["-R", &format!("cat {name}")], self.workshop.data.path());
+        Ok(said)
+    }
+
+    /// Whether DATA is a file system without a fault, as large as its partition.
+    pub(crate) fn is_sound(&mut self, number: u32) -> Result<()> {
+        self.show_data(number)?;
+        let (status, said) = ask("e2fsck", &["-f", "-n"], self.workshop.data.path());
+        if status != 0 {
+            bail!("e2fsck finds fault with DATA ({status}): {said}");
+        }
+        Ok(())
+    }
+
+    /// Whether our record of what programs did is complete.
+    pub(crate) fn is_faithful(&self) -> bool {
+        self.workshop.data.is_faithful()
+    }
+
+    /// Everything that was done to the card since it was put in.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.card.borrow().events.clone()
+    }
+}
+
+fn extents(partitions: &[computatom_agent::disk::table::Partition]) -> Vec<(u32, u64, u64)> {
+    let all = partitions.iter();
+    all.map(|it| (it.number, it.extent.start * SECTOR, it.extent.sectors * SECTOR))
+        .collect()
+}
+
+impl Machine for Board<'_> {
+    type Device = Part;
+
+    fn disk(&mut self) -> Result<Part> {
+        Ok(Part {
+            card: Rc::clone(&self.card),
+            start: 0,
+            size: self.size(),
+        })
+    }
+
+    fn partition(&mut self, number: u32) -> Result<Part> {
+        let (start, size) = self.at(number)?;
+        Ok(Part {
+            card: Rc::clone(&self.card),
+            start,
+            size,
+        })
+    }
+
+    fn reread_partitions(&mut self) -> Result<()> {
+        self.look()
+    }
+
+    fn run(&mut self, tool: Tool, arguments: &[&str], number: u32) -> Result<i32> {
+        let name = tool.path().rsplit('/').next().unwrap_or_default();
+        self.traced(name, arguments, number)
+    }
+
+    fn not_before(&mut self, seconds: i64) {
+        self.clock = self.clock.max(seconds);
+    }
+
+    fn say(&mut self, text: &str) {
+        self.said.push(text.to_owned());
+    }
+
+    fn show(&mut self, _: Pattern) {}
+}
