@@ -39,12 +39,40 @@ pub mod mbr {
 pub mod gpt {
     /// EFI system partition: systemd-boot, its settings, the kernels of both slots.
     pub const ESP: u8 = 1;
+    /// The kernel of slot A, in `EFI/Linux` of the ESP.
+    pub const KERNEL_A: &str = "node-a.efi";
+    /// The kernel of slot B.
+    pub const KERNEL_B: &str = "node-b.efi";
     /// Root of slot A.
     pub const ROOT_A: u8 = 2;
     /// Root of slot B.
     pub const ROOT_B: u8 = 3;
     /// The node's own data, made on first boot.
     pub const DATA: u8 = 4;
+}
+
+/// The file that chooses the slot is one sector of one cluster, so that changing it is one write.
+pub const MENU_SIZE: usize = 512;
+
+/// `autoboot.txt` of a Raspberry Pi: the boot partition of every boot, and that of a trial
+/// (raspberrypi.com/documentation/computers/config_txt.html, "autoboot.txt").
+pub fn autoboot_txt(normal: u8, trial: u8) -> Vec<u8> {
+    one_sector(format!(
+        "[all]\ntryboot_a_b=1\nboot_partition={normal}\n[tryboot]\nboot_partition={trial}\n"
+    ))
+}
+
+/// `loader.conf` of systemd-boot (loader.conf(5)): no menu, and always the entry `default`.
+pub fn loader_conf(default: &str) -> Vec<u8> {
+    one_sector(format!(
+        "# Written by Computatom: `computatom-agent slot` changes it in its place.\ntimeout 0\ndefault {default}\n"
+    ))
+}
+
+fn one_sector(text: String) -> Vec<u8> {
+    let mut bytes = text.into_bytes();
+    bytes.resize(MENU_SIZE, b'\n');
+    bytes
 }
 
 /// File-system label of DATA.

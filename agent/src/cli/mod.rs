@@ -22,6 +22,8 @@ mod peers;
 
 mod wait;
 
+mod slot;
+
 /// Gives a board its name, its roles and its configuration.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong command line or site settings; `status` also 3, not ready.
@@ -51,6 +53,7 @@ enum Command {
     Status(status::ShowStatus),
     Peers(peers::Peers),
     Wait(wait::Wait),
+    Slot(slot::SlotCommand),
 }
 
 impl Cli {
@@ -67,6 +70,7 @@ impl Cli {
             Command::Status(command) => return command.run(&root),
             Command::Peers(command) => command.run(&root),
             Command::Wait(command) => command.run(),
+            Command::Slot(command) => return command.run(&root),
         };
         done.map(|()| ExitCode::SUCCESS)
     }

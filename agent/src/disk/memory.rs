@@ -55,7 +55,12 @@ impl Memory {
         let end = offset.checked_add(length).filter(|end| *end <= self.size);
         let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
         let whole = offset.div_ceil(PAGE)..(end / PAGE).max(offset.div_ceil(PAGE));
-        for number in self.pages.range(whole.clone()).map(|(number, _)| *number).collect::<Vec<_>>() {
+        for number in self
+            .pages
+            .range(whole.clone())
+            .map(|(number, _)| *number)
+            .collect::<Vec<_>>()
+        {
             self.pages.remove(&number);
         }
         for (start, stop) in [
@@ -88,7 +93,11 @@ impl Memory {
     pub fn differences(&self, other: &Self) -> Vec<u64> {
         let mut different = Vec::new();
         for (number, page) in &self.pages {
-            if !other.pages.get(number).is_some_and(|it| Arc::ptr_eq(it, page) || it == page) {
+            if !other
+                .pages
+                .get(number)
+                .is_some_and(|it| Arc::ptr_eq(it, page) || it == page)
+            {
                 different.push(number * PAGE);
             }
         }
@@ -193,7 +202,11 @@ mod tests {
         zeroed.read_at(&mut read, (2 << 40) - 5000).unwrap();
         assert!(read[..1000] == bytes[..1000] && read[1000..9000].iter().all(|byte| *byte == 0));
         assert!(read[9000..] == bytes[9000..]);
-        assert_eq!(zeroed.differences(&disk).len(), 2, "4000 bytes on each side of a page's beginning");
+        assert_eq!(
+            zeroed.differences(&disk).len(),
+            2,
+            "4000 bytes on each side of a page's beginning"
+        );
         zeroed.zero(0, 3 << 40).unwrap();
         assert_eq!(zeroed, Memory::new(3 << 40));
         disk.resize(2 << 40);

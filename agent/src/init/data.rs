@@ -79,6 +79,9 @@ pub fn partition(machine: &mut impl Machine, number: u32, minimum: u64) -> Resul
             unreachable / 1_000_000_000
         ));
     }
+    if disk.read_only()? {
+        return Ok(Err(table::READ_ONLY.to_owned()));
+    }
     let state = Place::of(&Table::read(&disk)?, number);
     Ok(Ok(Data { number, extent, state }))
 }

@@ -50,7 +50,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use computatom_spec::{boot, paths};
 
 use self::cmdline::Cmdline;
@@ -60,6 +60,7 @@ use self::led::Pattern;
 use self::machine::{Board, Machine};
 use self::stop::Stop;
 use crate::disk::table::Table;
+use crate::slots::attempts::{self, Begun};
 
 /// Where the root is mounted before it becomes `/`.
 const SYSROOT: &str = "/sysroot";
@@ -98,6 +99,12 @@ fn boot() -> Result<std::convert::Infallible> {
         sysroot: sysroot.to_owned(),
     };
     let data = data::partition(&mut board, cmdline.data, boot::DATA_MINIMUM).context("preparing the DATA partition")?;
+    let state = data.as_ref().ok().and_then(|data| data.state);
+    let begun = attempts::begin(&mut board.disk()?, state, &cmdline).context("counting this boot of the slot")?;
+    match begun {
+        Begun::Boot(_, said) => said.iter().for_each(|line| console::alarm(line)),
+        Begun::Restart(reason) => bail!("{reason}"),
+    }
     switch::mount_root(
         &verity::open(&root_partition(&board.disk, &cmdline)?, &cmdline.root_hash)?,
         sysroot,

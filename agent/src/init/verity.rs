@@ -7,13 +7,15 @@ use std::error::Error;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use computatom_spec::verity::{BLOCK, LENGTH, Superblock};
 use rustix::fs::{major, minor};
 use rustix::ioctl;
+
+use crate::disk::BlockDevice;
 
 /// Where the kernel takes requests.
 const CONTROL: &str = "/dev/mapper/control";
@@ -40,10 +42,10 @@ impl Error for Unverified {}
 
 /// What the head of a root partition says of its tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Layout {
-    superblock: Superblock,
+pub(crate) struct Layout {
+    pub(crate) superblock: Superblock,
     /// Block at which the tree begins, counted from the partition's start.
-    tree: u64,
+    pub(crate) tree: u64,
 }
 
 /// Maps the root in `partition` to a device whose content has the root hash `hash`, and returns its node.
@@ -97,10 +99,10 @@ fn unverified(partition: &Path, reason: &str) -> anyhow::Error {
 }
 
 /// Finds the tree behind the squashfs; the error says what is wrong with the partition.
-fn layout(device: &impl FileExt) -> Result<Layout, String> {
+pub(crate) fn layout(device: &impl BlockDevice) -> Result<Layout, String> {
     let read = |buffer: &mut [u8], at: u64| {
         device
-            .read_exact_at(buffer, at)
+            .read_at(buffer, at)
             .map_err(|error| format!("byte {at} of it cannot be read ({error})"))
     };
     let mut head = [0; SQUASHFS_HEAD];
@@ -291,6 +293,8 @@ fn copy(field: &mut [u8], text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use proptest::prelude::*;
 
     use super::*;

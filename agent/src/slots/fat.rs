@@ -60,7 +60,10 @@ impl<'d, D: BlockDevice> Volume<'d, D> {
     /// Fails if it is no FAT16 or FAT32 with sectors of 512 bytes.
     pub fn open(disk: &'d D, extent: Extent) -> Result<Self> {
         let mut boot = [0; 512];
-        let start = extent.start.checked_mul(SECTOR).context("a partition beyond the disk")?;
+        let start = extent
+            .start
+            .checked_mul(SECTOR)
+            .context("a partition beyond the disk")?;
         disk.read_at(&mut boot, start).context("reading a boot partition")?;
         let short = |at: usize| u64::from(u16::from_le_bytes([boot[at], boot[at + 1]]));
         let long = |at: usize| u64::from(u32::from_le_bytes(boot[at..at + 4].try_into().expect("four bytes")));
@@ -143,7 +146,10 @@ impl<'d, D: BlockDevice> Volume<'d, D> {
             }
             at += size;
         }
-        ensure!(bytes.len() as u64 == end - offset, "a file on a boot partition ends too early");
+        ensure!(
+            bytes.len() as u64 == end - offset,
+            "a file on a boot partition ends too early"
+        );
         Ok(bytes)
     }
 
@@ -177,7 +183,9 @@ impl<'d, D: BlockDevice> Volume<'d, D> {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
-        let inside = offset.checked_add(buffer.len() as u64).is_some_and(|end| end <= self.size);
+        let inside = offset
+            .checked_add(buffer.len() as u64)
+            .is_some_and(|end| end <= self.size);
         ensure!(inside, "a boot partition points beyond its end");
         self.disk
             .read_at(buffer, self.start + offset)
@@ -195,7 +203,10 @@ impl<'d, D: BlockDevice> Volume<'d, D> {
                     (0xe5, _) => long.clear(),
                     (_, LONG_NAME) => {
                         // Pieces come last first.
-                        let units = entry[1..11].chunks(2).chain(entry[14..26].chunks(2)).chain(entry[28..32].chunks(2));
+                        let units = entry[1..11]
+                            .chunks(2)
+                            .chain(entry[14..26].chunks(2))
+                            .chain(entry[28..32].chunks(2));
                         let piece = units.map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
                         long.splice(0..0, piece.take_while(|unit| *unit != 0 && *unit != 0xffff));
                     }
@@ -245,7 +256,10 @@ mod tests {
         let image = folder.path().join("volume");
         std::fs::File::create(&image).unwrap().set_len(size).unwrap();
         let run = |command: &mut Command| {
-            let status = command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("MTOOLS_SKIP_CHECK", "1").status();
+            let status = command
+                .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+                .env("MTOOLS_SKIP_CHECK", "1")
+                .status();
             assert!(status.expect("dosfstools and mtools are installed").success());
         };
         run(Command::new("mkfs.vfat")
@@ -254,11 +268,20 @@ mod tests {
             .stdout(std::process::Stdio::null()));
         for (path, content) in files {
             if let Some((parent, _)) = path.rsplit_once('/') {
-                run(Command::new("mmd").arg("-D").arg("s").arg("-i").arg(&image).arg(format!("::{parent}")));
+                run(Command::new("mmd")
+                    .arg("-D")
+                    .arg("s")
+                    .arg("-i")
+                    .arg(&image)
+                    .arg(format!("::{parent}")));
             }
             let source = folder.path().join("file");
             std::fs::write(&source, content).unwrap();
-            run(Command::new("mcopy").arg("-i").arg(&image).arg(&source).arg(format!("::{path}")));
+            run(Command::new("mcopy")
+                .arg("-i")
+                .arg(&image)
+                .arg(&source)
+                .arg(format!("::{path}")));
         }
         let mut disk = Memory::new(size + (1 << 20));
         disk.write_at(&std::fs::read(&image).unwrap(), 1 << 20).unwrap();
@@ -286,7 +309,11 @@ mod tests {
             for (path, content) in files {
                 let found = volume.find(&path.to_uppercase()).unwrap().unwrap();
                 assert_eq!(volume.read(found, 1 << 20).unwrap(), content);
-                let expected = if content.len() == 512 { Some(content.to_vec()) } else { None };
+                let expected = if content.len() == 512 {
+                    Some(content.to_vec())
+                } else {
+                    None
+                };
                 let at = volume.only_sector(found).unwrap();
                 let sector = at.map(|at| {
                     let mut bytes = vec![0; 512];

@@ -5,6 +5,33 @@ use std::fmt;
 /// What is remembered across boots.
 pub mod state;
 
+/// Files on the volumes that firmware reads.
+pub mod fat;
+
+/// Sections of a unified kernel image.
+pub mod uki;
+
+/// The file that says which slot starts.
+pub mod menu;
+
+/// Whether a root is what it should be.
+pub mod verify;
+
+/// What `/init` does about slots.
+pub mod attempts;
+
+/// Trial and commit.
+pub mod update;
+
+/// One boot of the other slot.
+pub mod arm;
+
+/// The slots of the machine that this runs on.
+pub mod node;
+
+/// Boots of a slot that may fail in a row before the other one is started.
+pub const LIMIT: u32 = 3;
+
 /// One of the two places a system can be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Slot {

@@ -103,7 +103,12 @@ pub(crate) struct Mirror {
 
 impl Mirror {
     pub(crate) fn new(path: PathBuf) -> Self {
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path);
         Self {
             file: file.unwrap(),
             path,

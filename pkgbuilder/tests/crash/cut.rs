@@ -46,7 +46,9 @@ impl<'a> Doubt<'a> {
             Event::Write(offset, bytes) => self.write(*offset, bytes),
             Event::Flush => {
                 for (sector, versions) in std::mem::take(&mut self.open) {
-                    self.durable.write_at(versions.last().unwrap(), sector * SECTOR).unwrap();
+                    self.durable
+                        .write_at(versions.last().unwrap(), sector * SECTOR)
+                        .unwrap();
                 }
             }
         }
@@ -111,7 +113,9 @@ impl<'a> Doubt<'a> {
             1 => self.durable_sector(*sector),
             count => versions[count - 2],
         };
-        let differing: Vec<usize> = (1..512).filter(|at| new[*at] != old[*at] || new[at - 1] != old[at - 1]).collect();
+        let differing: Vec<usize> = (1..512)
+            .filter(|at| new[*at] != old[*at] || new[at - 1] != old[at - 1])
+            .collect();
         let Some(at) = differing.get(random.gen_range(0..differing.len().max(1))) else {
             return;
         };

@@ -85,7 +85,11 @@ impl Scenario<'_> {
         let card = board.card.borrow().now.clone();
         let mut board = Board::new(workshop, card, self.image.end);
         boot(&mut board).context("booting once more")?;
-        ensure!(board.clock >= clock, "the clock ran backwards, from {clock} to {}", board.clock);
+        ensure!(
+            board.clock >= clock,
+            "the clock ran backwards, from {clock} to {}",
+            board.clock
+        );
         Ok(())
     }
 
@@ -111,7 +115,8 @@ impl Scenario<'_> {
                             // A stride must not always meet the same kind of cut.
                             let kind = if every > 1 { number / every } else { variant } as u64;
                             if let Err(error) = self.comes_up(&mut workshop, doubt.cut(kind)) {
-                                let text = format!("{}, cut {kind} after event {}: {error:#}", self.name, doubt.happened);
+                                let text =
+                                    format!("{}, cut {kind} after event {}: {error:#}", self.name, doubt.happened);
                                 failures.lock().unwrap().push(text);
                             }
                         }
@@ -125,8 +130,17 @@ impl Scenario<'_> {
     fn survives(&self, wanted: usize) {
         let events = self.events();
         let (count, failures) = self.cut(&events, wanted);
-        assert!(failures.is_empty(), "{} of {count}: {}", failures.len(), failures[..failures.len().min(5)].join("\n"));
-        assert!(count * 3 >= wanted.min(events.len()) * 2, "only {count} cuts of {} events", events.len());
+        assert!(
+            failures.is_empty(),
+            "{} of {count}: {}",
+            failures.len(),
+            failures[..failures.len().min(5)].join("\n")
+        );
+        assert!(
+            count * 3 >= wanted.min(events.len()) * 2,
+            "only {count} cuts of {} events",
+            events.len()
+        );
         println!("{}: {count} cuts in {} events, all came up", self.name, events.len());
     }
 }

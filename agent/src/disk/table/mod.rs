@@ -177,11 +177,12 @@ fn too_small(disk_sectors: u64, needed: u64, minimum: u64) -> Room {
     ))
 }
 
+/// The sentence about a card that cannot be written.
+pub const READ_ONLY: &str =
+    "the card refuses to be written (is its switch at `lock`? worn cards lock themselves): unlock or replace it";
+
 fn read_only() -> Room {
-    Room::None(
-        "the card refuses to be written (is its switch at `lock`? worn cards lock themselves): unlock or replace it"
-            .to_owned(),
-    )
+    Room::None(READ_ONLY.to_owned())
 }
 
 /// A sector that ends in 55 aa.

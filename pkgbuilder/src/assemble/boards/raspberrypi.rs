@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
-use computatom_spec::boot::mbr;
+use computatom_spec::boot::{autoboot_txt, mbr};
 
 use super::super::fat::Files;
 use super::super::firmware;
@@ -31,8 +31,6 @@ const KERNEL: &str = "kernel8.img";
 const INITRAMFS: &str = "initramfs.img";
 /// What the ROM of Pi 3 and older loads from the first FAT.
 const BOOTCODE: &str = "bootcode.bin";
-/// The file that chooses the slot is one sector, so that changing it is one write.
-const AUTOBOOT_SIZE: usize = 512;
 
 /// To reach the root on a card (Debian's kernel has MMC itself built in) and to use it: the controllers of Pi 3
 /// (`bcm2835`, or `sdhci-iproc` as the device tree has it) and 4 (`sdhci-iproc`; its power and voltage switches are `fixed`
@@ -122,7 +120,7 @@ impl Board for Arm64 {
             }
         };
         let mut select = Files::new();
-        select.insert("autoboot.txt".to_owned(), autoboot(mbr::BOOT_A, mbr::BOOT_B).into());
+        select.insert("autoboot.txt".to_owned(), autoboot_txt(mbr::BOOT_A, mbr::BOOT_B).into());
         select.insert(BOOTCODE.to_owned(), bootcode);
         Ok(vec![
             BootVolume {
@@ -141,14 +139,6 @@ impl Board for Arm64 {
         }
         Ok(())
     }
-}
-
-/// `autoboot.txt`: the slot for every boot, the other for a trial; padded to one sector.
-fn autoboot(normal: u8, trial: u8) -> Vec<u8> {
-    let text = format!("[all]\ntryboot_a_b=1\nboot_partition={normal}\n[tryboot]\nboot_partition={trial}\n");
-    let mut bytes = text.into_bytes();
-    bytes.resize(AUTOBOOT_SIZE, b'\n');
-    bytes
 }
 
 /// What both slots have in common.

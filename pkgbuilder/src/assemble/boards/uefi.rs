@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
-use computatom_spec::boot::gpt;
+use computatom_spec::boot::{self, gpt};
 
 use super::super::fat::Files;
 use super::super::firmware::uefi;
@@ -41,12 +41,6 @@ const KERNEL: &str = "vmlinuz";
 const RELEASE: &str = "release";
 const INITRAMFS: &str = "initrd.img";
 
-/// No menu, and always the same entry: a trial is a variable of the firmware.
-const LOADER_CONF: &str = "\
-# Written by pkgbuilder; `computatom-agent slot commit` writes it anew.
-timeout 0
-default node-a.efi
-";
 /// Twelve hours of darkness for want of a key press would be the alternative.
 const STARTUP: &str = "reset\r\n";
 
@@ -147,13 +141,13 @@ impl Board for Uefi {
         ]))
     }
 
-    fn boot_volumes(&self, mut files: Files, boot: &BootInput<'_>) -> Result<Vec<BootVolume>> {
+    fn boot_volumes(&self, mut files: Files, input: &BootInput<'_>) -> Result<Vec<BootVolume>> {
         let mut take = |name: &str| {
             files
                 .remove(name)
                 .with_context(|| format!("the boot files have no {name}"))
         };
-        let cmdline = command_line(boot, gpt::ROOT_A, gpt::DATA, self.console)?;
+        let cmdline = command_line(input, gpt::ROOT_A, gpt::DATA, self.console)?;
         let (stub, os_release, release) = (take(STUB)?, take(OS_RELEASE)?, take(RELEASE)?);
         let (initramfs, kernel) = (take(INITRAMFS)?, take(KERNEL)?);
         let section = |name, content| Section { name, content };
@@ -170,11 +164,8 @@ impl Board for Uefi {
         let loader = format!("EFI/BOOT/BOOT{}.EFI", self.suffix.to_uppercase());
         let files = Files::from([
             (loader, take(LOADER)?),
-            ("EFI/Linux/node-a.efi".to_owned(), image.into()),
-            (
-                "loader/loader.conf".to_owned(),
-                Bytes::from_static(LOADER_CONF.as_bytes()),
-            ),
+            (format!("EFI/Linux/{}", gpt::KERNEL_A), image.into()),
+            ("loader/loader.conf".to_owned(), boot::loader_conf(gpt::KERNEL_A).into()),
             ("startup.nsh".to_owned(), Bytes::from_static(STARTUP.as_bytes())),
         ]);
         Ok(vec![BootVolume {

@@ -1,0 +1,160 @@
+//! What `/init` does about slots before it mounts a root: it counts, mends the menu, and gives up on a slot that fails.
+//!
+//! A boot has failed unless the agent says that it went well ([`well`]). After [`LIMIT`] such boots of the committed slot
+//! the other one becomes it, if all of it verifies; without such a slot the board goes on with the one it has as long as
+//! that verifies, and else stands still. `docs/boot.md` has the whole state machine.
+
+use anyhow::{Context, Result};
+
+use super::menu::Chain;
+use super::state::{Pending, Place, State};
+use super::verify::{Verdict, verify};
+use super::{LIMIT, Slot};
+use crate::disk::BlockDevice;
+use crate::disk::table::Table;
+use crate::init::cmdline::Cmdline;
+use crate::init::led::Pattern;
+use crate::init::stop::Stop;
+
+/// A boot that has begun, as far as slots are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// Go on with this slot; what there is to say about it.
+    Boot(Slot, Vec<String>),
+    /// The other slot starts from now on: restart; why.
+    Restart(String),
+}
+
+/// Counts this boot of the slot whose command line is `cmdline`, and decides whether it goes on.
+///
+/// # Errors
+///
+/// [`Stop`] if no slot verifies; others if the disk fails, or is not one of ours.
+pub fn begin(disk: &mut impl BlockDevice, place: Option<Place>, cmdline: &Cmdline) -> Result<Begun> {
+    let table = Table::read(disk)?;
+    let chain = Chain::of(&table);
+    let number = table.find(&cmdline.root).context("the root's partition is gone")?;
+    let running = chain
+        .slot_of_root(number)
+        .context("the root is in no slot's partition")?;
+    let Some(place) = place.filter(|_| !disk.read_only().unwrap_or(true)) else {
+        return Ok(Begun::Boot(running, Vec::new()));
+    };
+    let mut state = State::read(disk, place)?;
+    let mut said = Vec::new();
+    let menu = chain.menu(disk, &table);
+    let named = menu.as_ref().ok().and_then(|menu| menu.slot);
+    // The menu is what boot loaders go by; the state's copy stands in for a damaged one.
+    let committed = named.or(state.committed).unwrap_or(running);
+    settle(&mut state, running, committed);
+    match menu {
+        Ok(menu) if !menu.exact => {
+            said.push(format!("mended {}: slot {committed} starts", chain.file().1));
+            chain.choose(disk, menu, committed)?;
+        }
+        Ok(_) => {}
+        Err(error) => said.push(format!("the boot menu is not mended: {error:#}")),
+    }
+    let failed = state.failed(running);
+    if failed >= LIMIT && running == committed {
+        if let Some(reason) = give_up(disk, &table, chain, &mut state, place, running)? {
+            return Ok(Begun::Restart(reason));
+        }
+        if let Verdict::Unsound(reason) = verify_slot(disk, &table, cmdline)? {
+            return Err(Stop::showing(
+                Pattern::NoSlot,
+                format!(
+                    "slot {running} has failed {failed} times and does not verify ({reason}), and slot {} is no other \
+                     system that does: burn the card again, or replace it",
+                    running.other()
+                ),
+            ));
+        }
+        said.push(format!(
+            "slot {running} verifies but did not come up well {failed} times; there is no other slot to start"
+        ));
+    }
+    state.failed[running.index()] = failed.saturating_add(1);
+    state.write(disk, place)?;
+    Ok(Begun::Boot(running, said))
+}
+
+/// Notes what the menu has become, and that a trial begins.
+fn settle(state: &mut State, running: Slot, committed: Slot) {
+    state.committed = Some(committed);
+    state.pending = state.pending.take().and_then(|pending| match pending {
+        // The menu was written, and the power failed before the state was.
+        Pending { slot, .. } if slot == committed => None,
+        Pending { slot, begun, .. } if slot == running => Some(Pending {
+            begun: begun.saturating_add(1),
+            ..pending
+        }),
+        waiting => Some(waiting),
+    });
+}
+
+/// Makes the other slot the committed one, if it is another system and verifies.
+fn give_up(
+    disk: &mut impl BlockDevice,
+    table: &Table,
+    chain: Chain,
+    state: &mut State,
+    place: Place,
+    running: Slot,
+) -> Result<Option<String>> {
+    let other = running.other();
+    if state.failed(other) >= LIMIT || verify_other(disk, table, chain, running)? != Verdict::Sound {
+        return Ok(None);
+    }
+    let Ok(menu) = chain.menu(disk, table) else {
+        return Ok(None);
+    };
+    chain.choose(disk, menu, other)?;
+    state.committed = Some(other);
+    state.pending = None;
+    state.write(disk, place)?;
+    Ok(Some(format!(
+        "slot {running} has failed {} times, slot {other} verifies and starts from now on",
+        state.failed(running)
+    )))
+}
+
+/// Whether the slot that does not run holds a system of its own, and all of it is as it was written.
+///
+/// # Errors
+///
+/// Fails for want of memory.
+pub fn verify_other(disk: &impl BlockDevice, table: &Table, chain: Chain, running: Slot) -> Result<Verdict> {
+    let other = running.other();
+    let cmdline = match chain.cmdline(disk, table, other) {
+        Ok(cmdline) => cmdline,
+        Err(error) => return Ok(Verdict::Unsound(format!("{error:#}"))),
+    };
+    // On a fresh card both kernels start the only root there is.
+    if table.find(&cmdline.root) != Some(chain.root(other)) {
+        return Ok(Verdict::Unsound(format!("slot {other} has no root of its own yet")));
+    }
+    verify_slot(disk, table, &cmdline)
+}
+
+fn verify_slot(disk: &impl BlockDevice, table: &Table, cmdline: &Cmdline) -> Result<Verdict> {
+    let partition = table.find(&cmdline.root).and_then(|number| table.partition(number));
+    let Some(partition) = partition else {
+        return Ok(Verdict::Unsound(format!("there is no partition {}", cmdline.root)));
+    };
+    verify(disk, partition.extent, &cmdline.root_hash)
+}
+
+/// Notes that this boot of a slot went well. Nothing is written when nothing changes.
+///
+/// # Errors
+///
+/// Fails if the disk does.
+pub fn well(disk: &mut impl BlockDevice, place: Place, running: Slot) -> Result<()> {
+    let mut state = State::read(disk, place)?;
+    if state.failed(running) > 0 {
+        state.failed[running.index()] = 0;
+        state.write(disk, place)?;
+    }
+    Ok(())
+}
