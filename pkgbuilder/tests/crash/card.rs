@@ -10,6 +10,8 @@ use std::rc::Rc;
 use computatom_agent::disk::BlockDevice;
 use computatom_agent::disk::memory::Memory;
 
+use super::e2fsprogs::Step;
+
 /// What was done to the card, in its order.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
@@ -139,11 +141,11 @@ impl Mirror {
     }
 
     /// What a program did to the file.
-    pub(crate) fn changed(&mut self, event: &super::e2fsprogs::Step) {
-        match event {
-            super::e2fsprogs::Step::Write(offset, bytes) => self.shown.write_at(bytes, *offset).unwrap(),
-            super::e2fsprogs::Step::Zero(offset, length) => self.shown.zero(*offset, *length).unwrap(),
-            super::e2fsprogs::Step::Flush => {}
+    pub(crate) fn changed(&mut self, step: &Step) -> io::Result<()> {
+        match step {
+            Step::Write(offset, bytes) => self.shown.write_at(bytes, *offset),
+            Step::Zero(offset, length) => self.shown.zero(*offset, *length),
+            Step::Flush => Ok(()),
         }
     }
 

@@ -1,61 +1,157 @@
-//! A fresh card: the builder's own table and boot partitions with a kernel of a few bytes, and a root with a real tree.
+//! Fresh cards: the builder's own tables and boot partitions with a kernel of a few bytes, and roots with real trees.
 
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 use computatom_agent::disk::BlockDevice;
 use computatom_agent::disk::memory::Memory;
-use computatom_spec::boot::mbr;
-use pkgbuilder::assemble::boards::{self, BootInput};
+use computatom_spec::boot::{gpt, mbr};
+use pkgbuilder::assemble::boards::{self, BootInput, BootVolume};
 use pkgbuilder::assemble::fat::{self, Files};
+use pkgbuilder::assemble::partitions::Table;
 use pkgbuilder::assemble::verity;
 use pkgbuilder::definition::image::Partitions;
+use pkgbuilder::verify::Sha256;
 
 /// Bytes of a root here.
 const ROOT: u64 = 40_000;
+const SIGNATURE: u32 = 0xc0de_0042;
 
 /// The image, and where it ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
     pub(crate) bytes: Memory,
+    /// The first byte of DATA.
     pub(crate) end: u64,
+    /// The partition of DATA.
+    pub(crate) data: u32,
+    /// The first byte of slot A's root.
+    pub(crate) root_a: u64,
 }
 
 /// What a Raspberry Pi starts from, on a card of `size` that was used before: behind the image lies something else.
-pub(crate) fn raspberrypi(size: u64) -> Image {
+/// `both` slots have a system, as after a first update.
+pub(crate) fn raspberrypi(size: u64, both: bool) -> Image {
+    let (board, table, file) = begin("raspberrypi-arm64");
+    let hashes = [root(&file, &table, mbr::ROOT_A, 1), root(&file, &table, mbr::ROOT_B, 2)];
+    let input = |root_hash| BootInput {
+        table: &table,
+        root_hash,
+        cmdline: &[],
+    };
+    let mut volumes = board.boot_volumes(boot_files(), &input(hashes[0])).unwrap();
+    if both {
+        let slot_b = volumes
+            .iter_mut()
+            .find(|volume| volume.partition == mbr::BOOT_B)
+            .unwrap();
+        point_at_b(&mut slot_b.files, "cmdline.txt", hashes, |number| {
+            table.partuuid(number).unwrap()
+        });
+    } else {
+        empty_root_b(&file, &table, mbr::ROOT_B);
+    }
+    write(&file, &table, &volumes);
+    finish(&file, &table, size, mbr::DATA, mbr::ROOT_A)
+}
+
+/// What a UEFI machine starts from.
+pub(crate) fn uefi(size: u64, both: bool) -> Image {
+    let (board, table, file) = begin("uefi-amd64");
+    let hashes = [root(&file, &table, gpt::ROOT_A, 1), root(&file, &table, gpt::ROOT_B, 2)];
+    let volumes = |root_hash| {
+        let input = BootInput {
+            table: &table,
+            root_hash,
+            cmdline: &[],
+        };
+        board.boot_volumes(uefi_files(), &input).unwrap()
+    };
+    let mut fresh = volumes(hashes[0]);
+    if both {
+        // The kernel of an update differs in its command line alone, which has the same length.
+        let path = format!("EFI/Linux/{}", gpt::KERNEL_A);
+        let mut other = volumes(hashes[1]).remove(0).files;
+        let kernel = replace(
+            &other.remove(&path).unwrap(),
+            &table.partuuid(gpt::ROOT_A).unwrap(),
+            &table.partuuid(gpt::ROOT_B).unwrap(),
+        );
+        fresh[0].files.insert(format!("EFI/Linux/{}", gpt::KERNEL_B), kernel);
+    } else {
+        empty_root_b(&file, &table, gpt::ROOT_B);
+    }
+    write(&file, &table, &fresh);
+    finish(&file, &table, size, gpt::DATA, gpt::ROOT_A)
+}
+
+fn begin(target: &str) -> (&'static dyn boards::Board, Table, File) {
     let sizes = Partitions {
         bootsel_mib: 4,
         boot_mib: 4,
         root_mib: 4,
     };
-    let board = boards::find("raspberrypi-arm64").unwrap();
-    let table = board.partitions(&sizes, 0xc0de_0042).unwrap();
+    let board = boards::find(target).unwrap();
+    let table = board.partitions(&sizes, SIGNATURE).unwrap();
     let file = tempfile::tempfile().unwrap();
-    file.set_len(table.end()).unwrap();
+    file.set_len(table.disk_size()).unwrap();
     table.write(&file).unwrap();
-    let start = table.get(mbr::ROOT_A).unwrap().start;
-    file.write_all_at(&squashfs(1), start).unwrap();
-    let root_hash = verity::write(&file, start, ROOT, "c0de0042").unwrap();
-    let input = BootInput {
-        table: &table,
-        root_hash,
-        cmdline: &[],
-    };
-    for volume in board.boot_volumes(boot_files(), &input).unwrap() {
+    (board, table, file)
+}
+
+/// A squashfs, as far as its head, and its tree.
+fn root(file: &File, table: &Table, number: u8, version: u8) -> Sha256 {
+    let start = table.get(number).unwrap().start;
+    let mut bytes = vec![version; usize::try_from(ROOT).unwrap()];
+    bytes[..4].copy_from_slice(b"hsqs");
+    bytes[40..48].copy_from_slice(&ROOT.to_le_bytes());
+    file.write_all_at(&bytes, start).unwrap();
+    verity::write(file, start, ROOT, SIGNATURE).unwrap()
+}
+
+fn empty_root_b(file: &File, table: &Table, number: u8) {
+    file.write_all_at(&[0; 4096], table.get(number).unwrap().start).unwrap();
+}
+
+fn point_at_b(files: &mut Files, name: &str, hashes: [Sha256; 2], partuuid: impl Fn(u8) -> String) {
+    let line = replace(&files[name], &partuuid(mbr::ROOT_A), &partuuid(mbr::ROOT_B));
+    let line = replace(&line, &hashes[0].to_string(), &hashes[1].to_string());
+    files.insert(name.to_owned(), line);
+}
+
+/// The same bytes with another text of the same length in its place.
+fn replace(bytes: &Bytes, old: &str, new: &str) -> Bytes {
+    assert_eq!(old.len(), new.len());
+    let mut bytes = bytes.to_vec();
+    let found = bytes.windows(old.len()).position(|window| window == old.as_bytes());
+    let at = found.unwrap_or_else(|| panic!("{old} is not there"));
+    bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
+    bytes.into()
+}
+
+fn write(file: &File, table: &Table, volumes: &[BootVolume]) {
+    for volume in volumes {
         let partition = table.get(volume.partition).unwrap();
-        fat::write(&file, partition, volume.label, 1, &volume.files).unwrap();
+        fat::write(file, partition, volume.label, 1, &volume.files).unwrap();
     }
+}
+
+fn finish(file: &File, table: &Table, size: u64, data: u8, root_a: u8) -> Image {
+    let end = table.disk_size();
     let mut card = Memory::new(size);
     // Pages of an earlier use: what nobody has written is not zeros.
-    for page in (table.end()..table.end() + (64 << 20)).step_by(1 << 20) {
+    for page in (end..end + (64 << 20)).step_by(1 << 20) {
         card.write_at(&[0xef; 8192], page).unwrap();
     }
-    let mut bytes = vec![0; usize::try_from(table.end()).unwrap()];
+    let mut bytes = vec![0; usize::try_from(end).unwrap()];
     file.read_exact_at(&mut bytes, 0).unwrap();
     card.write_at(&bytes, 0).unwrap();
     Image {
         bytes: card,
-        end: table.end(),
+        end,
+        data: data.into(),
+        root_a: table.get(root_a).unwrap().start,
     }
 }
 
@@ -70,30 +166,52 @@ pub(crate) fn burned_again(image: &Image, used: &Memory) -> Memory {
     card
 }
 
-/// The head of a squashfs of [`ROOT`] bytes, and a content that tells it from others.
-fn squashfs(version: u8) -> Vec<u8> {
-    let mut bytes = vec![version; usize::try_from(ROOT).unwrap()];
-    bytes[..4].copy_from_slice(b"hsqs");
-    bytes[40..48].copy_from_slice(&ROOT.to_le_bytes());
-    bytes
+fn files(named: &[(&str, &[u8])]) -> Files {
+    let all = named.iter();
+    all.map(|(name, bytes)| ((*name).to_owned(), Bytes::copy_from_slice(bytes)))
+        .collect()
 }
 
 fn boot_files() -> Files {
     let mut kernel = vec![0; 4096];
     kernel[56..60].copy_from_slice(b"ARM\x64");
     let config = "[all]\narm_64bit=1\nupstream_kernel=1\nkernel=kernel8.img\ninitramfs initramfs.img followkernel\n";
-    let device_tree = Bytes::from_static(b"\xd0\x0d\xfe\xed");
-    [
-        ("kernel8.img", Bytes::from(kernel)),
-        ("initramfs.img", Bytes::from_static(b"070701")),
-        ("config.txt", Bytes::from_static(config.as_bytes())),
-        ("start.elf", Bytes::from_static(b"start")),
-        ("start4.elf", Bytes::from_static(b"start4")),
-        ("bcm2837-rpi-3-b.dtb", device_tree.clone()),
+    let device_tree = b"\xd0\x0d\xfe\xed";
+    files(&[
+        ("kernel8.img", &kernel),
+        ("initramfs.img", b"070701"),
+        ("config.txt", config.as_bytes()),
+        ("start.elf", b"start"),
+        ("start4.elf", b"start4"),
+        ("bcm2837-rpi-3-b.dtb", device_tree),
         ("bcm2711-rpi-4-b.dtb", device_tree),
-        ("bootcode.bin", Bytes::from_static(b"bootcode")),
-    ]
-    .into_iter()
-    .map(|(name, bytes)| (name.to_owned(), bytes))
-    .collect()
+        ("bootcode.bin", b"bootcode"),
+    ])
+}
+
+fn uefi_files() -> Files {
+    files(&[
+        ("loader", b"systemd-boot"),
+        ("stub", &stub()),
+        ("os-release", b"ID=debian\n"),
+        ("release", b"6.12"),
+        ("vmlinuz", &stub()),
+        ("initrd.img", b"070701"),
+    ])
+}
+
+/// A program without sections, and room for the headers of some.
+fn stub() -> Vec<u8> {
+    let mut stub = vec![0; 0x400];
+    let mut put = |at: usize, bytes: &[u8]| stub[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"MZ");
+    put(0x3c, &[0x40]);
+    put(0x40, b"PE\0\0\x64\x86");
+    put(0x40 + 20, &[0x70]);
+    let optional = 0x40 + 24;
+    put(optional, &[0x0b, 0x02]);
+    for (at, value) in [(32, 0x1000_u32), (36, 0x200), (56, 0x1000), (60, 0x400)] {
+        put(optional + at, &value.to_le_bytes());
+    }
+    stub
 }

@@ -9,9 +9,15 @@ use computatom_agent::disk::memory::Memory;
 use computatom_agent::disk::table::Table;
 use computatom_agent::disk::{BlockDevice, SECTOR};
 use computatom_agent::init::cmdline::Cmdline;
-use computatom_agent::init::data::{self, Data};
+use computatom_agent::init::data;
 use computatom_agent::init::led::Pattern;
 use computatom_agent::init::machine::{Machine, Tool};
+use computatom_agent::slots::attempts::{self, Begun};
+use computatom_agent::slots::menu::Chain;
+use computatom_agent::slots::state::Place;
+use computatom_agent::slots::update::Slots;
+use computatom_agent::slots::verify::{Verdict, verify};
+use computatom_agent::slots::{LIMIT, Slot};
 use pkgbuilder::assemble::{firmware, partitions};
 
 use super::card::{Card, Event, Mirror, Part};
@@ -19,6 +25,15 @@ use super::e2fsprogs::{Step, Tracer, ask};
 
 /// Least size of DATA here: small, so that a cut is quick, and large enough for blocks of 4 KiB, as on real cards.
 pub(crate) const MINIMUM: u64 = 512 << 20;
+
+/// How `/init` ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// In systemd, of this slot.
+    Up(Slot),
+    /// In a restart; why.
+    Restart(String),
+}
 
 /// Files and programs that all boards of a test share.
 #[derive(Debug)]
@@ -59,6 +74,8 @@ pub(crate) struct Board<'a> {
     /// Seconds since 1970.
     pub(crate) clock: i64,
     pub(crate) said: Vec<String>,
+    /// The events between which a commit lies, where there was one.
+    pub(crate) commit: (usize, usize),
 }
 
 impl<'a> Board<'a> {
@@ -71,6 +88,7 @@ impl<'a> Board<'a> {
             kernel: Vec::new(),
             clock: 0,
             said: Vec::new(),
+            commit: (usize::MAX, usize::MAX),
         }
     }
 
@@ -103,14 +121,13 @@ impl<'a> Board<'a> {
     }
 
     /// From power-on to the kernel's command line.
-    pub(crate) fn firmware(&mut self, options: &firmware::Options) -> Result<firmware::Boot> {
+    fn firmware(&mut self, options: &firmware::Options) -> Result<firmware::Boot> {
         self.show_front();
         firmware::boot(self.workshop.front.path(), firmware::Board::Pi4, options).context("following the firmware")
     }
 
-    /// What `/init` does to the disk, started by `cmdline`.
-    pub(crate) fn init(&mut self, cmdline: &str) -> Result<Data> {
-        let cmdline = Cmdline::parse(cmdline)?;
+    /// What `/init` does to the disk, started by `cmdline`, until systemd would take over.
+    pub(crate) fn init(&mut self, cmdline: &Cmdline) -> Result<Outcome> {
         let table = Table::read(&self.card.borrow().now).context("looking for the root")?;
         table.find(&cmdline.root).context("the root is not found")?;
         // A kernel that cannot make sense of the table has no partitions, until it is mended and looked at again.
@@ -120,8 +137,72 @@ impl<'a> Board<'a> {
         let data = data::partition(self, cmdline.data, MINIMUM)?.map_err(anyhow::Error::msg)?;
         self.at(data.number)?;
         self.at(table.find(&cmdline.root).context("the root is gone")?)?;
+        let slot = match attempts::begin(&mut self.disk()?, data.state, cmdline)? {
+            Begun::Boot(slot, said) => {
+                self.said.extend(said);
+                slot
+            }
+            Begun::Restart(reason) => return Ok(Outcome::Restart(reason)),
+        };
+        // The kernel's part: it would not mount, or restart the board at the first wrong block.
+        let table = Table::read(&self.disk()?)?;
+        let root = table.find(&cmdline.root).and_then(|number| table.partition(number));
+        let extent = root.context("the root is gone")?.extent;
+        if let Verdict::Unsound(reason) = verify(&self.disk()?, extent, &cmdline.root_hash)? {
+            return Ok(Outcome::Restart(reason));
+        }
         data::file_system(self, &data, cmdline.format.as_deref())?;
-        Ok(data)
+        Ok(Outcome::Up(slot))
+    }
+
+    /// The command line that a boot ends in: the firmware model's on a Raspberry Pi, systemd-boot's on UEFI, which takes
+    /// the entry of `one_shot` instead if there is one.
+    pub(crate) fn power_on(&mut self, trial: bool) -> Result<Cmdline> {
+        let table = Table::read(&self.card.borrow().now);
+        if let Ok(table @ Table::Gpt(_)) = table {
+            self.show_front();
+            firmware::uefi::check(self.workshop.front.path(), "x64").context("following systemd-boot")?;
+            let disk = self.disk()?;
+            let chain = Chain::of(&table);
+            let committed = chain.menu(&disk, &table)?.slot.context("loader.conf names no slot")?;
+            return chain.cmdline(&disk, &table, if trial { committed.other() } else { committed });
+        }
+        let options = firmware::Options {
+            tryboot: trial,
+            ..firmware::Options::default()
+        };
+        let taken = self.firmware(&options)?;
+        Cmdline::parse(&taken.cmdline)
+    }
+
+    /// Lets the board restart until it is up, and has been for a minute.
+    pub(crate) fn boot(&mut self) -> Result<Slot> {
+        let mut reasons = Vec::new();
+        // Each slot may fail as often as it may before it is given up.
+        for _ in 0..2 * LIMIT + 2 {
+            let cmdline = self.power_on(false)?;
+            match self.init(&cmdline)? {
+                Outcome::Up(slot) => {
+                    // Nobody cuts the power within the first minute, but for who cuts it on purpose.
+                    let slots = self.slots(slot, cmdline.data)?;
+                    attempts::well(&mut self.disk()?, slots.place, slot)?;
+                    return Ok(slot);
+                }
+                Outcome::Restart(reason) => reasons.push(reason),
+            }
+        }
+        bail!("it restarts for ever: {}", reasons.join("; "))
+    }
+
+    /// The slots of this board while `running` runs.
+    pub(crate) fn slots(&mut self, running: Slot, data: u32) -> Result<Slots> {
+        let table = Table::read(&self.disk()?)?;
+        Ok(Slots {
+            chain: Chain::of(&table),
+            place: Place::of(&table, data).context("there is no state")?,
+            table,
+            running,
+        })
     }
 
     fn at(&self, number: u32) -> Result<(u64, u64)> {
@@ -143,7 +224,10 @@ impl<'a> Board<'a> {
         let (status, steps) = self.workshop.tracer.run(program, arguments, &path, self.clock)?;
         let mut card = self.card.borrow_mut();
         for step in steps {
-            self.workshop.data.changed(&step);
+            self.workshop
+                .data
+                .changed(&step)
+                .with_context(|| format!("following {program}"))?;
             match step {
                 Step::Write(offset, bytes) => card.write(start + offset, &bytes)?,
                 Step::Zero(offset, length) => card.zero(start + offset, length)?,

@@ -3,15 +3,18 @@
 //!
 //! A scenario runs once as a whole on a card that writes down what happens to it (`card.rs`), with the e2fsprogs of this
 //! machine (`e2fsprogs.rs`). Then, after each event, cards are made that a power cut could have left (`cut.rs`), and each is
-//! booted. `cargo test` takes a sample of them; `COMPUTATOM_CUTS` says how many it is to be.
+//! booted (`machine.rs`). `cargo test` takes a sample of them; `COMPUTATOM_CUTS` says how many it is to be. That the harness
+//! can fail is a test too: `mutations.rs`.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use computatom_agent::disk::BlockDevice;
 use computatom_agent::disk::memory::Memory;
-use pkgbuilder::assemble::firmware::Options;
+use computatom_agent::init::led::Pattern;
+use computatom_agent::init::machine::Machine;
+use computatom_agent::init::stop::Stop;
+use computatom_agent::slots::Slot;
+use computatom_agent::slots::arm::Arm;
+use computatom_agent::slots::state::State;
 
 mod card;
 
@@ -23,182 +26,228 @@ mod image;
 
 mod machine;
 
-use self::card::Event;
-use self::cut::Doubt;
+mod scenario;
+
+mod mutations;
+
 use self::image::Image;
-use self::machine::{Board, Workshop};
+use self::machine::{Board, Outcome, Workshop};
+use self::scenario::Scenario;
 
 /// A card as sold: not a multiple of anything.
 const CARD: u64 = (700 << 20) + 512;
 /// The next larger one.
 const LARGER: u64 = 1500 << 20;
-/// DATA of the Raspberry Pi layout.
-const DATA: u32 = 7;
 /// A file that a service stored, and waited for.
 const NOTE: (&str, &str) = ("note", "the node's own");
 
-/// Boots as people do, by firmware and command line.
-fn boot(board: &mut Board) -> Result<()> {
-    let taken = board.firmware(&Options::default())?;
-    board.init(&taken.cmdline)?;
-    Ok(())
-}
+const ONLY_A: [&[Slot]; 3] = [&[Slot::A]; 3];
 
-/// What must be so when a board has booted.
-fn is_well(board: &mut Board, note: bool) -> Result<()> {
-    board.is_sound(DATA)?;
-    if note {
-        let found = board.load(DATA, NOTE.0)?;
-        ensure!(found == NOTE.1, "what was stored is `{found}`");
-    }
-    Ok(())
-}
-
-/// Something that writes to a card, and can be cut short.
-struct Scenario<'a> {
-    name: &'static str,
-    image: &'a Image,
-    /// The card before.
-    card: Memory,
-    /// Whether it holds [`NOTE`].
-    note: bool,
-    act: fn(&mut Board) -> Result<()>,
-}
-
-impl Scenario<'_> {
-    /// Runs it once, undisturbed.
-    fn events(&self) -> Vec<Event> {
-        let mut workshop = Workshop::new();
-        let mut board = Board::new(&mut workshop, self.card.clone(), self.image.end);
-        (self.act)(&mut board).unwrap_or_else(|error| panic!("{}: {error:#}", self.name));
-        is_well(&mut board, self.note).unwrap_or_else(|error| panic!("{}: {error:#}", self.name));
-        assert!(board.is_faithful(), "something wrote to DATA that we did not see");
-        board.events()
-    }
-
-    /// Boots what a cut left, twice, the second time with nothing left to do.
-    fn comes_up(&self, workshop: &mut Workshop, card: Memory) -> Result<()> {
-        let mut board = Board::new(workshop, card, self.image.end);
-        boot(&mut board).context("booting after the cut")?;
-        is_well(&mut board, self.note)?;
-        let clock = board.clock;
-        let card = board.card.borrow().now.clone();
-        let mut board = Board::new(workshop, card, self.image.end);
-        boot(&mut board).context("booting once more")?;
-        ensure!(
-            board.clock >= clock,
-            "the clock ran backwards, from {clock} to {}",
-            board.clock
-        );
-        Ok(())
-    }
-
-    /// Cuts the power of about so many runs; answers how many, and what went wrong.
-    fn cut(&self, events: &[Event], wanted: usize) -> (usize, Vec<String>) {
-        let variants = wanted.div_ceil(events.len()).max(1);
-        let every = (events.len() * variants).div_ceil(wanted).max(1);
-        let (count, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        std::thread::scope(|scope| {
-            for worker in 0..workers {
-                let (count, failures) = (&count, &failures);
-                scope.spawn(move || {
-                    let mut workshop = Workshop::new();
-                    let mut doubt = Doubt::before(self.card.clone(), events);
-                    while doubt.step() {
-                        for variant in 0..variants {
-                            let number = doubt.happened * variants + variant;
-                            if !number.is_multiple_of(every) || number / every % workers != worker {
-                                continue;
-                            }
-                            count.fetch_add(1, Ordering::Relaxed);
-                            // A stride must not always meet the same kind of cut.
-                            let kind = if every > 1 { number / every } else { variant } as u64;
-                            if let Err(error) = self.comes_up(&mut workshop, doubt.cut(kind)) {
-                                let text =
-                                    format!("{}, cut {kind} after event {}: {error:#}", self.name, doubt.happened);
-                                failures.lock().unwrap().push(text);
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        (count.into_inner(), failures.into_inner().unwrap())
-    }
-
-    fn survives(&self, wanted: usize) {
-        let events = self.events();
-        let (count, failures) = self.cut(&events, wanted);
-        assert!(
-            failures.is_empty(),
-            "{} of {count}: {}",
-            failures.len(),
-            failures[..failures.len().min(5)].join("\n")
-        );
-        assert!(
-            count * 3 >= wanted.min(events.len()) * 2,
-            "only {count} cuts of {} events",
-            events.len()
-        );
-        println!("{}: {count} cuts in {} events, all came up", self.name, events.len());
-    }
-}
-
-/// How many cuts of a scenario are tried, of a hundred for all of them by default.
+/// How many cuts of a scenario are tried: its part of a hundred.
 fn share(percent: usize) -> usize {
     let all = std::env::var("COMPUTATOM_CUTS").ok();
     let all = all.map_or(100, |number| number.parse().expect("COMPUTATOM_CUTS is a number"));
-    (all * percent / 100_usize).max(1)
+    (all * percent).div_ceil(100_usize)
+}
+
+/// Boots as people do.
+fn boot(board: &mut Board, _: u32) -> Result<()> {
+    board.boot()?;
+    Ok(())
 }
 
 /// A card that has been booted, and was written to.
 fn used(image: &Image) -> Memory {
     let mut workshop = Workshop::new();
     let mut board = Board::new(&mut workshop, image.bytes.clone(), image.end);
-    boot(&mut board).unwrap();
-    board.store(DATA, NOTE.0, NOTE.1).unwrap();
+    board.boot().unwrap();
+    board.store(image.data, NOTE.0, NOTE.1).unwrap();
     let card = board.card.borrow().now.clone();
     card
 }
 
-#[test]
-fn the_first_boot() {
-    let image = image::raspberrypi(CARD);
-    let scenario = Scenario {
-        name: "the first boot",
-        card: image.bytes.clone(),
-        image: &image,
+fn first_boot<'a>(name: &'static str, image: &'a Image, card: Memory) -> Scenario<'a> {
+    Scenario {
+        name,
+        image,
+        card,
         note: false,
         act: boot,
-    };
-    scenario.survives(share(30));
+        slots: ONLY_A,
+    }
+}
+
+#[test]
+fn the_first_boot() {
+    let image = image::raspberrypi(CARD, false);
+    first_boot("the first boot", &image, image.bytes.clone()).survives(share(20));
 }
 
 #[test]
 fn the_first_boot_of_a_card_burned_again() {
-    let image = image::raspberrypi(CARD);
-    let scenario = Scenario {
-        name: "the first boot of a card burned again",
-        card: image::burned_again(&image, &used(&image)),
-        image: &image,
-        note: false,
+    let image = image::raspberrypi(CARD, false);
+    let card = image::burned_again(&image, &used(&image));
+    first_boot("the first boot of a card burned again", &image, card).survives(share(15));
+}
+
+#[test]
+fn the_first_boot_of_a_uefi_machine() {
+    let image = image::uefi(CARD, false);
+    first_boot("the first boot of a UEFI machine", &image, image.bytes.clone()).survives(share(10));
+}
+
+fn growth<'a>(name: &'static str, image: &'a Image) -> Scenario<'a> {
+    let mut card = used(image);
+    card.resize(LARGER);
+    Scenario {
+        name,
+        image,
+        card,
+        note: true,
         act: boot,
-    };
-    scenario.survives(share(20));
+        slots: ONLY_A,
+    }
 }
 
 #[test]
 fn growth_to_a_larger_card() {
-    let image = image::raspberrypi(CARD);
-    let mut card = used(&image);
-    card.resize(LARGER);
+    growth("growth to a larger card", &image::raspberrypi(CARD, false)).survives(share(20));
+}
+
+#[test]
+fn growth_of_a_gpt() {
+    growth("growth of a GPT", &image::uefi(CARD, false)).survives(share(10));
+}
+
+/// The flag that makes the next boot a trial.
+#[derive(Debug, Default)]
+struct Flag(Option<Slot>);
+
+impl Arm for Flag {
+    fn arm(&mut self, slot: Slot) -> Result<()> {
+        self.0 = Some(slot);
+        Ok(())
+    }
+}
+
+/// A trial of slot B that goes well, and its commit.
+fn update(board: &mut Board, data: u32) -> Result<()> {
+    let running = board.boot()?;
+    let mut flag = Flag::default();
+    let slots = board.slots(running, data)?;
+    slots.try_other(&mut board.disk()?, &mut flag, "2")?;
+    ensure!(flag.0 == Some(Slot::B));
+    let cmdline = board.power_on(true)?;
+    let outcome = board.init(&cmdline)?;
+    ensure!(outcome == Outcome::Up(Slot::B), "{outcome:?}");
+    let begin = board.events().len();
+    board.slots(Slot::B, data)?.commit(&mut board.disk()?)?;
+    board.commit = (begin, board.events().len());
+    ensure!(board.boot()? == Slot::B);
+    Ok(())
+}
+
+fn updated<'a>(name: &'static str, image: &'a Image) -> Scenario<'a> {
+    Scenario {
+        name,
+        image,
+        card: used(image),
+        note: true,
+        act: update,
+        slots: [&[Slot::A], &[Slot::A, Slot::B], &[Slot::B]],
+    }
+}
+
+#[test]
+fn trial_and_commit() {
+    updated("trial and commit", &image::raspberrypi(CARD, true)).survives(share(10));
+}
+
+#[test]
+fn trial_and_commit_of_a_uefi_machine() {
+    updated("trial and commit of a UEFI machine", &image::uefi(CARD, true)).survives(share(5));
+}
+
+/// A card whose slot A has a flipped bit in its last block.
+fn rotten(image: &Image) -> Memory {
+    let mut card = used(image);
+    card.write_at(&[0xff], image.root_a + 39_000).unwrap();
+    card
+}
+
+#[test]
+fn a_slot_that_rots_gives_way_to_the_other() {
+    let image = image::raspberrypi(CARD, true);
     let scenario = Scenario {
-        name: "growth to a larger card",
-        card,
+        name: "a slot that rots",
+        card: rotten(&image),
         image: &image,
         note: true,
         act: boot,
+        slots: [&[Slot::B]; 3],
     };
-    scenario.survives(share(30));
+    scenario.survives(share(10));
+}
+
+#[test]
+fn the_only_slot_that_rots_stops_the_board_after_three_boots() {
+    for image in [image::raspberrypi(CARD, false), image::uefi(CARD, false)] {
+        let mut workshop = Workshop::new();
+        let mut board = Board::new(&mut workshop, rotten(&image), image.end);
+        for _ in 0..3 {
+            let cmdline = board.power_on(false).unwrap();
+            assert!(matches!(board.init(&cmdline).unwrap(), Outcome::Restart(_)));
+        }
+        let cmdline = board.power_on(false).unwrap();
+        let error = board.init(&cmdline).unwrap_err();
+        assert_eq!(error.downcast_ref::<Stop>().unwrap().pattern, Pattern::NoSlot);
+        assert!(error.to_string().contains("burn the card again"), "{error:#}");
+    }
+}
+
+#[test]
+fn power_that_fails_early_and_often_is_no_reason_to_change_slots() {
+    let image = image::raspberrypi(CARD, false);
+    let mut workshop = Workshop::new();
+    let mut board = Board::new(&mut workshop, used(&image), image.end);
+    for _ in 0..8 {
+        let cmdline = board.power_on(false).unwrap();
+        assert_eq!(board.init(&cmdline).unwrap(), Outcome::Up(Slot::A));
+    }
+    assert!(
+        board.said.iter().any(|line| line.contains("no other slot")),
+        "{:?}",
+        board.said
+    );
+}
+
+#[test]
+fn a_trial_that_fails_goes_back_and_is_remembered() {
+    let image = image::raspberrypi(CARD, true);
+    let mut workshop = Workshop::new();
+    let mut board = Board::new(&mut workshop, used(&image), image.end);
+    let running = board.boot().unwrap();
+    let slots = board.slots(running, image.data).unwrap();
+    slots
+        .try_other(&mut board.disk().unwrap(), &mut Flag::default(), "2")
+        .unwrap();
+    let cmdline = board.power_on(true).unwrap();
+    assert_eq!(board.init(&cmdline).unwrap(), Outcome::Up(Slot::B));
+    // It hangs; the watchdog resets the board.
+    assert_eq!(board.boot().unwrap(), Slot::A);
+    let state = State::read(&board.disk().unwrap(), slots.place).unwrap();
+    let pending = state.pending.unwrap();
+    assert_eq!(
+        (pending.slot, pending.begun, pending.version.as_str()),
+        (Slot::B, 1, "2")
+    );
+    // Nothing to try where there is no second system.
+    let image = image::raspberrypi(CARD, false);
+    let mut board = Board::new(&mut workshop, used(&image), image.end);
+    let running = board.boot().unwrap();
+    let slots = board.slots(running, image.data).unwrap();
+    let error = slots
+        .try_other(&mut board.disk().unwrap(), &mut Flag::default(), "2")
+        .unwrap_err();
+    assert!(error.to_string().contains("no root of its own"), "{error:#}");
 }

@@ -104,7 +104,7 @@ pub struct Boot {
 /// Fails where the board would stay dark, and says why.
 pub fn boot(image: &Path, board: Board, options: &Options) -> Result<Boot> {
     let file = File::open(image).with_context(|| format!("opening image {}", image.display()))?;
-    let table = Table::read(&file)?;
+    let table = Table::read_primary(&file)?;
     let (partition, ab) = select_partition(&file, &table, board, options)?;
     let volume = Volume::open(&file, table.get(partition)?)?;
     let must = |name: &str| -> Result<Vec<u8>> {

@@ -132,9 +132,8 @@ pub(super) fn write(table: &Table, signature: u32, file: &File) -> Result<()> {
     Ok(())
 }
 
-/// Reads primary partitions, then the chain of EBRs; the sector given is the MBR.
-pub(super) fn read(file: &File, mbr: &[u8; 512]) -> Result<Table> {
-    let size = file.metadata().context("reading the partition table")?.len();
+/// Reads the primary partitions of an MBR.
+pub(super) fn primary(mbr: &[u8; 512]) -> Table {
     let signature = word(mbr, SIGNATURE_AT);
     let mut partitions = Vec::new();
     for slot in 0..4_u8 {
@@ -148,6 +147,16 @@ pub(super) fn read(file: &File, mbr: &[u8; 512]) -> Result<Table> {
             });
         }
     }
+    Table {
+        scheme: Scheme::Mbr { signature },
+        partitions,
+    }
+}
+
+/// Reads primary partitions, then the chain of EBRs; the sector given is the MBR.
+pub(super) fn read(file: &File, mbr: &[u8; 512]) -> Result<Table> {
+    let size = file.metadata().context("reading the partition table")?.len();
+    let Table { scheme, mut partitions } = primary(mbr);
     let extended = partitions
         .iter()
         .copied()
@@ -178,10 +187,7 @@ pub(super) fn read(file: &File, mbr: &[u8; 512]) -> Result<Table> {
             bail!("the extended boot record of partition {number} links to itself");
         }
     }
-    Ok(Table {
-        scheme: Scheme::Mbr { signature },
-        partitions,
-    })
+    Ok(Table { scheme, partitions })
 }
 
 /// What a type byte says.

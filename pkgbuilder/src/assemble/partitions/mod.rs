@@ -177,6 +177,16 @@ impl Table {
             mbr::read(file, &first)
         }
     }
+
+    /// Reads the four partitions of an MBR alone, as firmware does that knows no others: what a power cut left of the chain
+    /// of logical ones is no obstacle to it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no MBR.
+    pub fn read_primary(file: &File) -> Result<Self> {
+        Ok(mbr::primary(&read_sector(file, 0)?))
+    }
 }
 
 /// The sizes of a definition in bytes, each checked and rounded up.
