@@ -25,7 +25,7 @@ armel_packages=(gcc-arm-linux-gnueabi libc6-dev-armel-cross)
 quick_packages=(
   shellcheck dpkg-dev apt-utils dash busybox-static util-linux bsdextrautils mawk binutils systemd zstd xz-utils
   sqv openssh-client squashfs-tools cryptsetup-bin mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpg gpg-agent gpgv
-  libglib2.0-bin shared-mime-info
+  libglib2.0-bin shared-mime-info mount
 )
 # Judges and machines of the others.
 # shellcheck disable=SC2034
@@ -43,7 +43,7 @@ declare -A program_of=(
   [gcc-arm-linux-gnueabi]=arm-linux-gnueabi-gcc [gcc-arm-linux-gnueabihf]=arm-linux-gnueabihf-gcc [iproute2]=ip [libglib2.0-bin]=glib-compile-schemas
   [shared-mime-info]=update-mime-database
   [ipxe-qemu]=- [kmod]=modprobe [libc6-dev]=- [libc6-dev-amd64-cross]=- [libc6-dev-arm64-cross]=-
-  [libc6-dev-armel-cross]=- [libc6-dev-armhf-cross]=- [locales]=localedef [mtools]=mcopy [python3-venv]=python3 [gpg-agent]=gpg-agent [qemu-system-arm]=qemu-system-aarch64
+  [libc6-dev-armel-cross]=- [libc6-dev-armhf-cross]=- [locales]=localedef [mount]=losetup [mtools]=mcopy [python3-venv]=python3 [gpg-agent]=gpg-agent [qemu-system-arm]=qemu-system-aarch64
   [qemu-system-x86]=qemu-system-x86_64 [qemu-user-static]=qemu-aarch64-static [qemu-utils]=qemu-img
   [cryptsetup-bin]=veritysetup [squashfs-tools]=unsquashfs [systemd]=systemctl [uidmap]=newuidmap [util-linux]=unshare [xz-utils]=xz
 )

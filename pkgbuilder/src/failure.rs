@@ -1,7 +1,7 @@
 //! Errors by whose fault they are.
 //!
 //! An [`anyhow::Error`] whose chain holds an [`InputError`] exits with 2 (definition, arguments, verification),
-//! one that holds [`Interrupted`] with 130, every other with 1 (network, disk, permission).
+//! one that holds [`Interrupted`] or [`Abandoned`] with 130, every other with 1 (network, disk, permission).
 
 use std::fmt;
 
@@ -28,6 +28,18 @@ impl fmt::Display for Interrupted {
 }
 
 impl std::error::Error for Interrupted {}
+
+/// The same where something was left half-done: what, and what to do.
+#[derive(Debug)]
+pub struct Abandoned(pub String);
+
+impl fmt::Display for Abandoned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Abandoned {}
 
 /// An answer that is an exit code, with nothing to be said: that of `diff --exit-code`.
 #[derive(Debug)]
@@ -74,7 +86,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     }
     let wrong_world = if error.is::<Trouble>() { 2 } else { 1 };
     for cause in error.chain() {
-        if cause.is::<Interrupted>() {
+        if cause.is::<Interrupted>() || cause.is::<Abandoned>() {
             return 130;
         }
         if cause.is::<InputError>() {
@@ -99,6 +111,7 @@ mod tests {
         let trouble = || Trouble("comparing".to_owned());
         assert_eq!(exit_code(&anyhow::anyhow!("disk full").context(trouble())), 2);
         assert_eq!(exit_code(&anyhow::Error::new(Interrupted).context(trouble())), 130);
+        assert_eq!(exit_code(&anyhow::Error::new(Abandoned("half".to_owned()))), 130);
         assert_eq!(exit_code(&anyhow::Error::new(Answer(1))), 1);
     }
 }

@@ -27,6 +27,9 @@ pub mod compose;
 /// A composed tree to a disk image.
 pub mod assemble;
 
+/// A disk image to a card.
+pub mod burn;
+
 /// What can be had from where.
 pub mod catalog;
 

@@ -9,6 +9,9 @@ mod packages;
 /// `pkgbuilder image`
 mod image;
 
+/// `pkgbuilder burn`
+mod burn;
+
 /// `pkgbuilder lock`
 mod lock;
 
@@ -58,6 +61,7 @@ Exit codes: 0 done, 2 the input is wrong, 1 the world is wrong (network, disk, p
 Examples:
   pkgbuilder build home                 packages and image, as locked
   pkgbuilder build home --locked        the same, never choosing other versions
+  pkgbuilder burn out/X.img.zst         which cards there are to write it to
   pkgbuilder inspect home               the definition as evaluated
   pkgbuilder diff A.img.zst B.img.zst   what changed between two images"
 )]
@@ -76,6 +80,7 @@ enum Command {
     Packages(packages::Arguments),
     Configuration(configuration::Arguments),
     Image(image::Arguments),
+    Burn(burn::Arguments),
     Lock(lock::Arguments),
     Inspect(inspect::Arguments),
     Diff(diff::Arguments),
@@ -114,6 +119,7 @@ fn execute(command: Command, reporter: &Reporter) -> Result<()> {
         Command::Packages(arguments) => arguments.run(reporter),
         Command::Configuration(arguments) => arguments.run(reporter),
         Command::Image(arguments) => arguments.run(reporter),
+        Command::Burn(arguments) => arguments.run(reporter),
         Command::Lock(arguments) => arguments.run(reporter),
         Command::Inspect(arguments) => arguments.run(reporter),
         Command::Diff(arguments) => arguments.run(reporter),

@@ -56,7 +56,8 @@ impl DiskImage {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         let image = self.compressed.display();
         format!(
-            "made {image} ({} MiB, {} MiB on a card)\nwrite it to a card:\n  zstdcat {image} | sudo dd of=/dev/sdX bs=4M conv=fsync status=progress",
+            "made {image} ({} MiB, {} MiB on a card)\nwrite it to a card (it lists what there is):\n  pkgbuilder burn {image}\nor, without its checks:\n  \
+             zstdcat {image} | sudo dd of=/dev/sdX bs=4M conv=fsync status=progress",
             mib(self.compressed_size),
             mib(self.size)
         )

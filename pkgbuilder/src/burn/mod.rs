@@ -1,0 +1,23 @@
+//! An image to a card.
+//!
+//! Look first (`drives`, what will be lost), refuse what is in use, then write and read back (`write`).
+
+/// Disks as the kernel describes them.
+pub mod drives;
+
+/// Images in whatever they are compressed.
+pub mod image;
+
+/// A device, or a file in its place.
+pub mod medium;
+
+/// File systems by what they call themselves.
+mod signature;
+
+/// Writing and reading back.
+pub mod write;
+
+/// Bytes that are decompressed, written and read at once, at multiples of it: what cards erase at once is not larger.
+pub const PIECE: u64 = 4 << 20;
+/// The block with the partition table, which is written last: the MBR, and the header of a GPT.
+const HEAD: u64 = 4096;
