@@ -5,5 +5,5 @@ local computatom = import 'computatom.libsonnet';
 computatom.image(computatom.monitor + {
   name: 'monitor',
   description: 'Prometheus for the whole cluster, on a small board of its own',
-  targets: ['raspberrypi-arm64'],
+  targets: ['raspberrypi-arm64', 'raspberrypi-armel'],
 })

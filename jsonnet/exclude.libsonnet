@@ -24,6 +24,8 @@ local modules(folders) = ['/usr/lib/modules/*/kernel/%s/*' % folder for folder i
   device_trees: [
     '/usr/lib/linux-image-*/*',
     '!/usr/lib/linux-image-*/broadcom/*',
+    // Where 32-bit kernels have them.
+    '!/usr/lib/linux-image-*/bcm2*.dtb',
   ],
 
   modules: modules(

@@ -14,6 +14,13 @@
     ],
   },
 
+  // Raspberry Pi 1 and Zero: ARMv6, which is Debian's armel.
+  'raspberrypi-armel': {
+    name: 'raspberrypi-armel',
+    arch: 'armel',
+    packages: ['linux-image-rpi', 'raspi-firmware', 'firmware-brcm80211', 'wireless-regdb'],
+  },
+
   // PCs and virtual machines with UEFI, 64 bit. Real ones may need firmware packages for their network card besides.
   'uefi-amd64': {
     name: 'uefi-amd64',

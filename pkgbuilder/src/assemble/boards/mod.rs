@@ -2,7 +2,7 @@
 //!
 //! To add one: write `boards/<family>.rs` with a type that is a [`Board`], and give it a line in [`BOARDS`].
 
-/// Raspberry Pi 3, 4, 5, Zero 2 W with Debian's 64-bit kernel.
+/// Raspberry Pi with Debian's kernels, 64 bit and ARMv6.
 pub mod raspberrypi;
 
 /// Machines and virtual machines with UEFI.
@@ -117,11 +117,16 @@ fn command_line(boot: &BootInput<'_>, root: u8, data: u8, consoles: &str) -> Res
 }
 
 /// Every board there is.
-const BOARDS: &[&dyn Board] = &[&raspberrypi::Arm64, &uefi::AMD64, &uefi::ARM64];
+const BOARDS: &[&dyn Board] = &[&raspberrypi::ARM64, &raspberrypi::ARMEL, &uefi::AMD64, &uefi::ARM64];
 
 /// The names of all targets, for the validation of definitions.
 pub fn names() -> &'static [&'static str] {
-    const NAMES: &[&str] = &[raspberrypi::NAME_ARM64, uefi::NAME_AMD64, uefi::NAME_ARM64];
+    const NAMES: &[&str] = &[
+        raspberrypi::NAME_ARM64,
+        raspberrypi::NAME_ARMEL,
+        uefi::NAME_AMD64,
+        uefi::NAME_ARM64,
+    ];
     NAMES
 }
 

@@ -21,68 +21,102 @@ use super::{Board, BootInput, BootVolume, command_line};
 use crate::bail_input;
 use crate::definition::image::Partitions;
 
-/// Name of the 64-bit target.
+/// Name of the target for Pi 3, 4, Zero 2 W.
 pub const NAME_ARM64: &str = "raspberrypi-arm64";
+/// Name of the target for Pi 1 and Zero.
+pub const NAME_ARMEL: &str = "raspberrypi-armel";
 
 /// Where Debian's `raspi-firmware` puts what it packages.
 const FIRMWARE: &str = "/usr/lib/raspi-firmware";
-/// The firmware's own name for a 64-bit kernel: what it falls back to without a config.txt.
-const KERNEL: &str = "kernel8.img";
 const INITRAMFS: &str = "initramfs.img";
 /// What the ROM of Pi 3 and older loads from the first FAT.
 const BOOTCODE: &str = "bootcode.bin";
 
-/// To reach the root on a card (Debian's kernel has MMC itself built in) and to use it: the controllers of Pi 3
-/// (`bcm2835`, or `sdhci-iproc` as the device tree has it) and 4 (`sdhci-iproc`; its power and voltage switches are `fixed`
-/// and `gpio-regulator`); squashfs and its verity, whose SHA-256 the kernel would else do in plain C: by NEON, and by the
-/// instructions that the Pi 5 has for it; DATA and the overlay on /etc. ext4 asks for crc32c by name, not by symbol, so
-/// `depends=` does not know of it. The controller of the Pi 5 (`sdhci-brcmstb`) is not in trixie's kernel.
-const MODULES: Modules<'_> = Modules {
-    wanted: &[],
-    needed: &[
-        "fixed",
-        "gpio-regulator",
-        "sdhci-iproc",
-        "bcm2835",
-        "squashfs",
-        "sha256-arm64",
-        "sha2-ce",
-        "dm-verity",
-        "overlay",
-        "crc32c_generic",
-        "ext4",
-    ],
-};
+/// To use the root: squashfs and its verity, DATA, the overlay on /etc. ext4 asks for crc32c by name, not by symbol, so
+/// `depends=` does not know of it.
+const NEEDED: &[&str] = &[
+    "sdhci-iproc",
+    "squashfs",
+    "dm-verity",
+    "overlay",
+    "crc32c_generic",
+    "ext4",
+];
+/// To reach it (Debian's kernel has MMC itself built in): the controllers of Pi 3 and older (`bcm2835`, or `sdhci-iproc` as
+/// the device tree has it) and 4 (`sdhci-iproc`; its power and voltage switches are `fixed` and `gpio-regulator`). The
+/// controller of the Pi 5 (`sdhci-brcmstb`) is not in trixie's kernel. And SHA-256 for verity, which the kernel would else
+/// do in plain C: by NEON, by the instructions that the Pi 5 has for it, in ARMv6's assembly.
+const WANTED: &[&str] = &[
+    "fixed",
+    "gpio-regulator",
+    "bcm2835",
+    "sha256-arm64",
+    "sha2-ce",
+    "sha256-arm",
+];
 
 /// `upstream_kernel=1` makes the firmware look for device trees by the names that Linux gives them. Without
 /// `enable_uart=1` the serial console has no stable clock.
-const CONFIG: &str = "\
+fn config(kernel: &str, arm_64bit: bool) -> String {
+    format!(
+        "\
 # Written by pkgbuilder. What is changed here is lost with the next update of this slot.
 [all]
-arm_64bit=1
+arm_64bit={}
 enable_uart=1
 upstream_kernel=1
 disable_splash=1
-kernel=kernel8.img
-initramfs initramfs.img followkernel
-";
+kernel={kernel}
+initramfs {INITRAMFS} followkernel
+",
+        u8::from(arm_64bit)
+    )
+}
 
-/// Both consoles, the serial one last: that is /dev/console. Linux' own device trees name the mini UART on the pin
-/// header of Pi 3 and 4 `serial1`, hence ttyS1 (as Debian's raspi-firmware has it); the firmware's `serial0` alias would be replaced
-/// by a name of the vendor's kernel.
-const CONSOLE: &str = "console=tty1 console=ttyS1,115200";
-
-/// The 64-bit boards.
+/// Boards that one kernel serves.
 #[derive(Debug)]
-pub struct Arm64;
+pub struct RaspberryPi {
+    name: &'static str,
+    arch: Arch,
+    /// The firmware's own name for such a kernel: what it falls back to without a config.txt.
+    kernel: &'static str,
+    /// Folder of device trees in the kernel package, below its own; Linux has none for 32-bit Arm that Debian would keep.
+    device_trees: &'static str,
+    /// Both consoles, the serial one last: that is /dev/console. The firmware's `serial0` alias would be replaced by a name
+    /// of the vendor's kernel.
+    consoles: &'static str,
+    /// Models whose firmware each image is followed through.
+    models: &'static [firmware::Board],
+}
 
-impl Board for Arm64 {
+/// Pi 3, 4, Zero 2 W. Linux' own device trees name the mini UART on the pin header of Pi 3 and 4 `serial1`, hence ttyS1 (as
+/// Debian's raspi-firmware has it).
+pub const ARM64: RaspberryPi = RaspberryPi {
+    name: NAME_ARM64,
+    arch: Arch::Arm64,
+    kernel: "kernel8.img",
+    device_trees: "/broadcom",
+    consoles: "console=tty1 console=ttyS1,115200",
+    models: &[firmware::Board::Pi3, firmware::Board::Pi4],
+};
+
+/// Pi 1 and Zero: ARMv6. The PL011 is on the pin header, but for the Zero W, whose Bluetooth has it.
+pub const ARMEL: RaspberryPi = RaspberryPi {
+    name: NAME_ARMEL,
+    arch: Arch::Armel,
+    kernel: "kernel.img",
+    device_trees: "",
+    consoles: "console=tty1 console=ttyS1,115200 console=ttyAMA0,115200",
+    models: &[firmware::Board::Pi0],
+};
+
+impl Board for RaspberryPi {
     fn name(&self) -> &'static str {
-        NAME_ARM64
+        self.name
     }
 
     fn arch(&self) -> Arch {
-        Arch::Arm64
+        self.arch
     }
 
     fn partitions(&self, sizes: &Partitions, signature: u32) -> Result<Table> {
@@ -98,7 +132,7 @@ impl Board for Arm64 {
     }
 
     fn boot_files(&self, tree: &Tree, epoch: i64) -> Result<Files> {
-        let mut files = slot_files(tree, epoch)?;
+        let mut files = self.slot_files(tree, epoch)?;
         files.insert(BOOTCODE.to_owned(), firmware_file(tree, BOOTCODE)?);
         Ok(files)
     }
@@ -109,7 +143,7 @@ impl Board for Arm64 {
         // line of autoboot.txt then still finds a system.
         files.insert(
             "cmdline.txt".to_owned(),
-            command_line(boot, mbr::ROOT_A, mbr::DATA, CONSOLE)?.into(),
+            command_line(boot, mbr::ROOT_A, mbr::DATA, self.consoles)?.into(),
         );
         let slot = |partition, label| {
             let files = files.clone();
@@ -134,43 +168,51 @@ impl Board for Arm64 {
     }
 
     fn check(&self, image: &Path) -> Result<()> {
-        for board in [firmware::Board::Pi3, firmware::Board::Pi4] {
-            firmware::check(image, board)?;
+        for model in self.models {
+            firmware::check(image, *model)?;
         }
         Ok(())
     }
 }
 
-/// What both slots have in common.
-fn slot_files(tree: &Tree, epoch: i64) -> Result<Files> {
-    let kernel = Kernel::find(tree)?;
-    let mut files = Files::new();
-    for (name, _) in tree.read_dir(FIRMWARE).unwrap_or_default() {
-        let wanted = name.starts_with("start") && has_extension(&name, "elf")
-            || name.starts_with("fixup") && has_extension(&name, "dat");
-        if wanted {
-            files.insert(name.clone(), firmware_file(tree, &name)?);
+impl RaspberryPi {
+    /// What both slots have in common.
+    fn slot_files(&self, tree: &Tree, epoch: i64) -> Result<Files> {
+        let kernel = Kernel::find(tree)?;
+        let mut files = Files::new();
+        for (name, _) in tree.read_dir(FIRMWARE).unwrap_or_default() {
+            let wanted = name.starts_with("start") && has_extension(&name, "elf")
+                || name.starts_with("fixup") && has_extension(&name, "dat");
+            if wanted {
+                files.insert(name.clone(), firmware_file(tree, &name)?);
+            }
         }
-    }
-    for needed in ["start.elf", "start4.elf"] {
-        firmware_file(tree, needed)?;
-    }
-    let trees = format!("/usr/lib/linux-image-{}/broadcom", kernel.release);
-    for (name, _) in tree.read_dir(&trees).unwrap_or_default() {
-        if has_extension(&name, "dtb") {
-            files.insert(name.clone(), tree.read(&format!("{trees}/{name}"))?);
+        for model in self.models {
+            firmware_file(tree, model.start_file())?;
         }
+        let trees = format!("/usr/lib/linux-image-{}{}", kernel.release, self.device_trees);
+        for (name, _) in tree.read_dir(&trees).unwrap_or_default() {
+            if has_extension(&name, "dtb") {
+                files.insert(name.clone(), tree.read(&format!("{trees}/{name}"))?);
+            }
+        }
+        if !files.keys().any(|name| has_extension(name, "dtb")) {
+            bail_input!(
+                "the kernel package has no device trees in {trees}: choose one for the \
+                 Raspberry Pi, as `linux-image-arm64`, and mind what `exclude` leaves out"
+            );
+        }
+        let modules = Modules {
+            needed: NEEDED,
+            wanted: WANTED,
+        };
+        let initramfs = initramfs::build(tree, &kernel, modules, epoch)?;
+        files.insert(INITRAMFS.to_owned(), initramfs.into());
+        files.insert(self.kernel.to_owned(), kernel.image);
+        let config = config(self.kernel, self.arch == Arch::Arm64);
+        files.insert("config.txt".to_owned(), config.into());
+        Ok(files)
     }
-    if !files.keys().any(|name| has_extension(name, "dtb")) {
-        bail_input!(
-            "the kernel package has no device trees in {trees}: choose one for the Raspberry Pi, as `linux-image-arm64`"
-        );
-    }
-    let initramfs = initramfs::build(tree, &kernel, MODULES, epoch)?;
-    files.insert(INITRAMFS.to_owned(), initramfs.into());
-    files.insert(KERNEL.to_owned(), kernel.image);
-    files.insert("config.txt".to_owned(), Bytes::from_static(CONFIG.as_bytes()));
-    Ok(files)
 }
 
 fn has_extension(name: &str, extension: &str) -> bool {
@@ -196,14 +238,14 @@ mod tests {
             boot_mib: 64,
             root_mib: 64,
         };
-        let table = Arm64.partitions(&sizes, 0xc0de_0042).unwrap();
+        let table = ARM64.partitions(&sizes, 0xc0de_0042).unwrap();
         let boot = BootInput {
             table: &table,
             root_hash: Sha256::of(b""),
             cmdline,
         };
-        let files = Arm64.boot_files(&with_kernel(), EPOCH).unwrap();
-        Arm64.boot_volumes(files, &boot).unwrap()
+        let files = ARM64.boot_files(&with_kernel(), EPOCH).unwrap();
+        ARM64.boot_volumes(files, &boot).unwrap()
     }
 
     #[test]
@@ -218,7 +260,7 @@ mod tests {
             "start.elf",
             "start4.elf",
             "fixup.dat",
-            KERNEL,
+            "kernel8.img",
             INITRAMFS,
             "bcm2837-rpi-3-b.dtb",
         ] {

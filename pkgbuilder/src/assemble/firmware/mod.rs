@@ -30,12 +30,16 @@ const SQUASHFS_HEAD: usize = BYTES_USED_AT + 8;
 const BYTES_USED_AT: usize = 40;
 /// `arch/arm64/include/asm/image.h`
 const ARM64_MAGIC: (usize, &[u8]) = (56, b"ARM\x64");
+/// A zImage (`arch/arm/boot/compressed/head.S`).
+const ARM_MAGIC: (usize, &[u8]) = (36, b"\x18\x28\x6f\x01");
 const DEVICE_TREE_MAGIC: &[u8] = b"\xd0\x0d\xfe\xed";
 const NEWC_MAGIC: &[u8] = b"070701";
 
 /// A model whose firmware is modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Board {
+    /// Raspberry Pi Zero: as the Pi 3, with a 32-bit kernel.
+    Pi0,
     /// Raspberry Pi 3 Model B: the ROM loads `bootcode.bin` from the first FAT.
     Pi3,
     /// Raspberry Pi 4 Model B: the boot loader is in an EEPROM on the board.
@@ -46,22 +50,33 @@ impl Board {
     /// The name of its section in config.txt.
     fn filter(self) -> &'static str {
         match self {
+            Self::Pi0 => "pi0",
             Self::Pi3 => "pi3",
             Self::Pi4 => "pi4",
         }
     }
 
     /// The file that is the firmware.
-    fn start_file(self) -> &'static str {
+    pub fn start_file(self) -> &'static str {
         match self {
-            Self::Pi3 => "start.elf",
+            Self::Pi0 | Self::Pi3 => "start.elf",
             Self::Pi4 => "start4.elf",
+        }
+    }
+
+    /// The kernel that is looked for unless config.txt names one.
+    fn kernel(self) -> &'static str {
+        match self {
+            Self::Pi0 => "kernel.img",
+            Self::Pi3 | Self::Pi4 => "kernel8.img",
         }
     }
 
     /// Device trees in the order they are looked for, with `upstream_kernel=1` or without.
     fn device_trees(self, upstream: bool) -> &'static [&'static str] {
         match (self, upstream) {
+            (Self::Pi0, true) => &["bcm2835-rpi-zero.dtb", "bcm2708-rpi-zero.dtb"],
+            (Self::Pi0, false) => &["bcm2708-rpi-zero.dtb"],
             (Self::Pi3, true) => &["bcm2837-rpi-3-b.dtb", "bcm2710-rpi-3-b.dtb"],
             (Self::Pi3, false) => &["bcm2710-rpi-3-b.dtb"],
             (Self::Pi4, _) => &["bcm2711-rpi-4-b.dtb"],
@@ -130,8 +145,11 @@ pub fn boot(image: &Path, board: Board, options: &Options) -> Result<Boot> {
     if !config.flag("arm_64bit") && board == Board::Pi3 {
         bail!("{settings} does not set arm_64bit=1: a {board:?} would look for a 32-bit kernel");
     }
+    if config.flag("arm_64bit") && board == Board::Pi0 {
+        bail!("{settings} sets arm_64bit=1, and a {board:?} has a 32-bit processor");
+    }
     let prefix = os_prefix(&volume, &config, board)?;
-    let kernel_name = kernel_name(&volume, &config, &prefix)?;
+    let kernel_name = kernel_name(&volume, &config, &prefix, board)?;
     let kernel = must(&kernel_name)?;
     let upstream = config.flag("upstream_kernel");
     let device_tree_name = match config.get("device_tree") {
@@ -166,8 +184,10 @@ fn select_partition(file: &File, table: &Table, board: Board, options: &Options)
     let mut volumes = table.partitions.iter().filter(|partition| partition.kind == Kind::Fat);
     let first = *volumes.clone().next().context("the image has no FAT partition")?;
     let volume = Volume::open(file, first)?;
-    if board == Board::Pi3 && volume.read("bootcode.bin")?.is_none() {
-        bail!("the first FAT partition has no bootcode.bin: the ROM of a Pi 3 looks for it there and nowhere else");
+    if board != Board::Pi4 && volume.read("bootcode.bin")?.is_none() {
+        bail!(
+            "the first FAT partition has no bootcode.bin: the ROM of a {board:?} looks for it there and nowhere else"
+        );
     }
     let mut text = volume.read("autoboot.txt")?.unwrap_or_default();
     text.truncate(AUTOBOOT_LIMIT);
@@ -208,7 +228,7 @@ fn os_prefix(volume: &Volume<'_>, config: &Config, board: Board) -> Result<Strin
     let upstream = config.flag("upstream_kernel");
     let default = if upstream { "upstream/" } else { "" };
     let prefix = config.get("os_prefix").unwrap_or(default).to_owned();
-    let kernel = volume.read(&format!("{prefix}{}", config.get("kernel").unwrap_or("kernel8.img")))?;
+    let kernel = volume.read(&format!("{prefix}{}", config.get("kernel").unwrap_or(board.kernel())))?;
     if kernel.is_some() && find_device_tree(volume, board, upstream, &prefix)?.is_some() {
         Ok(prefix)
     } else {
@@ -226,9 +246,9 @@ fn find_device_tree(volume: &Volume<'_>, board: Board, upstream: bool, prefix: &
     Ok(None)
 }
 
-/// The kernel config.txt names; the firmware falls back to `kernel8.img` without a word if it is not there.
-fn kernel_name(volume: &Volume<'_>, config: &Config, prefix: &str) -> Result<String> {
-    let fallback = format!("{prefix}kernel8.img");
+/// The kernel config.txt names; the firmware falls back to its own name for one without a word if it is not there.
+fn kernel_name(volume: &Volume<'_>, config: &Config, prefix: &str, board: Board) -> Result<String> {
+    let fallback = format!("{prefix}{}", board.kernel());
     let Some(name) = config.get("kernel") else {
         return Ok(fallback);
     };
@@ -265,16 +285,19 @@ pub fn check(image: &Path, board: Board) -> Result<()> {
     ];
     for (way, options) in ways {
         boot(image, board, &options)
-            .and_then(|boot| check_boot(image, &boot))
+            .and_then(|boot| check_boot(image, board, &boot))
             .with_context(|| format!("checking that {way} of a {board:?} finds its way"))?;
     }
     Ok(())
 }
 
-fn check_boot(image: &Path, boot: &Boot) -> Result<()> {
-    let (at, magic) = ARM64_MAGIC;
+fn check_boot(image: &Path, board: Board, boot: &Boot) -> Result<()> {
+    let ((at, magic), arch) = match board {
+        Board::Pi0 => (ARM_MAGIC, "arm"),
+        Board::Pi3 | Board::Pi4 => (ARM64_MAGIC, "arm64"),
+    };
     if boot.kernel.get(at..at + magic.len()) != Some(magic) {
-        bail!("{} is not an arm64 kernel image", boot.kernel_name);
+        bail!("{} is not a kernel image for {arch}", boot.kernel_name);
     }
     if !boot.device_tree.starts_with(DEVICE_TREE_MAGIC) {
         bail!("{} is not a device tree", boot.device_tree_name);
