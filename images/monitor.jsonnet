@@ -5,5 +5,6 @@ local computatom = import 'computatom.libsonnet';
 computatom.image(computatom.monitor + {
   name: 'monitor',
   description: 'Prometheus for the whole cluster, on a small board of its own',
-  targets: ['raspberrypi-arm64', 'raspberrypi-armel'],
+  // A Pi 1 or Zero is a target of its own: 'raspberrypi-armel'.
+  targets: ['raspberrypi-arm64'],
 })
