@@ -95,7 +95,10 @@ pub fn partition(machine: &mut impl Machine, number: u32, minimum: u64) -> Resul
 /// [`Stop`] if DATA holds something else, or is beyond repair; others if the card or a program fails.
 pub fn file_system(machine: &mut impl Machine, data: &Data, consent: Option<&str>) -> Result<()> {
     let found = superblock::read(&machine.partition(data.number)?)?;
-    if state(machine, data)?.formatting || found.head == Head::Empty {
+    let state = state(machine, data)?;
+    // A torn superblock forgets the time, and so does a DATA that is made anew.
+    machine.not_before(state.time);
+    if state.formatting || found.head == Head::Empty {
         return make(machine, data);
     }
     if consent == Some(found.fingerprint.as_str()) {

@@ -145,15 +145,16 @@ fn verify_slot(disk: &impl BlockDevice, table: &Table, cmdline: &Cmdline) -> Res
     verify(disk, partition.extent, &cmdline.root_hash)
 }
 
-/// Notes that this boot of a slot went well. Nothing is written when nothing changes.
+/// Notes that this boot of a slot went well, `now` in seconds since 1970. Written once a boot.
 ///
 /// # Errors
 ///
 /// Fails if the disk does.
-pub fn well(disk: &mut impl BlockDevice, place: Place, running: Slot) -> Result<()> {
+pub fn well(disk: &mut impl BlockDevice, place: Place, running: Slot, now: i64) -> Result<()> {
     let mut state = State::read(disk, place)?;
     if state.failed(running) > 0 {
         state.failed[running.index()] = 0;
+        state.time = state.time.max(now);
         state.write(disk, place)?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -175,7 +176,11 @@ impl Node {
     ///
     /// Fails if the disk does.
     pub fn well(&mut self) -> Result<()> {
-        attempts::well(&mut self.disk, self.slots.place, self.slots.running)
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        attempts::well(&mut self.disk, self.slots.place, self.slots.running, now)
     }
 }
 

@@ -31,6 +31,8 @@ pub struct State {
     pub committed: Option<Slot>,
     /// Boots begun of each slot since its last one that went well: A, B.
     pub failed: [u32; 2],
+    /// When a boot last went well, in seconds since 1970: the clock of a board without one does not go behind that.
+    pub time: i64,
     /// An update on trial.
     pub pending: Option<Pending>,
 }
@@ -123,6 +125,7 @@ impl State {
         for slot in Slot::BOTH {
             line(&format!("failed.{slot}"), &self.failed(slot));
         }
+        line("time", &self.time);
         if let Some(pending) = &self.pending {
             line("pending", &pending.slot);
             line("pending.version", &pending.version);
@@ -159,6 +162,7 @@ impl State {
                 ("committed", _) => state.committed = Some(Slot::parse(value)?),
                 ("failed.a", _) => state.failed[0] = value.parse().ok()?,
                 ("failed.b", _) => state.failed[1] = value.parse().ok()?,
+                ("time", _) => state.time = value.parse().ok()?,
                 ("pending", _) => {
                     state.pending = Some(Pending {
                         slot: Slot::parse(value)?,
@@ -195,6 +199,7 @@ mod tests {
             formatting: false,
             committed: Some(Slot::A),
             failed: [1, 3],
+            time: 1_760_000_000,
             pending: Some(Pending {
                 slot: Slot::B,
                 version: "0.2.0".to_owned(),

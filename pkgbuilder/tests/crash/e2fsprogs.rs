@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
 
@@ -13,27 +14,36 @@ pub(crate) enum Step {
     Flush,
 }
 
-/// The tracer, compiled.
+/// The tracer, and where it writes.
 #[derive(Debug)]
 pub(crate) struct Tracer {
-    library: PathBuf,
+    library: &'static Path,
     record: PathBuf,
 }
 
+/// The tracer, compiled once by each run of the tests.
+static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let fresh = folder.join(format!("crash-trace-{}.so", std::process::id()));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/trace.c");
+    let status = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+        .arg(&fresh)
+        .arg(source)
+        .arg("-ldl")
+        .status();
+    assert!(status.expect("cc links Rust programs too").success());
+    // Another run may be using the one that is there.
+    let library = folder.join("crash-trace.so");
+    std::fs::rename(fresh, &library).unwrap();
+    library
+});
+
 impl Tracer {
-    /// Compiles it into a folder.
+    /// Its record lies in a folder.
     pub(crate) fn new(folder: &Path) -> Self {
-        let library = folder.join("trace.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/trace.c");
-        let status = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-o"])
-            .arg(&library)
-            .arg(source)
-            .arg("-ldl")
-            .status();
-        assert!(status.expect("cc links Rust programs too").success());
         Self {
-            library,
+            library: &LIBRARY,
             record: folder.join("record"),
         }
     }
@@ -48,7 +58,7 @@ impl Tracer {
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             // All of them go by it (e2fsprogs, lib/ext2fs/ext2_fs.h and misc/util.c).
             .env("E2FSPROGS_FAKE_TIME", now.max(1).to_string())
-            .env("LD_PRELOAD", &self.library)
+            .env("LD_PRELOAD", self.library)
             .env("COMPUTATOM_TARGET", file)
             .env("COMPUTATOM_TRACE", &self.record)
             .stdin(Stdio::null())

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail, ensure};
+use computatom_agent::disk::crc::crc32;
 use computatom_agent::disk::memory::Memory;
 use computatom_agent::disk::table::Table;
 use computatom_agent::disk::{BlockDevice, SECTOR};
@@ -73,6 +74,8 @@ pub(crate) struct Board<'a> {
     kernel: Vec<(u32, u64, u64)>,
     /// Seconds since 1970.
     pub(crate) clock: i64,
+    /// What a time server says once the board is up; 0 where there is none.
+    pub(crate) server: i64,
     pub(crate) said: Vec<String>,
     /// The events between which a commit lies, where there was one.
     pub(crate) commit: (usize, usize),
@@ -87,6 +90,7 @@ impl<'a> Board<'a> {
             front,
             kernel: Vec::new(),
             clock: 0,
+            server: 0,
             said: Vec::new(),
             commit: (usize::MAX, usize::MAX),
         }
@@ -161,6 +165,7 @@ impl<'a> Board<'a> {
         let table = Table::read(&self.card.borrow().now);
         if let Ok(table @ Table::Gpt(_)) = table {
             self.show_front();
+            self.restore_primary();
             firmware::uefi::check(self.workshop.front.path(), "x64").context("following systemd-boot")?;
             let disk = self.disk()?;
             let chain = Chain::of(&table);
@@ -175,6 +180,44 @@ impl<'a> Board<'a> {
         Cmdline::parse(&taken.cmdline)
     }
 
+    /// What UEFI does where the primary GPT is torn and the backup is whole (EDK II, `PartitionRestoreGptTable`); here only
+    /// in what the model of the firmware is shown, so that `/init` has to mend the card itself.
+    fn restore_primary(&mut self) {
+        let card = self.card.borrow().now.clone();
+        let sector = |at: u64| {
+            let mut bytes = [0; 512];
+            card.read_at(&mut bytes, at * SECTOR).unwrap();
+            bytes
+        };
+        let number = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        let last = card.size().unwrap() / SECTOR - 1;
+        let whole = |at: u64| {
+            let mut header = sector(at);
+            let sum = u32::from_le_bytes(header[16..20].try_into().unwrap());
+            header[16..20].fill(0);
+            let mut entries = vec![0; 128 * 128];
+            card.read_at(&mut entries, number(&header, 72).min(last - 32) * SECTOR)
+                .unwrap();
+            let right = header.starts_with(b"EFI PART")
+                && crc32(&header[..92]) == sum
+                && crc32(&entries) == u32::from_le_bytes(header[88..92].try_into().unwrap());
+            right.then_some((header, entries))
+        };
+        if whole(1).is_none()
+            && let Some((mut header, entries)) = whole(last)
+        {
+            for (at, value) in [(24, 1), (32, last), (72, 2)] {
+                header[at..at + 8].copy_from_slice(&value.to_le_bytes());
+            }
+            let sum = crc32(&header[..92]);
+            header[16..20].copy_from_slice(&sum.to_le_bytes());
+            let mut restored = card;
+            restored.write_at(&header, SECTOR).unwrap();
+            restored.write_at(&entries, 2 * SECTOR).unwrap();
+            self.workshop.front.show(&restored, 0, self.front, self.size());
+        }
+    }
+
     /// Lets the board restart until it is up, and has been for a minute.
     pub(crate) fn boot(&mut self) -> Result<Slot> {
         let mut reasons = Vec::new();
@@ -185,7 +228,8 @@ impl<'a> Board<'a> {
                 Outcome::Up(slot) => {
                     // Nobody cuts the power within the first minute, but for who cuts it on purpose.
                     let slots = self.slots(slot, cmdline.data)?;
-                    attempts::well(&mut self.disk()?, slots.place, slot)?;
+                    self.clock = self.clock.max(self.server);
+                    attempts::well(&mut self.disk()?, slots.place, slot, self.clock)?;
                     return Ok(slot);
                 }
                 Outcome::Restart(reason) => reasons.push(reason),

@@ -7,11 +7,11 @@ use anyhow::{Context, Result, ensure};
 use computatom_agent::disk::memory::Memory;
 use computatom_agent::slots::Slot;
 
-use super::NOTE;
 use super::card::Event;
 use super::cut::Doubt;
 use super::image::Image;
 use super::machine::{Board, Workshop};
+use super::{NOTE, TIME};
 
 /// What is done, and what must be so afterwards.
 #[derive(Debug)]
@@ -63,6 +63,11 @@ impl Scenario<'_> {
         if self.note {
             let found = board.load(self.image.data, NOTE.0)?;
             ensure!(found == NOTE.1, "what was stored is `{found}`");
+            ensure!(
+                board.clock >= TIME,
+                "the clock stands at {}, before what it was",
+                board.clock
+            );
         }
         Ok(())
     }
@@ -175,7 +180,7 @@ impl Scenario<'_> {
         let before = run.events.len();
         change(&mut run.events);
         assert!(run.events.len() <= before);
-        let Tried { count, failures } = self.cut(&run, 10 * before, 1);
+        let Tried { count, failures } = self.cut(&run, 4 * before, 1);
         assert!(!failures.is_empty(), "{what}: nothing noticed in {count} cuts");
         println!("{what}: {}", failures[0]);
     }
