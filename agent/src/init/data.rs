@@ -17,6 +17,8 @@ use crate::slots::state::{Place, State};
 
 /// Room at the end that is left alone: mke2fs and resize2fs give up a last block group that is too small to be useful.
 const SLACK: u64 = 16 << 20;
+/// How often a repair is begun anew while it gets on.
+const REPAIRS: u32 = 4;
 /// From this size on mke2fs would make a journal of up to a gigabyte, and write all of it.
 const LARGE: u64 = 16 << 30;
 /// Where DATA is mounted until the image's `/var` has been compared with it.
@@ -193,7 +195,13 @@ fn check(machine: &mut impl Machine, data: &Data, force: bool) -> Result<()> {
     machine.say(&format!(
         "DATA is damaged (e2fsck -p ended with {preen}): repairing what can be repaired"
     ));
-    let status = machine.run(Tool::E2fsck, &["-f", "-y"], data.number)?;
+    // What one run has repaired may let the next see more: 4 alone says that something is left, and that it went on.
+    let mut status = 4;
+    for _ in 0..REPAIRS {
+        if status == 4 {
+            status = machine.run(Tool::E2fsck, &["-f", "-y"], data.number)?;
+        }
+    }
     if status < 4 {
         return Ok(());
     }

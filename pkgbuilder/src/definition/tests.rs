@@ -88,7 +88,13 @@ fn images_can_be_what_they_have_the_programs_for() {
     };
     assert_eq!(
         SHIPPED.map(roles),
-        ["server client monitor", "server", "client", "monitor", "server client monitor"]
+        [
+            "server client monitor",
+            "server",
+            "client",
+            "monitor",
+            "server client monitor"
+        ]
     );
     let has = |image: &Image, name: &str| {
         image.components.iter().any(|component| component.name == name)

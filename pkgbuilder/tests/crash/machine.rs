@@ -180,6 +180,13 @@ impl<'a> Board<'a> {
         Cmdline::parse(&taken.cmdline)
     }
 
+    /// The command line of a boot as `/proc/cmdline` has it.
+    pub(crate) fn cmdline_text(&mut self, trial: bool) -> Result<String> {
+        let cmdline = self.power_on(trial)?;
+        let hash = hex::encode(cmdline.root_hash);
+        Ok(format!("root=PARTUUID={} computatom.roothash={hash}\n", cmdline.root))
+    }
+
     /// What UEFI does where the primary GPT is torn and the backup is whole (EDK II, `PartitionRestoreGptTable`); here only
     /// in what the model of the firmware is shown, so that `/init` has to mend the card itself.
     fn restore_primary(&mut self) {
@@ -311,6 +318,11 @@ impl<'a> Board<'a> {
     /// Whether our record of what programs did is complete.
     pub(crate) fn is_faithful(&self) -> bool {
         self.workshop.data.is_faithful()
+    }
+
+    /// The card as it is.
+    pub(crate) fn now(&self) -> Memory {
+        self.card.borrow().now.clone()
     }
 
     /// Everything that was done to the card since it was put in.

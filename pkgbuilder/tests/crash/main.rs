@@ -6,6 +6,8 @@
 //! booted (`machine.rs`). `cargo test` takes a sample of them; `COMPUTATOM_CUTS` says how many it is to be. That the harness
 //! can fail is a test too: `mutations.rs`.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
 use anyhow::{Result, ensure};
 use computatom_agent::disk::BlockDevice;
 use computatom_agent::disk::memory::Memory;
@@ -29,6 +31,8 @@ mod machine;
 mod scenario;
 
 mod mutations;
+
+mod node;
 
 use self::image::Image;
 use self::machine::{Board, Outcome, Workshop};
@@ -66,8 +70,7 @@ fn used(image: &Image) -> Memory {
     board.server = TIME;
     board.boot().unwrap();
     board.store(image.data, NOTE.0, NOTE.1).unwrap();
-    let card = board.card.borrow().now.clone();
-    card
+    board.now()
 }
 
 fn first_boot<'a>(name: &'static str, image: &'a Image, card: Memory) -> Scenario<'a> {
@@ -121,6 +124,24 @@ fn growth_to_a_larger_card() {
 #[test]
 fn growth_of_a_gpt() {
     growth("growth of a GPT", &image::uefi(CARD, false)).survives(share(10));
+}
+
+/// A card whose DATA has lost a sector of its superblock, and the descriptor of its first group.
+#[test]
+fn a_damaged_data_is_repaired() {
+    let image = image::raspberrypi(CARD, false);
+    let mut card = used(&image);
+    card.write_at(&[0; 512], image.end + 1024).unwrap();
+    card.write_at(&[0xa5; 64], image.end + 4096).unwrap();
+    let scenario = Scenario {
+        name: "a damaged DATA",
+        card,
+        image: &image,
+        note: true,
+        act: boot,
+        slots: ONLY_A,
+    };
+    scenario.survives(share(10));
 }
 
 /// The flag that makes the next boot a trial.

@@ -82,7 +82,7 @@ impl Scenario<'_> {
         );
         self.is_well(&mut board)?;
         let clock = board.clock;
-        let card = board.card.borrow().now.clone();
+        let card = board.now();
         let mut board = Board::new(workshop, card, self.image.end);
         let again = board.boot().context("booting once more")?;
         ensure!(again == slot, "slot {slot} started, then slot {again}");
