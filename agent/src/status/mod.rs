@@ -53,7 +53,7 @@ pub struct Status {
     /// What is wrong with the site settings: the node has a name, and does nothing else.
     pub fault: Option<String>,
     /// What people must know.
-    pub warnings: Vec<&'static str>,
+    pub warnings: Vec<String>,
 }
 
 impl Status {
@@ -78,10 +78,17 @@ impl Status {
                 }
             }
         }
-        Self {
+        let mut status = Self {
             failed_units,
             ..Self::with(settings, identity, assignment, image, checks)
+        };
+        if let Ok(Some(reason)) = root.read(paths::WITHOUT_DATA) {
+            let reason = reason.trim();
+            status.warnings.push(format!(
+                "this node runs without DATA: {reason}; what is stored now is lost when the power goes"
+            ));
         }
+        status
     }
 
     /// What is known before anything was asked.
@@ -117,7 +124,7 @@ impl Status {
             failed_units: Vec::new(),
             waits_for,
             fault: settings.fault.clone(),
-            warnings: vec![OPEN],
+            warnings: vec![OPEN.to_owned()],
         }
     }
 
@@ -148,4 +155,33 @@ pub fn image(root: &Root) -> Option<String> {
     let file = File::open(root.path(paths::MANIFEST)).ok()?;
     let head: Head = serde_json::from_reader(BufReader::new(file)).ok()?;
     Some(format!("{} for {}", head.image, head.target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_without_data_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let write = |path: &str, text: &str| {
+            let path = root.path(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        // Settings at fault: no service is asked.
+        write(paths::SITE, r#"{"servers": []}"#);
+        let settings = Settings::load(&root);
+        let identity = Identity::derive(&root, &settings.site);
+        let assignment = settings.assignment(&identity);
+        let warnings = || Status::collect(&root, &settings, &identity, &assignment, None).warnings;
+        assert_eq!(warnings(), [OPEN]);
+        write(paths::WITHOUT_DATA, "the card is too small\n");
+        assert!(
+            warnings()[1].contains("without DATA: the card is too small; what"),
+            "{:?}",
+            warnings()
+        );
+    }
 }

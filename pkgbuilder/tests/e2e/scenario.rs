@@ -113,6 +113,7 @@ fn boots(site: &Site) -> Result<()> {
         wait(machine, "the job", READY, || node.job_answers(JOB).map(drop))?;
         readme::commands(repository, image, ROUTER, folder)?;
         healthy(machine)?;
+        slots(machine)?;
         node.ids()
     })?;
 
@@ -131,6 +132,26 @@ fn boots(site: &Site) -> Result<()> {
     kept(&mut machine, &node, |machine| same(machine, &node, &ids))?;
     machine.cut_power()?;
     Ok(())
+}
+
+/// The fresh card's only system runs, starts, and has come up well; there is nothing to try.
+fn slots(machine: &mut Machine) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let said = machine.run("computatom-agent slot status --json --verify", Duration::from_mins(1))?;
+        let json = said.get(said.find('{').unwrap_or_default()..=said.rfind('}').unwrap_or_default());
+        let slots: serde_json::Value = serde_json::from_str(json.unwrap_or_default())
+            .with_context(|| format!("reading what `slot status` says: {said}"))?;
+        ensure!(slots["running"] == "a" && slots["committed"] == "a", "{slots}");
+        let other = slots["other"].as_str().unwrap_or_default();
+        ensure!(other.contains("no root of its own"), "{slots}");
+        // computatom-well.timer, a minute after the start.
+        if slots["failed"] == serde_json::json!([0, 0]) {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < READY, "no boot of slot a is seen to go well: {slots}");
+        std::thread::sleep(Duration::from_secs(5));
+    }
 }
 
 fn another_name(site: &Site) -> Result<()> {

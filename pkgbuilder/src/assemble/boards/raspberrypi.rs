@@ -45,7 +45,8 @@ const NEEDED: &[&str] = &[
 /// To reach it (Debian's kernel has MMC itself built in): the controllers of Pi 3 and older (`bcm2835`, or `sdhci-iproc` as
 /// the device tree has it) and 4 (`sdhci-iproc`; its power and voltage switches are `fixed` and `gpio-regulator`). The
 /// controller of the Pi 5 (`sdhci-brcmstb`) is not in trixie's kernel. And SHA-256 for verity, which the kernel would else
-/// do in plain C: by NEON, by the instructions that the Pi 5 has for it, in ARMv6's assembly.
+/// do in plain C: by NEON, by the instructions that the Pi 5 has for it, in ARMv6's assembly. And the board's light, which
+/// says why it stands still to people without a screen.
 const WANTED: &[&str] = &[
     "fixed",
     "gpio-regulator",
@@ -53,6 +54,8 @@ const WANTED: &[&str] = &[
     "sha256-arm64",
     "sha2-ce",
     "sha256-arm",
+    "leds-gpio",
+    "ledtrig-timer",
 ];
 
 /// `upstream_kernel=1` makes the firmware look for device trees by the names that Linux gives them. Without
