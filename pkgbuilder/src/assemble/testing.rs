@@ -194,6 +194,19 @@ fn module(depends: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// A program of one segment, as firmware is: its header, the header of the segment, and `content`.
+pub(crate) fn program(content: &str) -> Vec<u8> {
+    let mut program = vec![0; 84];
+    program[..4].copy_from_slice(b"\x7fELF");
+    program[28] = 52;
+    program[42] = 32;
+    program[44] = 1;
+    program[52 + 4] = 84;
+    program[52 + 16] = u8::try_from(content.len()).unwrap();
+    program.extend_from_slice(content.as_bytes());
+    program
+}
+
 /// [`sample`] with kernel, modules, firmware and `/init`, all of the right shape and none that would run.
 pub(crate) fn with_kernel() -> Tree {
     let release = "6.12.10+deb13-arm64";
@@ -216,11 +229,17 @@ pub(crate) fn with_kernel() -> Tree {
         "fixup4.dat",
         "LICENCE",
     ] {
-        put(&mut tree, &format!("/usr/lib/raspi-firmware/{name}"), name.as_bytes());
+        let content = if Path::new(name).extension().is_some_and(|extension| extension == "elf") {
+            program(name)
+        } else {
+            name.into()
+        };
+        put(&mut tree, &format!("/usr/lib/raspi-firmware/{name}"), &content);
     }
     for name in [
         "bcm2837-rpi-3-b.dtb",
         "bcm2837-rpi-3-b-plus.dtb",
+        "bcm2837-rpi-zero-2-w.dtb",
         "bcm2711-rpi-4-b.dtb",
         "notes.txt",
     ] {

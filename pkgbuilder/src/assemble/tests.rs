@@ -157,9 +157,7 @@ fn bmaptool_burns_over_a_used_card() {
             .arg(&made.compressed)
             .arg(&card),
     );
-    for board in [firmware::Board::Pi3, firmware::Board::Pi4] {
-        firmware::check(&card, board).unwrap();
-    }
+    firmware::check(&card, &[firmware::Board::Pi3, firmware::Board::Pi4]).unwrap();
     let table = Table::read(&File::open(&card).unwrap()).unwrap();
     for number in 1..=3 {
         let partition = table.get(number).unwrap();

@@ -12,6 +12,9 @@ mod image;
 /// `pkgbuilder burn`
 mod burn;
 
+/// `pkgbuilder firmware`
+mod firmware;
+
 /// `pkgbuilder lock`
 mod lock;
 
@@ -81,6 +84,7 @@ enum Command {
     Configuration(configuration::Arguments),
     Image(image::Arguments),
     Burn(burn::Arguments),
+    Firmware(firmware::Arguments),
     Lock(lock::Arguments),
     Inspect(inspect::Arguments),
     Diff(diff::Arguments),
@@ -120,6 +124,7 @@ fn execute(command: Command, reporter: &Reporter) -> Result<()> {
         Command::Configuration(arguments) => arguments.run(reporter),
         Command::Image(arguments) => arguments.run(reporter),
         Command::Burn(arguments) => arguments.run(reporter),
+        Command::Firmware(arguments) => arguments.run(reporter),
         Command::Lock(arguments) => arguments.run(reporter),
         Command::Inspect(arguments) => arguments.run(reporter),
         Command::Diff(arguments) => arguments.run(reporter),

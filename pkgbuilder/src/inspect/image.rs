@@ -45,19 +45,7 @@ impl Opened {
     /// What is no image that `pkgbuilder build` could have made is wrong input.
     pub fn open(path: &Path, reporter: &Reporter) -> Result<Self> {
         let name = path.display().to_string();
-        let mut file = File::open(path).map_err(|error| input_error!("cannot open {name}: {error}"))?;
-        if file.metadata().with_context(|| format!("looking at {name}"))?.is_dir() {
-            bail_input!("{name} is a folder: name an image in it");
-        }
-        let mut magic = [0; 4];
-        let begins = file.read_exact(&mut magic).is_ok();
-        file.seek(SeekFrom::Start(0))
-            .with_context(|| format!("reading {name}"))?;
-        let mut compressed = None;
-        if begins && magic == ZSTD_MAGIC {
-            compressed = Some(file.metadata().with_context(|| format!("looking at {name}"))?.len());
-            file = decompress(file, &name, compressed.unwrap_or_default(), reporter)?;
-        }
+        let (file, compressed) = decompressed(path, reporter)?;
         let table = Table::read(&file).map_err(|error| wrong(&name, &error))?;
         let mut starts = table.partitions.iter().map(|partition| partition.start);
         let Some(start) = starts.find(|start| FileSystem::is_at(&file, *start)) else {
@@ -163,6 +151,33 @@ impl Opened {
             wrong(&self.name, &error)
         }
     }
+}
+
+/// The bytes of the image at `path`: the file itself, or a temporary one that it was decompressed into.
+///
+/// # Errors
+///
+/// A file that cannot be opened or decompressed is wrong input.
+pub fn raw(path: &Path, reporter: &Reporter) -> Result<File> {
+    Ok(decompressed(path, reporter)?.0)
+}
+
+/// The bytes of the image, and how many the compressed file has, where it is one.
+fn decompressed(path: &Path, reporter: &Reporter) -> Result<(File, Option<u64>)> {
+    let name = path.display().to_string();
+    let mut file = File::open(path).map_err(|error| input_error!("cannot open {name}: {error}"))?;
+    if file.metadata().with_context(|| format!("looking at {name}"))?.is_dir() {
+        bail_input!("{name} is a folder: name an image in it");
+    }
+    let mut magic = [0; 4];
+    let begins = file.read_exact(&mut magic).is_ok();
+    file.seek(SeekFrom::Start(0))
+        .with_context(|| format!("reading {name}"))?;
+    if !begins || magic != ZSTD_MAGIC {
+        return Ok((file, None));
+    }
+    let compressed = file.metadata().with_context(|| format!("looking at {name}"))?.len();
+    Ok((decompress(file, &name, compressed, reporter)?, Some(compressed)))
 }
 
 fn wrong(name: &str, error: &anyhow::Error) -> anyhow::Error {

@@ -60,9 +60,17 @@ fn linux() -> Vec<(String, u32, Vec<u8>)> {
         ),
     ];
     for name in ["bootcode.bin", "start.elf", "start4.elf", "fixup.dat", "fixup4.dat"] {
-        files.push((format!("/usr/lib/raspi-firmware/{name}"), name.into()));
+        // An ELF header that tells of no segments: a whole program to the firmware.
+        let mut content = b"\x7fELF".to_vec();
+        content.resize(52, 0);
+        files.push((format!("/usr/lib/raspi-firmware/{name}"), content));
     }
-    for name in ["bcm2837-rpi-3-b.dtb", "bcm2837-rpi-3-b-plus.dtb", "bcm2711-rpi-4-b.dtb"] {
+    for name in [
+        "bcm2837-rpi-3-b.dtb",
+        "bcm2837-rpi-3-b-plus.dtb",
+        "bcm2837-rpi-zero-2-w.dtb",
+        "bcm2711-rpi-4-b.dtb",
+    ] {
         let content = [b"\xd0\x0d\xfe\xed", name.as_bytes()].concat();
         files.push((format!("/usr/lib/linux-image-{release}/broadcom/{name}"), content));
     }

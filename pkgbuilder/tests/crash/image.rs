@@ -177,13 +177,17 @@ fn boot_files() -> Files {
     kernel[56..60].copy_from_slice(b"ARM\x64");
     let config = "[all]\narm_64bit=1\nupstream_kernel=1\nkernel=kernel8.img\ninitramfs initramfs.img followkernel\n";
     let device_tree = b"\xd0\x0d\xfe\xed";
+    // An ELF header that tells of no segments: a whole program to the firmware.
+    let mut firmware = [0; 52];
+    firmware[..4].copy_from_slice(b"\x7fELF");
     files(&[
         ("kernel8.img", &kernel),
         ("initramfs.img", b"070701"),
         ("config.txt", config.as_bytes()),
-        ("start.elf", b"start"),
-        ("start4.elf", b"start4"),
+        ("start.elf", &firmware),
+        ("start4.elf", &firmware),
         ("bcm2837-rpi-3-b.dtb", device_tree),
+        ("bcm2837-rpi-zero-2-w.dtb", device_tree),
         ("bcm2711-rpi-4-b.dtb", device_tree),
         ("bootcode.bin", b"bootcode"),
     ])

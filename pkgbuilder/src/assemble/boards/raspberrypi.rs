@@ -100,7 +100,7 @@ pub const ARM64: RaspberryPi = RaspberryPi {
     kernel: "kernel8.img",
     device_trees: "/broadcom",
     consoles: "console=tty1 console=ttyS1,115200",
-    models: &[firmware::Board::Pi3, firmware::Board::Pi4],
+    models: &[firmware::Board::Pi3, firmware::Board::Pi02, firmware::Board::Pi4],
 };
 
 /// Pi 1 and Zero: ARMv6. The PL011 is on the pin header, but for the Zero W, whose Bluetooth has it.
@@ -110,7 +110,7 @@ pub const ARMEL: RaspberryPi = RaspberryPi {
     kernel: "kernel.img",
     device_trees: "",
     consoles: "console=tty1 console=ttyS1,115200 console=ttyAMA0,115200",
-    models: &[firmware::Board::Pi0],
+    models: &[firmware::Board::Pi0, firmware::Board::Pi1],
 };
 
 impl Board for RaspberryPi {
@@ -171,10 +171,7 @@ impl Board for RaspberryPi {
     }
 
     fn check(&self, image: &Path) -> Result<()> {
-        for model in self.models {
-            firmware::check(image, *model)?;
-        }
-        Ok(())
+        firmware::check(image, self.models)
     }
 }
 
@@ -190,8 +187,8 @@ impl RaspberryPi {
                 files.insert(name.clone(), firmware_file(tree, &name)?);
             }
         }
-        for model in self.models {
-            firmware_file(tree, model.start_file())?;
+        for name in self.models.iter().filter_map(|model| model.start_file()) {
+            firmware_file(tree, name)?;
         }
         let trees = format!("/usr/lib/linux-image-{}{}", kernel.release, self.device_trees);
         for (name, _) in tree.read_dir(&trees).unwrap_or_default() {

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 /// What conditions are compared with.
 #[derive(Clone, Debug)]
 pub(super) struct State {
-    /// `pi3`, `pi4`; empty where models are no condition (autoboot.txt).
-    pub(super) model: &'static str,
+    /// The sections of the model; empty where models are no condition (autoboot.txt).
+    pub(super) models: &'static [&'static str],
     /// A trial boot.
     pub(super) tryboot: bool,
     /// Where the file was read; known in config.txt only.
@@ -41,13 +41,13 @@ struct Unmet(BTreeSet<Kind>);
 impl Unmet {
     fn enter(&mut self, section: &str, state: &State) {
         let models = [
-            "pi1", "pi2", "pi3", "pi3+", "pi4", "pi5", "pi0", "pi0w", "pi02", "pi400", "pi500", "cm4", "cm5",
+            "pi1", "pi2", "pi3", "pi3+", "pi4", "pi5", "pi0", "pi0w", "pi02", "pi400", "pi500", "cm4", "cm4s", "cm5",
         ];
         let (kind, met) = match section {
             "all" => return self.0.clear(),
             "none" => (Kind::Never, false),
             "tryboot" => (Kind::Tryboot, state.tryboot),
-            model if models.contains(&model) => (Kind::Model, model == state.model),
+            model if models.contains(&model) => (Kind::Model, state.models.contains(&model)),
             other => match other.strip_prefix("boot_partition=") {
                 Some(number) => (
                     Kind::Partition,
@@ -106,6 +106,12 @@ impl Config {
         Some(&last.1)
     }
 
+    /// All values of a key, in order.
+    pub(super) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        let settings = self.settings.iter().filter(move |(name, _)| name == key);
+        settings.map(|(_, value)| value.as_str())
+    }
+
     /// Whether a key is set to something other than 0.
     pub(super) fn flag(&self, key: &str) -> bool {
         self.get(key).is_some_and(|value| value != "0")
@@ -124,8 +130,12 @@ mod tests {
     use super::*;
 
     fn state(model: &'static str, tryboot: bool) -> State {
+        let models: &'static [&'static str] = match model {
+            "pi3" => &["pi3"],
+            _ => &["pi4"],
+        };
         State {
-            model,
+            models,
             tryboot,
             partition: Some(2),
         }
