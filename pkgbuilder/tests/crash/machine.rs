@@ -13,6 +13,7 @@ use computatom_agent::init::cmdline::Cmdline;
 use computatom_agent::init::data;
 use computatom_agent::init::led::Pattern;
 use computatom_agent::init::machine::{Machine, Tool};
+use computatom_agent::init::superblock::{self, Head};
 use computatom_agent::slots::attempts::{self, Begun};
 use computatom_agent::slots::menu::Chain;
 use computatom_agent::slots::state::Place;
@@ -305,8 +306,20 @@ impl<'a> Board<'a> {
         Ok(said)
     }
 
-    /// Whether DATA is a file system without a fault, as large as its partition.
+    /// Whether DATA is a file system without a fault that fills its partition, and that the card.
     pub(crate) fn is_sound(&mut self, number: u32) -> Result<()> {
+        /// What alignment, a GPT's second half and a last group that is not worth it may leave.
+        const SLACK: u64 = 24 << 20;
+        let device = self.partition(number)?;
+        let Head::Ext4(superblock) = superblock::read(&device)?.head else {
+            bail!("DATA has no superblock");
+        };
+        let end = device.start + superblock.size;
+        ensure!(
+            end + SLACK > self.size(),
+            "DATA ends at {end}, the card at {}",
+            self.size()
+        );
         self.show_data(number)?;
         let (status, said) = ask("e2fsck", &["-f", "-n"], self.workshop.data.path());
         if status != 0 {

@@ -33,6 +33,8 @@ pub(crate) struct Run {
     pub(crate) events: Vec<Event>,
     /// The events between which the commit lies.
     pub(crate) commit: (usize, usize),
+    /// How many events happen before the first cut.
+    pub(crate) from: usize,
 }
 
 /// How many cuts there were, and what went wrong.
@@ -54,6 +56,7 @@ impl Scenario<'_> {
         Run {
             events: board.events(),
             commit: board.commit,
+            from: 0,
         }
     }
 
@@ -110,6 +113,9 @@ impl Scenario<'_> {
             let mut workshop = Workshop::new();
             let mut doubt = Doubt::before(self.card.clone(), &run.events);
             while doubt.step() && !stop.load(Ordering::Relaxed) {
+                if doubt.happened < run.from {
+                    continue;
+                }
                 for variant in 0..variants {
                     let number = doubt.happened * variants + variant;
                     if !number.is_multiple_of(every) || number / every % workers != worker {
@@ -174,11 +180,11 @@ impl Scenario<'_> {
         );
     }
 
-    /// What would happen if we were wrong: some cut does not come up.
-    pub(crate) fn would_notice(&self, what: &str, change: impl FnOnce(&mut Vec<Event>)) {
+    /// What would happen if we were wrong: some cut does not come up. `change` says from which event on that may be.
+    pub(crate) fn would_notice(&self, what: &str, change: impl FnOnce(&mut Vec<Event>) -> usize) {
         let mut run = self.run();
         let before = run.events.len();
-        change(&mut run.events);
+        run.from = change(&mut run.events);
         assert!(run.events.len() <= before);
         let Tried { count, failures } = self.cut(&run, 4 * before, 1);
         assert!(!failures.is_empty(), "{what}: nothing noticed in {count} cuts");

@@ -88,6 +88,7 @@ impl Site {
             })
         };
         vec![
+            trial("a_first_boot_that_is_cut_short", "cut-short", cut_short),
             trial("the_same_image_under_another_name", "worker", another_name),
             trial("first_boot_shutdown_and_power_cut", "core", boots),
         ]
@@ -152,6 +153,25 @@ fn slots(machine: &mut Machine) -> Result<()> {
         ensure!(began.elapsed() < READY, "no boot of slot a is seen to go well: {slots}");
         std::thread::sleep(Duration::from_secs(5));
     }
+}
+
+/// The power fails while mke2fs writes, twice, and the third boot has its DATA: a sample of `tests/crash`, with a kernel.
+fn cut_short(site: &Site) -> Result<()> {
+    const MAKING: &str = "computatom-init: making a file system for DATA";
+    const MOUNTED: &str = "EXT4-fs (mmcblk0p7): mounted filesystem";
+    let card = Card::burn(&site.image, &site.folder, "cut-short")?;
+    for (number, pause) in [(1, 0), (2, 4)] {
+        let mut machine = card.boot(&WORKER, number)?;
+        machine.wait_for(MAKING, READY)?;
+        std::thread::sleep(Duration::from_secs(pause));
+        say(&format!("power cut {pause} s into the making of DATA"));
+        machine.cut_power()?;
+    }
+    let mut machine = card.boot(&WORKER, 3)?;
+    machine.wait_for(MOUNTED, READY)?;
+    let console = machine.console();
+    ensure!(console.contains(MAKING), "DATA is said to be made already: {console}");
+    machine.cut_power()
 }
 
 fn another_name(site: &Site) -> Result<()> {
