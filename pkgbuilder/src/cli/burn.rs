@@ -3,8 +3,10 @@
 use std::io::{BufRead, IsTerminal};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::burn::drives::{Drive, Machine};
@@ -102,25 +104,18 @@ impl Arguments {
 
     /// Shows what will be lost, and asks.
     fn consent(&self, target: &Target, reporter: &Reporter) -> Result<()> {
-        let lost = target.lost()?;
         let name = target.path.display();
-        if let Some(lost) = &lost {
-            reporter.step(format_args!("{lost}"));
-        }
-        if self.yes || lost.is_none() {
+        let Some(lost) = target.lost()? else {
+            return Ok(());
+        };
+        if self.yes {
+            reporter.step(lost);
             return Ok(());
         }
         if !std::io::stdin().is_terminal() {
-            bail_input!("burning {name} loses what is on it: say --yes, as there is no terminal to ask on");
+            bail_input!("{lost}\nburning {name} loses it: say --yes, as there is no terminal to ask on");
         }
-        ask(&format!("burn {name}? (yes/no) "))?;
-        let mut answer = String::new();
-        std::io::stdin()
-            .lock()
-            .read_line(&mut answer)
-            .context("reading your answer")?;
-        interrupt::check()?;
-        if !matches!(answer.trim(), "yes" | "y") {
+        if !matches!(answer(&format!("{lost}\nburn {name}? (yes/no) "))?.trim(), "yes" | "y") {
             bail_input!("nothing is written: you have not said yes");
         }
         Ok(())
@@ -221,9 +216,25 @@ fn too_small(name: &str, room: u64, size: u64) -> String {
     )
 }
 
+/// Asks, and waits for a line or for Ctrl-C.
 #[allow(clippy::print_stderr, reason = "a question stays on its line")]
-fn ask(question: &str) -> Result<()> {
+fn answer(question: &str) -> Result<String> {
     use std::io::Write;
     eprint!("{question}");
-    std::io::stderr().flush().context("asking")
+    std::io::stderr().flush().context("asking")?;
+    let (sender, receiver) = mpsc::channel();
+    // Reading cannot be interrupted; if nobody waits for the line any more, it is lost with the process.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        let _ = sender.send(read.map(|_| line));
+    });
+    loop {
+        interrupt::check()?;
+        match receiver.recv_timeout(Duration::from_millis(100)) {
+            Ok(line) => return line.context("reading your answer"),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => bail!("nobody reads your answer"),
+        }
+    }
 }
