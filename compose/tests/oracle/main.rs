@@ -32,7 +32,7 @@ const EPOCH: i64 = 1_763_000_000;
 /// Name of each set and its packages.
 const SETS: &[(&str, &str)] = &[
     ("home", include_str!("sets/home.txt")),
-    ("sixty", include_str!("sets/sixty.txt")),
+    ("sixty", include_str!("../../../pkgbuilder/tests/images/sixty.txt")),
     ("seed", include_str!("sets/seed.txt")),
 ];
 

@@ -36,7 +36,7 @@ const PACKAGES: [&str; 12] = [
 ];
 
 /// What people put on a node beside that.
-const SIXTY: &str = include_str!("../../../compose/tests/oracle/sets/sixty.txt");
+const SIXTY: &str = include_str!("../images/sixty.txt");
 
 /// What apt takes for an alternative (`awk`, `a | b`) before it takes, for another reason, what satisfies it as well; we
 /// take no more than is needed. The first stands beside netavark, the second beside gawk.

@@ -155,6 +155,11 @@ impl Node {
         Ok(())
     }
 
+    /// Prometheus is ready for questions.
+    pub(crate) fn prometheus_answers(&self) -> Result<()> {
+        self.text(9090, "/-/ready").map(drop)
+    }
+
     /// Submits a job written in HCL, as `nomad job run` does.
     pub(crate) fn submit(&self, hcl: &str) -> Result<()> {
         let parsed = self.post(

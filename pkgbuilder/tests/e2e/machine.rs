@@ -1,4 +1,4 @@
-//! A Raspberry Pi 3 in QEMU, started from what its firmware would have taken out of the image.
+//! A board in QEMU: its card, its console, its power.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -8,15 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use pkgbuilder::assemble::firmware;
 
+use super::board::Board;
 use super::network::Host;
 
-/// Added to the image's own command line: a root shell on the serial console, for a person with a cable, and for us;
-/// and no watchdog, for QEMU's model of it has no timer: arming it resets the machine at once
-/// (`hw/misc/bcm2835_powermgt.c`). Nor cdc_subset, which claims QEMU's network adapter whenever it is loaded before
-/// the right driver, and gives it a random address.
-const EMULATION: &str = "systemd.debug_shell=ttyS1 module_blacklist=bcm2835_wdt,cdc_subset";
 /// QEMU takes SD cards only with a power of two as their size.
 const CARD_SIZE: u64 = 8 << 30;
 
@@ -30,13 +25,14 @@ const USB_LIMIT: Duration = Duration::from_mins(5);
 /// A card, and the folder that keeps what its boots said.
 #[derive(Clone, Debug)]
 pub(crate) struct Card {
-    image: PathBuf,
+    board: Board,
+    pub(crate) image: PathBuf,
     folder: PathBuf,
 }
 
 impl Card {
-    /// Burns the compressed image to a new 8 GiB card.
-    pub(crate) fn burn(compressed: &Path, folder: &Path, name: &str) -> Result<Self> {
+    /// Burns the compressed image to a new 8 GiB card for a board.
+    pub(crate) fn burn(board: Board, compressed: &Path, folder: &Path, name: &str) -> Result<Self> {
         let folder = folder.join(name);
         fs::create_dir_all(&folder)?;
         let image = folder.join("card.img");
@@ -48,7 +44,7 @@ impl Card {
             .context("running zstd")?;
         ensure!(status.success(), "zstd cannot decompress {}", compressed.display());
         File::options().write(true).open(&image)?.set_len(CARD_SIZE)?;
-        Ok(Self { image, folder })
+        Ok(Self { board, image, folder })
     }
 
     /// Powers a board with this card on, until its network adapter is there.
@@ -56,6 +52,9 @@ impl Card {
     /// QEMU's model of the Pi's USB controller sometimes loses its port while the kernel sets it up (`dwc2 …: Not
     /// connected`), and the board is without Ethernet then; no board does that. It is switched off and on again.
     pub(crate) fn boot(&self, host: &Host, boot_number: u32) -> Result<Machine> {
+        if !self.board.has_usb_network() {
+            return self.power_on(host, boot_number);
+        }
         for _ in 0..USB_TRIES {
             let mut machine = self.power_on(host, boot_number)?;
             let began = Instant::now();
@@ -81,60 +80,33 @@ impl Card {
     }
 
     fn power_on(&self, host: &Host, boot_number: u32) -> Result<Machine> {
-        let taken = firmware::boot(&self.image, firmware::Board::Pi3, &firmware::Options::default())
-            .context("asking the firmware model what a Pi 3 would boot")?;
-        let file = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
-            let path = self.folder.join(name);
-            fs::write(&path, bytes)?;
-            Ok(path)
-        };
-        let kernel = file("kernel", &taken.kernel)?;
-        let initramfs = file("initramfs", &taken.initramfs)?;
-        let device_tree = file("board.dtb", &taken.device_tree)?;
+        let start = self.board.start(&self.image, &self.folder, host)?;
         let console = self.folder.join(format!("console-{boot_number}.txt"));
         let socket = self.folder.join("console.sock");
         let _ = fs::remove_file(&socket);
         let log = File::create(self.folder.join(format!("qemu-{boot_number}.txt")))?;
         // Should the test itself be ended, the machine ends with it.
         let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", "qemu-system-aarch64"])
-            .args([
-                "-M",
-                "raspi3b",
-                "-m",
-                "1024",
-                "-accel",
-                "tcg,thread=multi",
-                "-display",
-                "none",
-                "-no-reboot",
-            ])
-            .arg("-kernel")
-            .arg(kernel)
-            .arg("-initrd")
-            .arg(initramfs)
-            .arg("-dtb")
-            .arg(device_tree)
-            .arg("-append")
-            .arg(format!("{} {EMULATION}", taken.cmdline))
-            .arg("-drive")
-            .arg(format!("file={},if=sd,format=raw", self.image.display()))
-            .arg("-netdev")
-            .arg(format!("tap,id=n0,ifname={},script=no,downscript=no", host.tap))
-            .arg("-device")
-            .arg(format!("usb-net,netdev=n0,mac={}", host.mac))
+            .args(["--pdeathsig", "KILL", "--", start.program])
+            .args(["-accel", "tcg,thread=multi", "-display", "none", "-no-reboot"])
+            .args(start.arguments)
             .arg("-chardev")
             .arg(format!(
                 "socket,id=console,path={},server=on,wait=off,logfile={}",
                 socket.display(),
                 console.display()
             ))
-            .args(["-serial", "null", "-serial", "chardev:console", "-monitor", "none"])
+            .args(["-serial", "chardev:console", "-monitor", "none"])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .context("starting qemu-system-aarch64 (package qemu-system-arm)")?;
+            .with_context(|| {
+                format!(
+                    "starting {} (packages qemu-system-arm and qemu-system-x86)",
+                    start.program
+                )
+            })?;
         Ok(Machine {
             child,
             console,
@@ -235,6 +207,21 @@ impl Machine {
                 tail(&text)
             );
         }
+    }
+
+    /// Waits until the board resets, which ends QEMU.
+    pub(crate) fn resets(&mut self, limit: Duration) -> Result<()> {
+        let began = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            ensure!(
+                began.elapsed() < limit,
+                "the board did not reset within {} s; its console ends with: {}",
+                limit.as_secs(),
+                tail(&self.console())
+            );
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        Ok(())
     }
 
     /// Cuts the power.

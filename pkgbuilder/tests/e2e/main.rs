@@ -4,6 +4,7 @@
 //! where they are; needs QEMU, dnsmasq, iproute2 and dig (`scripts/test` installs them) and `/dev/net/tun`. What a failed
 //! run saw is kept in `out/e2e/`.
 
+mod board;
 mod cluster;
 mod machine;
 mod network;

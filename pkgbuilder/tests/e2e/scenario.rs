@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use computatom_spec::boot::gpt;
 use libtest_mimic::{Failed, Trial};
+use pkgbuilder::assemble::partitions::Table;
 
+use super::board::Board;
 use super::cluster::Node;
 use super::machine::{Card, Machine};
 use super::network::{Host, Lan, ROUTER};
@@ -29,14 +33,17 @@ const WORKER: Host = Host {
 
 /// A board in emulation, with everything else that a test machine does at the time.
 const READY: Duration = Duration::from_mins(5);
+/// A board that is slow in emulation.
+const LONG: Duration = Duration::from_mins(15);
+/// The target of most images.
+const PI: &str = "raspberrypi-arm64";
 /// The name of the example job and of its service.
 const JOB: &str = "hello";
 
-/// Where the boards run: the image, a folder for what they say, and their LAN.
+/// Where the boards run: the images, a folder for what they say, and their LAN.
 #[derive(Debug)]
 pub(crate) struct Site {
     repository: PathBuf,
-    image: PathBuf,
     folder: PathBuf,
     _lan: Lan,
 }
@@ -46,15 +53,6 @@ impl Site {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .context("the crate has a parent folder")?;
-        let image = match std::env::var_os("COMPUTATOM_IMAGE") {
-            Some(path) => PathBuf::from(path),
-            None => repository.join("out/home-raspberrypi-arm64.img.zst"),
-        };
-        ensure!(
-            image.exists(),
-            "{} is not there: run scripts/build first",
-            image.display()
-        );
         let folder = repository.join("out/e2e");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -63,16 +61,26 @@ impl Site {
         let lan = Lan::new(&[CORE, WORKER], &folder)?;
         Ok(Self {
             repository: repository.to_owned(),
-            image,
             folder,
             _lan: lan,
         })
     }
 
+    /// A built image, by the name of its definition and its target.
+    fn image(&self, definition: &str, target: &str) -> Result<PathBuf> {
+        let image = self.repository.join(format!("out/{definition}-{target}.img.zst"));
+        ensure!(
+            image.exists(),
+            "{} is not there: run scripts/build {definition} first",
+            image.display()
+        );
+        Ok(image)
+    }
+
     /// The tests; what a board said is kept if its test fails.
     pub(crate) fn trials(self) -> Vec<Trial> {
         let site = Arc::new(self);
-        let trial = |name: &'static str, board: &'static str, test: fn(&Site) -> Result<()>| {
+        let trial = |name: &'static str, board: &'static str, test: Test| {
             let site = Arc::clone(&site);
             Trial::test(name, move || {
                 let result = test(&site);
@@ -91,20 +99,27 @@ impl Site {
             trial("a_first_boot_that_is_cut_short", "cut-short", cut_short),
             trial("the_same_image_under_another_name", "worker", another_name),
             trial("first_boot_shutdown_and_power_cut", "core", boots),
+            trial("a_pc_is_a_whole_cluster", "pc", pc),
+            trial("a_root_that_rots_is_an_error_and_never_a_wrong_byte", "rot", rot),
+            // Long, or of images that scripts/build does not make by itself: scripts/test --all.
+            trial("an_arm_machine_with_uefi", "virt", virt).with_ignored_flag(true),
+            trial("sixty_packages_boot", "sixty", sixty).with_ignored_flag(true),
+            trial("a_pi_zero_watches", "zero", zero).with_ignored_flag(true),
+            trial("servers_alone", "core", |site| other_image(site, "core")).with_ignored_flag(true),
+            trial("jobs_alone", "client", |site| other_image(site, "client")).with_ignored_flag(true),
+            trial("prometheus_alone", "monitor", |site| other_image(site, "monitor")).with_ignored_flag(true),
         ]
     }
 }
 
+type Test = fn(&Site) -> Result<()>;
+
 fn boots(site: &Site) -> Result<()> {
-    let Site {
-        repository,
-        image,
-        folder,
-        ..
-    } = site;
+    let Site { repository, folder, .. } = site;
+    let image = &site.image("home", PI)?;
     let node = Node::new(CORE.name, CORE.address);
     let job = fs::read_to_string(repository.join("jobs/hello.nomad.hcl")).context("reading jobs/hello.nomad.hcl")?;
-    let card = Card::burn(image, folder, "core")?;
+    let card = Card::burn(Board::Pi3, image, folder, "core")?;
 
     say("first boot");
     let mut machine = card.boot(&CORE, 1)?;
@@ -177,7 +192,7 @@ fn cut_short(site: &Site) -> Result<()> {
 fn another_name(site: &Site) -> Result<()> {
     say("another board with the same image");
     let other = Node::new(WORKER.name, WORKER.address);
-    let mut machine = Card::burn(&site.image, &site.folder, "worker")?.boot(&WORKER, 1)?;
+    let mut machine = Card::burn(Board::Pi3, &site.image("home", PI)?, &site.folder, "worker")?.boot(&WORKER, 1)?;
     kept(&mut machine, &other, |machine| {
         wait(machine, "the other name", READY, || {
             let name = other.get(4690, "/status.json")?["identity"]["hostname"].clone();
@@ -193,6 +208,110 @@ fn another_name(site: &Site) -> Result<()> {
             status["assignment"]
         );
         Ok(())
+    })
+}
+
+/// All roles on one machine with UEFI.
+fn pc(site: &Site) -> Result<()> {
+    whole_cluster(site, Board::Pc(1536), "uefi-amd64", "pc")
+}
+
+fn virt(site: &Site) -> Result<()> {
+    whole_cluster(site, Board::Virt(1536), "uefi-arm64", "virt")
+}
+
+fn whole_cluster(site: &Site, board: Board, target: &str, folder: &str) -> Result<()> {
+    say(&format!("vm for {target}"));
+    let node = Node::new(CORE.name, CORE.address);
+    let card = Card::burn(board, &site.image("vm", target)?, &site.folder, folder)?;
+    let mut machine = card.boot(&CORE, 1)?;
+    let ids = kept(&mut machine, &node, |machine| {
+        ready(machine, &node)?;
+        healthy(machine)?;
+        node.ids()
+    })?;
+    say("power cut, second boot");
+    machine.cut_power()?;
+    let mut machine = card.boot(&CORE, 2)?;
+    kept(&mut machine, &node, |machine| {
+        ready(machine, &node)?;
+        let now = node.ids()?;
+        ensure!(now == ids, "the node ids were {ids:?} and are {now:?}");
+        healthy(machine)
+    })
+}
+
+/// One bit in each MiB of the root is another than it was: the board resets when it reads one, three times, and then stands
+/// still, since there is no other slot.
+fn rot(site: &Site) -> Result<()> {
+    const CORRUPTION: &str = "device-mapper: verity:";
+    say("a root that rots");
+    let card = Card::burn(Board::Pc(1024), &site.image("vm", "uefi-amd64")?, &site.folder, "rot")?;
+    let file = fs::File::options().read(true).write(true).open(&card.image)?;
+    let root = Table::read(&file)?.get(gpt::ROOT_A)?;
+    // Not the first: the boot is to get as far as systemd.
+    for at in (root.start + (1 << 20)..root.end()).step_by(1 << 20) {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at)?;
+        file.write_all_at(&[byte[0] ^ 0x10], at)?;
+    }
+    for boot in 1..=3 {
+        let mut machine = card.boot(&CORE, boot)?;
+        machine.resets(READY)?;
+        let console = machine.console();
+        ensure!(
+            console.contains(CORRUPTION) && console.contains("is corrupted"),
+            "boot {boot} ended, but not because of a block that does not verify:\n{console}"
+        );
+        say(&format!(
+            "boot {boot} reset after {} s",
+            machine.began.elapsed().as_secs()
+        ));
+    }
+    let mut machine = card.boot(&CORE, 4)?;
+    machine.wait_for("this board waits to be switched off", READY)
+}
+
+/// What people put on such nodes, in one system: no unit fails.
+fn sixty(site: &Site) -> Result<()> {
+    say("sixty packages");
+    let node = Node::new(CORE.name, CORE.address);
+    let image = site.image("sixty", "uefi-arm64")?;
+    let mut machine = Card::burn(Board::Virt(3072), &image, &site.folder, "sixty")?.boot(&CORE, 1)?;
+    kept(&mut machine, &node, |machine| {
+        machine.wait_for("multi-user.target", LONG)?;
+        healthy(machine)
+    })
+}
+
+/// Prometheus and a Consul client on the smallest board.
+fn zero(site: &Site) -> Result<()> {
+    say("a Pi Zero");
+    let node = Node::new(WORKER.name, WORKER.address);
+    let image = site.image("zero", "raspberrypi-armel")?;
+    let mut machine = Card::burn(Board::Zero, &image, &site.folder, "zero")?.boot(&WORKER, 1)?;
+    kept(&mut machine, &node, |machine| {
+        wait(machine, "Prometheus", LONG, || node.prometheus_answers())?;
+        healthy(machine)
+    })
+}
+
+/// An image for some of the roles: what it has runs, and nothing has failed.
+fn other_image(site: &Site, name: &str) -> Result<()> {
+    say(name);
+    let node = Node::new(CORE.name, CORE.address);
+    let mut machine = Card::burn(Board::Pi3, &site.image(name, PI)?, &site.folder, name)?.boot(&CORE, 1)?;
+    kept(&mut machine, &node, |machine| {
+        wait(machine, "the agent", LONG, || {
+            let status = node.get(4690, "/status.json")?;
+            ensure!(
+                status["identity"]["hostname"] == CORE.name,
+                "the board is {}",
+                status["identity"]
+            );
+            Ok(())
+        })?;
+        healthy(machine)
     })
 }
 
