@@ -31,7 +31,7 @@ quick_packages=(
 # shellcheck disable=SC2034
 test_packages=(
   g++ lintian mmdebstrap uidmap locales
-  qemu-system-arm qemu-system-x86 qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
+  ovmf qemu-efi-aarch64 qemu-system-arm qemu-system-x86 qemu-user-static qemu-utils ipxe-qemu iproute2 dnsmasq-base bind9-dnsutils curl
   python3-venv
 )
 # The program by which a package is known to be there where dpkg does not say; `-` if it has none, no line if it has the
@@ -42,7 +42,7 @@ declare -A program_of=(
   [fdisk]=sfdisk [g++]=g++ [gcc-aarch64-linux-gnu]=aarch64-linux-gnu-gcc [gcc-x86-64-linux-gnu]=x86_64-linux-gnu-gcc
   [gcc-arm-linux-gnueabi]=arm-linux-gnueabi-gcc [gcc-arm-linux-gnueabihf]=arm-linux-gnueabihf-gcc [iproute2]=ip [libglib2.0-bin]=glib-compile-schemas
   [shared-mime-info]=update-mime-database
-  [ipxe-qemu]=- [kmod]=modprobe [libc6-dev]=- [libc6-dev-amd64-cross]=- [libc6-dev-arm64-cross]=-
+  [ipxe-qemu]=- [ovmf]=- [qemu-efi-aarch64]=- [kmod]=modprobe [libc6-dev]=- [libc6-dev-amd64-cross]=- [libc6-dev-arm64-cross]=-
   [libc6-dev-armel-cross]=- [libc6-dev-armhf-cross]=- [locales]=localedef [mount]=losetup [mtools]=mcopy [python3-venv]=python3 [gpg-agent]=gpg-agent [qemu-system-arm]=qemu-system-aarch64
   [qemu-system-x86]=qemu-system-x86_64 [qemu-user-static]=qemu-aarch64-static [qemu-utils]=qemu-img
   [cryptsetup-bin]=veritysetup [squashfs-tools]=unsquashfs [systemd]=systemctl [uidmap]=newuidmap [util-linux]=unshare [xz-utils]=xz
