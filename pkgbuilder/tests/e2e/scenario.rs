@@ -174,7 +174,7 @@ fn slots(machine: &mut Machine) -> Result<()> {
 fn cut_short(site: &Site) -> Result<()> {
     const MAKING: &str = "computatom-init: making a file system for DATA";
     const MOUNTED: &str = "EXT4-fs (mmcblk0p7): mounted filesystem";
-    let card = Card::burn(&site.image, &site.folder, "cut-short")?;
+    let card = Card::burn(Board::Pi3, &site.image("home", PI)?, &site.folder, "cut-short")?;
     for (number, pause) in [(1, 0), (2, 4)] {
         let mut machine = card.boot(&WORKER, number)?;
         machine.wait_for(MAKING, READY)?;
