@@ -108,6 +108,9 @@ impl Scenario<'_> {
         let variants = wanted.div_ceil(points).max(1);
         let every = (points * variants / wanted.max(1)).max(1);
         let (count, failures, stop) = (AtomicUsize::new(0), Mutex::new(Vec::new()), AtomicBool::new(false));
+        // To look closer at the cuts after one event.
+        let only = std::env::var("COMPUTATOM_EVENT").ok();
+        let only = only.map(|event| event.parse::<usize>().expect("COMPUTATOM_EVENT is a number"));
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let work = |worker: usize| {
             let mut workshop = Workshop::new();
@@ -117,6 +120,9 @@ impl Scenario<'_> {
                     continue;
                 }
                 for variant in 0..variants {
+                    if only.is_some_and(|only| only != doubt.happened) {
+                        continue;
+                    }
                     let number = doubt.happened * variants + variant;
                     if !number.is_multiple_of(every) || number / every % workers != worker {
                         continue;

@@ -29,6 +29,14 @@ static int is_target(int fd) {
   return target.st_dev == file.st_dev && target.st_ino == file.st_ino;
 }
 
+/* How much of a write the target takes: a block device does not grow. */
+static size_t taken(int fd, off64_t offset, size_t count) {
+  struct stat file;
+  must(fstat(fd, &file) == 0);
+  if (offset >= file.st_size) return 0;
+  return count < (size_t)(file.st_size - offset) ? count : (size_t)(file.st_size - offset);
+}
+
 static void put(const void *bytes, size_t count) {
   static ssize_t (*real)(int, const void *, size_t);
   if (real == NULL) real = dlsym(RTLD_NEXT, "write");
@@ -56,8 +64,13 @@ static void note(char kind, uint64_t offset, uint64_t length, const void *bytes)
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) {
   static ssize_t (*real)(int, const void *, size_t, off64_t);
   if (real == NULL) real = dlsym(RTLD_NEXT, "pwrite64");
+  int traced = is_target(fd);
+  if (traced && count > 0 && (count = taken(fd, offset, count)) == 0) {
+    errno = ENOSPC;
+    return -1;
+  }
   ssize_t done = real(fd, bytes, count, offset);
-  if (done > 0 && is_target(fd)) note('W', (uint64_t)offset, (uint64_t)done, bytes);
+  if (done > 0 && traced) note('W', (uint64_t)offset, (uint64_t)done, bytes);
   return done;
 }
 
@@ -66,17 +79,27 @@ ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) { return p
 ssize_t write(int fd, const void *bytes, size_t count) {
   static ssize_t (*real)(int, const void *, size_t);
   if (real == NULL) real = dlsym(RTLD_NEXT, "write");
+  int traced = is_target(fd);
   off64_t offset = lseek64(fd, 0, SEEK_CUR);
+  if (traced && count > 0 && (count = taken(fd, offset, count)) == 0) {
+    errno = ENOSPC;
+    return -1;
+  }
   ssize_t done = real(fd, bytes, count);
-  if (done > 0 && is_target(fd)) note('W', (uint64_t)offset, (uint64_t)done, bytes);
+  if (done > 0 && traced) note('W', (uint64_t)offset, (uint64_t)done, bytes);
   return done;
 }
 
 int fallocate64(int fd, int mode, off64_t offset, off64_t length) {
   static int (*real)(int, int, off64_t, off64_t);
   if (real == NULL) real = dlsym(RTLD_NEXT, "fallocate64");
+  int traced = is_target(fd);
+  if (traced && taken(fd, offset, (size_t)length) != (size_t)length) {
+    errno = EINVAL;
+    return -1;
+  }
   int answer = real(fd, mode, offset, length);
-  if (answer == 0 && is_target(fd)) {
+  if (answer == 0 && traced) {
     must(mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE));
     note('Z', (uint64_t)offset, (uint64_t)length, NULL);
   }

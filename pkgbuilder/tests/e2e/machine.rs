@@ -79,7 +79,8 @@ impl Card {
         bail!("QEMU lost its USB port {USB_TRIES} times in a row")
     }
 
-    fn power_on(&self, host: &Host, boot_number: u32) -> Result<Machine> {
+    /// Powers a board with this card on; whether its network comes up is its own affair.
+    pub(crate) fn power_on(&self, host: &Host, boot_number: u32) -> Result<Machine> {
         let start = self.board.start(&self.image, &self.folder, host)?;
         let console = self.folder.join(format!("console-{boot_number}.txt"));
         let socket = self.folder.join("console.sock");

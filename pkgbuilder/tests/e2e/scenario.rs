@@ -176,13 +176,13 @@ fn cut_short(site: &Site) -> Result<()> {
     const MOUNTED: &str = "EXT4-fs (mmcblk0p7): mounted filesystem";
     let card = Card::burn(Board::Pi3, &site.image("home", PI)?, &site.folder, "cut-short")?;
     for (number, pause) in [(1, 0), (2, 4)] {
-        let mut machine = card.boot(&WORKER, number)?;
+        let mut machine = card.power_on(&WORKER, number)?;
         machine.wait_for(MAKING, READY)?;
         std::thread::sleep(Duration::from_secs(pause));
         say(&format!("power cut {pause} s into the making of DATA"));
         machine.cut_power()?;
     }
-    let mut machine = card.boot(&WORKER, 3)?;
+    let mut machine = card.power_on(&WORKER, 3)?;
     machine.wait_for(MOUNTED, READY)?;
     let console = machine.console();
     ensure!(console.contains(MAKING), "DATA is said to be made already: {console}");
