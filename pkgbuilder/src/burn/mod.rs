@@ -8,6 +8,9 @@ pub mod drives;
 /// Images in whatever they are compressed.
 pub mod image;
 
+/// Burning around DATA.
+pub mod keep;
+
 /// A device, or a file in its place.
 pub mod medium;
 

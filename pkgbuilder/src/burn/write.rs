@@ -220,10 +220,7 @@ fn worker(
         let Some((index, length)) = source.next(buffer.bytes_mut(), &mut scratch)? else {
             break;
         };
-        let content = &buffer.bytes()[..length];
         let piece = &line.pieces[index];
-        let digest = digest(piece, content);
-        each(index, content, digest);
         if !line.hashing.wait(index, &line.failed) {
             break;
         }
@@ -231,9 +228,12 @@ fn worker(
             .ranges
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take(piece, content);
+            .take(piece, &buffer.bytes()[..length]);
         line.hashing.next();
         ranges?;
+        source.amend(piece.start(), &mut buffer.bytes_mut()[..length]);
+        let content = &buffer.bytes()[..length];
+        each(index, content, digest(piece, content));
         if !line.writing.wait(index, &line.failed) {
             break;
         }
@@ -307,6 +307,7 @@ fn difference(image: &Image, medium: &dyn Medium, piece: &Piece) -> anyhow::Erro
         let mut expected = vec![0; usize::try_from(PIECE)?];
         let source = image.pieces(vec![piece.number])?;
         source.next(&mut expected, &mut Vec::new())?;
+        source.amend(piece.start(), &mut expected);
         for range in &piece.ranges {
             let mut buffer = Buffer::new(usize::try_from(range.end - range.start)?);
             medium.read(buffer.bytes_mut(), range.start)?;

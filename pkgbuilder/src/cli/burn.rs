@@ -1,5 +1,6 @@
 //! `pkgbuilder burn`: an image to a card.
 
+use std::fs::File;
 use std::io::{BufRead, IsTerminal};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use clap::Args;
 
 use crate::burn::drives::{Drive, Machine};
 use crate::burn::image::Image;
+use crate::burn::keep;
 use crate::burn::medium::{Medium, Opened};
 use crate::burn::write;
 use crate::failure::Answer;
@@ -24,7 +26,7 @@ use crate::{bail_input, interrupt};
 ///
 /// Only the blocks that the .bmap beside the image names are written, the partition table last: a card whose burning was
 /// interrupted starts no board. All of them are then read back from the card. The image is checked against SHA256SUMS
-/// beside it first. What the card held is lost, the node's DATA too.
+/// beside it first. What the card held is lost, the node's DATA too without --keep-data.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 burned and read back; 2 the image or the device is none to burn, or none was named; 1 the card fails; 130
@@ -42,6 +44,10 @@ pub(super) struct Arguments {
     /// The card: a whole disk, such as /dev/sda; or an existing file, which becomes the image if it is empty.
     #[arg(value_name = "DEVICE")]
     device: Option<PathBuf>,
+
+    /// Keep the DATA of the node that the card is of: its partition is entered into the new table.
+    #[arg(long, requires = "device")]
+    keep_data: bool,
 
     /// Do not ask.
     #[arg(long, short)]
@@ -62,7 +68,7 @@ impl Arguments {
             return self.list(&machine, reporter);
         };
         let target = Target::choose(&machine, device)?;
-        let image = Image::open(&self.image, reporter)?;
+        let mut image = Image::open(&self.image, reporter)?;
         if !image.vouched() {
             reporter.step(format_args!(
                 "no SHA256SUMS beside {} has its digest, so it is not checked",
@@ -70,6 +76,14 @@ impl Arguments {
             ));
         }
         target.fits(image.size())?;
+        if self.keep_data {
+            let card = File::open(device).with_context(|| format!("opening {}", device.display()))?;
+            let size = keep::data(&mut image, &card, target.room()?)?;
+            reporter.step(format_args!(
+                "DATA is kept ({}), the rest is not",
+                quantity::bytes(size)
+            ));
+        }
         self.consent(&target, reporter)?;
         let mut medium = Opened::open(device)?;
         medium.fit(image.size())?;
@@ -105,9 +119,12 @@ impl Arguments {
     /// Shows what will be lost, and asks.
     fn consent(&self, target: &Target, reporter: &Reporter) -> Result<()> {
         let name = target.path.display();
-        let Some(lost) = target.lost()? else {
+        let Some(mut lost) = target.lost()? else {
             return Ok(());
         };
+        if self.keep_data {
+            lost.push_str("\n  DATA is kept");
+        }
         if self.yes {
             reporter.step(lost);
             return Ok(());
@@ -159,17 +176,19 @@ impl Target {
     }
 
     fn fits(&self, size: u64) -> Result<()> {
-        let room = match &self.drive {
-            Some(drive) => drive.size,
-            None => match self.length()? {
-                0 => return Ok(()),
-                length => length,
-            },
-        };
-        if room < size {
+        let room = self.room()?;
+        // An empty file is made as large as it has to be.
+        if room < size && (room > 0 || self.drive.is_some()) {
             bail_input!("{}", too_small(&self.path.display().to_string(), room, size));
         }
         Ok(())
+    }
+
+    fn room(&self) -> Result<u64> {
+        match &self.drive {
+            Some(drive) => Ok(drive.size),
+            None => self.length(),
+        }
     }
 
     fn length(&self) -> Result<u64> {

@@ -99,6 +99,9 @@ fn files_are_burned_with_consent_only() {
     assert_eq!(code, 0, "{said}");
     assert!(fs::read(&target).unwrap() == fs::read(&path).unwrap());
 
+    let (code, said) = run(burn(&[&path, &target]).args(["--yes", "--keep-data"]));
+    assert!(code == 2 && said.contains("which keeping DATA takes"), "{said}");
+    assert!(fs::read(&target).unwrap() == fs::read(&path).unwrap());
     for nothing in [Path::new("/dev/null"), folder.path()] {
         let (code, said) = run(burn(&[&path, nothing]).arg("--yes"));
         assert!(

@@ -41,6 +41,23 @@ impl Map {
         }
     }
 
+    /// Adds what of a range is in no range yet.
+    pub(super) fn add(&mut self, range: Range<u64>) {
+        let mut gaps = Vec::new();
+        let mut at = range.start;
+        for mapped in self.ranges.iter().filter(|mapped| mapped.range.end > range.start) {
+            if mapped.range.start >= range.end {
+                break;
+            }
+            gaps.push(at..mapped.range.start);
+            at = mapped.range.end;
+        }
+        gaps.push(at..range.end.min(self.size));
+        let gaps = gaps.into_iter().filter(|gap| !gap.is_empty());
+        self.ranges.extend(gaps.map(|range| Mapped { range, digest: None }));
+        self.ranges.sort_by_key(|mapped| mapped.range.start);
+    }
+
     /// Bytes to write.
     pub fn total(&self) -> u64 {
         self.ranges
@@ -212,6 +229,20 @@ mod tests {
             let _ = Map::parse(text.as_bytes());
             let head = format!("<ImageSize>9999</ImageSize><BlockSize>512</BlockSize>{text}");
             let _ = Map::parse(head.as_bytes());
+        }
+
+        #[test]
+        fn what_is_added_is_there_once(
+            adds in proptest::collection::vec((0_u64..90, 0_u64..30), 0..8),
+        ) {
+            let mut map = Map { size: 100, ranges: Vec::new() };
+            let mut bytes = std::collections::BTreeSet::new();
+            for (start, length) in adds {
+                map.add(start..start + length);
+                bytes.extend((start..start + length).filter(|at| *at < 100));
+            }
+            let listed: Vec<u64> = map.ranges.iter().flat_map(|mapped| mapped.range.clone()).collect();
+            prop_assert_eq!(listed, bytes.into_iter().collect::<Vec<_>>());
         }
 
         #[test]

@@ -11,6 +11,7 @@ mod xz;
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -30,6 +31,8 @@ use crate::{bail_input, input_error, interrupt};
 const SUMS: &str = "SHA256SUMS";
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const XZ_MAGIC: &[u8] = b"\xfd7zXZ\0";
+/// Blocks of a map.
+const BLOCK: u64 = 4096;
 /// Bytes read at once on the way through the file.
 const CHUNK: usize = 1 << 20;
 /// Frames of at most this size are decompressed each for itself; larger ones would be decompressed once for each piece.
@@ -50,6 +53,8 @@ pub struct Image {
     vouched: bool,
     /// A map beside it says which bytes count.
     mapped: bool,
+    /// Bytes that are written in place of the image's own.
+    amended: Vec<(u64, Vec<u8>)>,
 }
 
 /// How the image is stored.
@@ -106,6 +111,7 @@ impl Image {
             map,
             vouched: expected.is_some(),
             mapped,
+            amended: Vec::new(),
         })
     }
 
@@ -132,6 +138,17 @@ impl Image {
     /// Its name, for messages.
     pub fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    /// Has `bytes` written at `at`, in place of what the image has there.
+    pub(super) fn amend(&mut self, at: u64, bytes: Vec<u8>) {
+        self.write_also(at / BLOCK * BLOCK..(at + bytes.len() as u64).next_multiple_of(BLOCK));
+        self.amended.push((at, bytes));
+    }
+
+    /// Has a range written, where it was not mapped.
+    pub(super) fn write_also(&mut self, range: Range<u64>) {
+        self.map.add(range);
     }
 
     /// A reader of the pieces with the numbers `wanted`, which ascend.
@@ -215,6 +232,17 @@ impl Pieces<'_> {
                 .with_context(|| format!("reading {}", self.image.name()))?,
         }
         Ok(Some((index, length)))
+    }
+
+    /// Puts into a piece, which begins at `start`, what is written in place of the image's own bytes.
+    pub fn amend(&self, start: u64, piece: &mut [u8]) {
+        for (at, bytes) in &self.image.amended {
+            let from = at.checked_sub(start).and_then(|from| usize::try_from(from).ok());
+            let place = from.and_then(|from| piece.get_mut(from..from + bytes.len()));
+            if let Some(place) = place {
+                place.copy_from_slice(bytes);
+            }
+        }
     }
 
     /// Index, first byte and length of the next piece.
