@@ -453,7 +453,7 @@ fn laid_out(root_mib: u64, seed: u32) -> (Sample, u64) {
     sample.content[at..at + MIB].copy_from_slice(&noise(MIB, seed));
     let written = table.written().into_iter();
     let blocks = written.map(|range| range.start / 4096 * 4096..range.end.next_multiple_of(4096));
-    let mut ranges: Vec<_> = blocks.chain([root..root + (1 << 20)]).collect();
+    let mut ranges: Vec<_> = blocks.chain(std::iter::once(root..root + (1 << 20))).collect();
     ranges.sort_by_key(|range| range.start);
     ranges.dedup();
     sample.map(&ranges);
