@@ -5,6 +5,9 @@
 /// Disks as the kernel describes them.
 pub mod drives;
 
+/// The image against its block map.
+mod digests;
+
 /// Images in whatever they are compressed.
 pub mod image;
 
@@ -16,6 +19,12 @@ pub mod medium;
 
 /// File systems by what they call themselves.
 mod signature;
+
+/// Threads in turns.
+mod turns;
+
+/// Who uses a disk.
+mod users;
 
 /// Writing and reading back.
 pub mod write;

@@ -6,27 +6,27 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::ProgressBar;
 
+use super::digests::RangeDigests;
 use super::image::map::Map;
 use super::image::{Image, Pieces};
 use super::medium::{Buffer, Medium};
+use super::turns::{Turn, on_all_cores};
 use super::{HEAD, PIECE};
 use crate::failure::{Abandoned, Interrupted};
 use crate::housekeeping::quantity;
+use crate::interrupt;
 use crate::reporter::Reporter;
 use crate::verify::Sha256;
 use crate::verify::digest::Hasher;
-use crate::{input_error, interrupt};
 
 /// So much of the beginning is emptied first: MBR, GPT, and the signatures of file systems without a table.
 const EMPTIED: u64 = 1 << 20;
-/// Of so many cores at most are pieces prepared: more only take memory.
-const MOST_WORKERS: usize = 6;
 /// Bytes of a block in messages: what a block map counts in.
 const BLOCK: u64 = 4096;
 
@@ -61,7 +61,7 @@ impl Burned {
 
 /// A piece of the image and what of it is written.
 #[derive(Clone, Debug)]
-struct Piece {
+pub(super) struct Piece {
     /// Its number: it begins at that multiple of [`PIECE`].
     number: u64,
     /// In the image; the head is not in them.
@@ -69,7 +69,7 @@ struct Piece {
 }
 
 impl Piece {
-    fn start(&self) -> u64 {
+    pub(super) fn start(&self) -> u64 {
         self.number * PIECE
     }
 
@@ -253,7 +253,7 @@ fn worker(
 }
 
 /// The bytes of a range of a piece.
-fn part<'a>(piece: &Piece, content: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+pub(super) fn part<'a>(piece: &Piece, content: &'a [u8], range: &Range<u64>) -> &'a [u8] {
     let at = |byte: u64| usize::try_from(byte - piece.start()).unwrap_or(usize::MAX);
     &content[at(range.start)..at(range.end)]
 }
@@ -378,101 +378,6 @@ fn explain(error: std::io::Error, medium: &dyn Medium, doing: &str, range: &Rang
         blocks.0,
         blocks.1
     ))
-}
-
-/// Runs `work` on some threads until all are done; the first error counts.
-fn on_all_cores(work: impl Fn() -> Result<()> + Sync) -> Result<()> {
-    // One more than there are cores: while one waits for the card, the others prepare.
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let workers = (cores + 1).min(MOST_WORKERS);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(&work)).collect();
-        let done: Vec<Result<()>> = threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a thread failed"))))
-            .collect();
-        done.into_iter().collect()
-    })
-}
-
-/// One after the other, by number.
-#[derive(Default)]
-struct Turn {
-    whose: Mutex<usize>,
-    changed: Condvar,
-}
-
-impl Turn {
-    /// Waits for the turn of `index`; false if somebody has failed meanwhile.
-    fn wait(&self, index: usize, failed: &AtomicBool) -> bool {
-        let mut whose = self.whose.lock().unwrap_or_else(PoisonError::into_inner);
-        while *whose != index && !failed.load(Ordering::SeqCst) {
-            whose = self.changed.wait(whose).unwrap_or_else(PoisonError::into_inner);
-        }
-        !failed.load(Ordering::SeqCst)
-    }
-
-    fn next(&self) {
-        *self.whose.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.changed.notify_all();
-    }
-
-    fn wake(&self) {
-        let _whose = self.whose.lock().unwrap_or_else(PoisonError::into_inner);
-        self.changed.notify_all();
-    }
-}
-
-/// Checks the image against the digests of its block map, in order.
-struct RangeDigests<'a> {
-    image: &'a Image,
-    index: usize,
-    hasher: Hasher,
-}
-
-impl<'a> RangeDigests<'a> {
-    fn new(image: &'a Image) -> Self {
-        Self {
-            image,
-            index: 0,
-            hasher: Hasher::default(),
-        }
-    }
-
-    /// Takes in the next piece; the head, which is not in its ranges, counts here.
-    fn take(&mut self, piece: &Piece, content: &[u8]) -> Result<()> {
-        let window = piece.start()..piece.start() + content.len() as u64;
-        for range in self.image.map().within(&window) {
-            let Some(mapped) = self.image.map().ranges.get(self.index) else {
-                break;
-            };
-            if mapped.digest.is_some() {
-                self.hasher.update(part(piece, content, &range));
-            }
-            if range.end == mapped.range.end {
-                let digest = std::mem::take(&mut self.hasher).finish();
-                if mapped.digest.is_some_and(|expected| expected != digest) {
-                    return Err(input_error!(
-                        "{} and its .bmap do not belong together: bytes {} to {} have another digest; build or download \
-                         both again",
-                        self.image.name(),
-                        mapped.range.start,
-                        mapped.range.end - 1
-                    ));
-                }
-                self.index += 1;
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<()> {
-        let ranges = self.image.map().ranges.len();
-        if self.index != ranges {
-            bail!("{} of {ranges} ranges of the block map were written", self.index);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
