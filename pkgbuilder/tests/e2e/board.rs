@@ -118,9 +118,9 @@ impl Board {
         arguments.pair("-kernel", file("kernel", &taken.kernel)?);
         arguments.pair("-initrd", file("initramfs", &taken.initramfs)?);
         arguments.pair("-dtb", file("board.dtb", &taken.device_tree)?);
-        // QEMU has no power controller for the driver to find.
+        // QEMU has no power controller for the driver to find, and the watchdog is no module there.
         let lacking = if self == Self::Zero {
-            " initcall_blacklist=bcm2835_power_driver_init"
+            " initcall_blacklist=bcm2835_power_driver_init,bcm2835_wdt_driver_init"
         } else {
             ""
         };
