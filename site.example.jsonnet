@@ -18,6 +18,10 @@
   // Addresses or DNS names of the servers, where the names above do not resolve in your network.
   server_addresses: [],
 
+  // Addresses of servers in your other datacenters, which see each other then in Consul and Nomad. Each datacenter has
+  // its own `datacenter`, `region` and `servers`.
+  wan_addresses: [],
+
   // Your network in CIDR notation, such as '192.168.1.0/24'; null takes that of the interface with the default route.
   lan: null,
 

@@ -6,7 +6,8 @@ use std::fmt;
 use anyhow::Context;
 use computatom_spec::paths;
 use computatom_spec::role::ImageRoles;
-use computatom_spec::site::Site;
+use computatom_spec::site::{Site, lay_over};
+use serde_json::{Map, Value};
 
 use crate::identity::Identity;
 use crate::role::Assignment;
@@ -24,23 +25,24 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {}
 
-/// Reads the site settings of the running image; an image without any uses the defaults.
+/// Reads the site settings of the running image, and over them those that this machine was started with; without any the
+/// defaults hold.
 ///
 /// # Errors
 /// A [`Fault`] for settings that the agent cannot act on: the message names the key.
 pub fn load(root: &Root) -> anyhow::Result<Site> {
-    let Some(text) = root
-        .read(paths::SITE)
-        .with_context(|| format!("reading {}", paths::SITE))?
-    else {
-        return Ok(Site::default());
-    };
-    let site: Site =
-        serde_json::from_str(&text).map_err(|error| Fault(format!("{} is not usable: {error}", paths::SITE)))?;
-    match site.check() {
-        Ok(()) => Ok(site),
-        Err(text) => Err(Fault(format!("{} is not usable: {text}", paths::SITE)).into()),
+    let (mut settings, mut from) = (Value::Object(Map::new()), paths::SITE);
+    for place in [paths::SITE, paths::SITE_CREDENTIAL] {
+        let text = root.read(place).with_context(|| format!("reading {place}"))?;
+        let Some(text) = text else { continue };
+        let value = serde_json::from_str(&text).map_err(|error| Fault(format!("{place} is not usable: {error}")))?;
+        lay_over(&mut settings, value);
+        from = place;
     }
+    let fault = |text: String| Fault(format!("{from} is not usable: {text}"));
+    let site: Site = serde_json::from_value(settings).map_err(|error| fault(error.to_string()))?;
+    site.check().map_err(fault)?;
+    Ok(site)
 }
 
 /// Reads what the running image can be; an image that does not say it can be all.

@@ -2,6 +2,9 @@
 
 /// Site settings, JSON ([`crate::site::Site`]); part of the verified root.
 pub const SITE: &str = "/usr/share/computatom/site.json";
+/// Site settings that lie over [`SITE`] for this machine alone, JSON objects merged field by field: a system credential
+/// (systemd.exec(5), "CREDENTIALS"), by which whoever starts a virtual machine tells it its cluster.
+pub const SITE_CREDENTIAL: &str = "/run/credentials/@system/computatom.site";
 /// What the nodes of this image can be, JSON ([`crate::role::ImageRoles`]); part of the verified root.
 pub const ROLES: &str = "/usr/share/computatom/roles.json";
 /// Manifest of the running image, JSON ([`crate::manifest::Manifest`]).

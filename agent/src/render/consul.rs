@@ -77,6 +77,10 @@ fn agent(input: &Input<'_>) -> Value {
             map.insert("bootstrap_expect".to_owned(), json!(servers));
         }
         map.insert("ui_config".to_owned(), json!({"enabled": true}));
+        if !input.site.wan_addresses.is_empty() {
+            map.insert("retry_join_wan".to_owned(), json!(input.site.wan_addresses));
+            map.insert("retry_interval_wan".to_owned(), json!("15s"));
+        }
         // Ten years: boards lie in a drawer, and one without a clock cannot tell how long.
         map.insert("server_rejoin_age_max".to_owned(), json!("87600h"));
         map.insert("autopilot".to_owned(), json!({"cleanup_dead_servers": true}));

@@ -85,8 +85,10 @@ fn server(input: &Input<'_>) -> Value {
     if let Some(servers) = input.bootstrap_expect() {
         map.insert("bootstrap_expect".to_owned(), json!(servers));
     }
-    if let Some(join) = join(input) {
-        map.insert("server_join".to_owned(), join);
+    let mut join: Vec<&str> = join(input).into_iter().collect();
+    join.extend(input.site.wan_addresses.iter().map(String::as_str));
+    if !join.is_empty() {
+        map.insert("server_join".to_owned(), server_join(&join));
     }
     server
 }
@@ -119,15 +121,18 @@ fn client(input: &Input<'_>) -> Value {
         map.insert("cpu_total_compute".to_owned(), json!(mhz * board.cores));
     }
     if let Some(join) = join(input) {
-        map.insert("server_join".to_owned(), join);
+        map.insert("server_join".to_owned(), server_join(&[join]));
     }
     client
 }
 
 /// How to find the servers besides Consul, which is asked by itself; a single server has nobody to join.
-fn join(input: &Input<'_>) -> Option<Value> {
-    let exec = "exec=/usr/bin/computatom-agent peers";
-    (!input.alone()).then(|| json!({"retry_join": [exec], "retry_interval": "15s"}))
+fn join(input: &Input<'_>) -> Option<&'static str> {
+    (!input.alone()).then_some("exec=/usr/bin/computatom-agent peers")
+}
+
+fn server_join(join: &[&str]) -> Value {
+    json!({"retry_join": join, "retry_interval": "15s"})
 }
 
 fn docker() -> Value {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use computatom_spec::site::Site;
+use computatom_spec::site::{Site, lay_over};
 use serde_json::{Map, Value};
 
 use super::jsonnet::{self, Evaluated};
@@ -24,25 +24,13 @@ pub fn load_site(file: Option<&Path>, under: &Map<String, Value>, root: &Path) -
     secret::check(&evaluated)?;
     // Read alone first: a mistake of the site file is told with its own line.
     read(&evaluated)?;
-    merge(&mut merged, std::mem::take(&mut evaluated.value));
+    lay_over(&mut merged, std::mem::take(&mut evaluated.value));
     evaluated.value = merged;
     check(read(&evaluated)?, &file.display().to_string())
 }
 
 fn read(evaluated: &Evaluated) -> Result<Site> {
     raw::read(evaluated)
-}
-
-/// Lays `over` over `base`: objects field by field, everything else whole.
-fn merge(base: &mut Value, over: Value) {
-    match (base, over) {
-        (Value::Object(base), Value::Object(over)) => {
-            for (name, value) in over {
-                merge(base.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (base, over) => *base = over,
-    }
 }
 
 /// Refuses settings that a node could not follow. `from` names their file.

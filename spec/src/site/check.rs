@@ -25,7 +25,11 @@ pub(super) fn check(site: &Site) -> Result<(), String> {
     for server in &site.servers {
         check_server_by_rules(&site.roles, server)?;
     }
-    for (key, names) in [("ntp", &site.ntp), ("server_addresses", &site.server_addresses)] {
+    for (key, names) in [
+        ("ntp", &site.ntp),
+        ("server_addresses", &site.server_addresses),
+        ("wan_addresses", &site.wan_addresses),
+    ] {
         for name in names {
             if !is_address_or_name(name) {
                 return Err(format!(

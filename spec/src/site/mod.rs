@@ -4,6 +4,7 @@
 //! that works in a flat home LAN.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::role::Role;
 
@@ -25,6 +26,9 @@ pub struct Site {
     pub servers: Vec<String>,
     /// Addresses of servers to join, where names do not resolve (IP addresses or DNS names).
     pub server_addresses: Vec<String>,
+    /// Addresses of servers in other datacenters, which this one's servers join over Consul's WAN pool and, where their
+    /// region is another, as a federation of Nomad's regions (IP addresses or DNS names).
+    pub wan_addresses: Vec<String>,
     /// The LAN in CIDR notation; unset: the network of the interface with the default route.
     pub lan: Option<String>,
     /// Prefix of the name of a board that DHCP does not name: `<prefix>-<serial>`.
@@ -41,6 +45,18 @@ pub struct Site {
     pub nomad: NomadSettings,
     /// Prometheus settings.
     pub prometheus: PrometheusSettings,
+}
+
+/// Lays settings over others, both as JSON: objects field by field, everything else whole.
+pub fn lay_over(base: &mut Value, over: Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (name, value) in over {
+                lay_over(base.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over,
+    }
 }
 
 /// One role rule: all given conditions must hold.
@@ -125,6 +141,7 @@ impl Default for Site {
             region: "global".to_owned(),
             servers: vec!["core-1".to_owned()],
             server_addresses: Vec::new(),
+            wan_addresses: Vec::new(),
             lan: None,
             hostname_prefix: "node".to_owned(),
             roles: Vec::new(),
