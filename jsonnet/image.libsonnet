@@ -100,7 +100,8 @@ local exclude = import 'exclude.libsonnet';
     ],
   },
 
-  // In MiB. A 4 GB card holds 16 + 2 * 256 + 2 * 1024 and leaves a gigabyte for data.
+  // In MiB. A 4 GB card holds 16 + 2 * 256 + 2 * 1024 and leaves a gigabyte for data. Of UEFI machines, the EFI system
+  // partition has twice boot_mib, and bootsel_mib says nothing.
   partitions: {
     bootsel_mib: 16,
     boot_mib: 256,

@@ -286,9 +286,10 @@ pub struct Units {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Partitions {
-    /// BOOTSEL.
+    /// BOOTSEL of a Raspberry Pi. UEFI machines have none: there it says nothing.
     pub bootsel_mib: u64,
-    /// BOOT_A and BOOT_B, each.
+    /// BOOT_A and BOOT_B of a Raspberry Pi, each. The EFI system partition, which holds the kernels of both slots, has
+    /// twice as much.
     pub boot_mib: u64,
     /// ROOT_A and ROOT_B, each.
     pub root_mib: u64,
