@@ -69,6 +69,15 @@ pub fn loader_conf(default: &str) -> Vec<u8> {
     ))
 }
 
+/// The entry that a `loader.conf` starts: its last `default` (loader.conf(5)).
+pub fn default_entry(loader_conf: &str) -> Option<&str> {
+    loader_conf
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("default")?.strip_prefix([' ', '\t']))
+        .map(str::trim)
+        .next_back()
+}
+
 fn one_sector(text: String) -> Vec<u8> {
     let mut bytes = text.into_bytes();
     bytes.resize(MENU_SIZE, b'\n');

@@ -17,8 +17,11 @@ pub mod manifest;
 /// The kernel command line that `/init` reads.
 pub mod boot;
 
-/// The superblock of the root's hash tree.
+/// A root partition: a squashfs and its hash tree.
 pub mod verity;
+
+/// The headers of a program that UEFI starts.
+pub mod pe;
 
 /// Where things live on a node.
 pub mod paths;

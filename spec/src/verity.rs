@@ -1,4 +1,4 @@
-//! The superblock of a dm-verity hash tree, as `veritysetup format` writes it and `/init` reads it.
+//! A root partition: a squashfs and the dm-verity hash tree behind it, as `veritysetup format` writes it and `/init` reads it.
 //!
 //! A root partition holds the squashfs, filled up with zeros to a whole block, then one block with this superblock, then
 //! the hash tree, its root first (cryptsetup, `lib/verity/verity.c`; Linux,
@@ -12,6 +12,14 @@ pub const BLOCK: u64 = 4096;
 pub const SALT: usize = 32;
 /// Bytes of the superblock; the rest of its block is zeros.
 pub const LENGTH: usize = 512;
+/// Digests in a block of the tree; what is left of a block is zeros.
+pub const FAN_OUT: usize = 128;
+
+/// `s_magic` of a squashfs and the position of `bytes_used` in its superblock (`fs/squashfs/squashfs_fs.h`).
+const SQUASHFS_MAGIC: &[u8] = b"hsqs";
+const BYTES_USED_AT: usize = 40;
+/// So much of it is looked at.
+const SQUASHFS_HEAD: usize = BYTES_USED_AT + 8;
 
 const SIGNATURE: &[u8; 8] = b"verity\0\0";
 const VERSION: u32 = 1;
@@ -82,6 +90,54 @@ impl Superblock {
     }
 }
 
+/// What the head of a root partition says of its tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The superblock behind the squashfs.
+    pub superblock: Superblock,
+    /// Block at which the tree begins, counted from the partition's start.
+    pub tree: u64,
+}
+
+impl Layout {
+    /// Finds the tree behind the squashfs; `read` fills a buffer from a byte of the partition.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the partition, which "it" stands for.
+    pub fn find<E: fmt::Display>(read: impl Fn(&mut [u8], u64) -> Result<(), E>) -> Result<Self, String> {
+        let read = |buffer: &mut [u8], at: u64| {
+            read(buffer, at).map_err(|error| format!("byte {at} of it cannot be read ({error})"))
+        };
+        let mut head = [0; SQUASHFS_HEAD];
+        read(&mut head, 0)?;
+        if !head.starts_with(SQUASHFS_MAGIC) {
+            return Err("it does not begin with a squashfs".to_owned());
+        }
+        let mut used = [0; 8];
+        used.copy_from_slice(&head[BYTES_USED_AT..]);
+        let data_blocks = u64::from_le_bytes(used).div_ceil(BLOCK);
+        let at = data_blocks
+            .checked_mul(BLOCK)
+            .filter(|at| *at > 0)
+            .ok_or_else(|| "its squashfs has an impossible length".to_owned())?;
+        let mut bytes = [0; LENGTH];
+        read(&mut bytes, at)?;
+        let superblock = Superblock::parse(&bytes)
+            .filter(|superblock| superblock.data_blocks == data_blocks)
+            .ok_or_else(|| format!("it has no hash tree of its squashfs at byte {at}"))?;
+        Ok(Self {
+            superblock,
+            tree: data_blocks + 1,
+        })
+    }
+
+    /// The block whose digest is the root hash: the tree's first; a single block of data has no tree, and is it itself.
+    pub fn top(&self) -> u64 {
+        if self.superblock.data_blocks == 1 { 0 } else { self.tree }
+    }
+}
+
 impl fmt::Debug for Superblock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "verity {} over {} blocks", self.uuid_text(), self.data_blocks)
@@ -107,6 +163,50 @@ mod tests {
             let mut other = bytes;
             other[at] ^= 1;
             assert_eq!(Superblock::parse(&other), None, "byte {at}");
+        }
+    }
+
+    /// A partition with the head of a squashfs of so many bytes, and a superblock behind three blocks.
+    fn partition(used: u64, superblock: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; 4 << 12];
+        bytes[..4].copy_from_slice(SQUASHFS_MAGIC);
+        bytes[BYTES_USED_AT..SQUASHFS_HEAD].copy_from_slice(&used.to_le_bytes());
+        bytes[3 << 12..][..superblock.len()].copy_from_slice(superblock);
+        bytes
+    }
+
+    fn find(partition: &[u8]) -> Result<Layout, String> {
+        Layout::find(|buffer, at| {
+            let from = usize::try_from(at).unwrap_or(usize::MAX);
+            let bytes = partition.get(from..).and_then(|rest| rest.get(..buffer.len()));
+            buffer.copy_from_slice(bytes.ok_or("the end")?);
+            Ok::<(), &str>(())
+        })
+    }
+
+    #[test]
+    fn the_tree_is_found_behind_the_squashfs() {
+        let superblock = Superblock {
+            data_blocks: 3,
+            ..SAMPLE
+        };
+        let found = find(&partition(2 * BLOCK + 1, &superblock.to_bytes())).unwrap();
+        assert_eq!(found, Layout { superblock, tree: 4 });
+        assert_eq!(found.top(), 4);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_partition_is_said() {
+        let wrong = |partition: &[u8]| find(partition).unwrap_err();
+        assert_eq!(wrong(&[]), "byte 0 of it cannot be read (the end)");
+        assert_eq!(wrong(&[0; 4096]), "it does not begin with a squashfs");
+        assert_eq!(
+            wrong(&partition(3 * BLOCK, &[0; 512])),
+            "it has no hash tree of its squashfs at byte 12288"
+        );
+        assert!(wrong(&partition(3 * BLOCK, &SAMPLE.to_bytes())).contains("no hash tree"));
+        for used in [0, u64::MAX] {
+            assert!(wrong(&partition(used, &[])).contains("impossible"));
         }
     }
 }

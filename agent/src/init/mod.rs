@@ -128,9 +128,9 @@ fn var(board: &mut Board, data: Result<Data, String>, cmdline: &Cmdline) -> Resu
     let sysroot = board.sysroot.clone();
     match data {
         Ok(data) => {
-            data::file_system(board, &data, cmdline.format.as_deref()).context("preparing DATA")?;
-            data::mount(&board.disk.partition(data.number)?, &sysroot)?;
-            if let Some(seconds) = data::last_time(&sysroot) {
+            data::file_system::prepare(board, &data, cmdline.format.as_deref()).context("preparing DATA")?;
+            data::var::mount(&board.disk.partition(data.number)?, &sysroot)?;
+            if let Some(seconds) = data::var::last_time(&sysroot) {
                 clock::not_before(seconds);
             }
             Ok(())
@@ -140,7 +140,7 @@ fn var(board: &mut Board, data: Result<Data, String>, cmdline: &Cmdline) -> Resu
                 "running without DATA: {reason}; what is stored now is lost when the power goes"
             ));
             board.show(Pattern::WithoutData);
-            data::mount_memory(&sysroot)?;
+            data::var::mount_memory(&sysroot)?;
             let place = Path::new("/").join(paths::WITHOUT_DATA.trim_start_matches('/'));
             std::fs::create_dir_all(place.parent().expect("it lies in /run"))?;
             std::fs::write(&place, format!("{reason}\n")).with_context(|| format!("writing {}", place.display()))

@@ -11,9 +11,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use computatom_spec::verity::{BLOCK, LENGTH, Superblock};
+use computatom_spec::verity::{BLOCK, Layout, Superblock};
 use rustix::fs::{major, minor};
-use rustix::ioctl;
+use rustix::ioctl::{self, Opcode, Updater};
 
 use crate::disk::BlockDevice;
 
@@ -21,12 +21,6 @@ use crate::disk::BlockDevice;
 const CONTROL: &str = "/dev/mapper/control";
 /// What the device is called: `/sys/block/dm-0/dm/name`.
 const NAME: &str = "root";
-
-/// `s_magic` and the position of `bytes_used` (`fs/squashfs/squashfs_fs.h`).
-const SQUASHFS_MAGIC: &[u8] = b"hsqs";
-const BYTES_USED_AT: usize = 40;
-/// Bytes of a squashfs' superblock.
-const SQUASHFS_HEAD: usize = 96;
 
 /// A root that is not the one its command line asks for, or has rotted: another slot may be sound.
 #[derive(Debug)]
@@ -39,14 +33,6 @@ impl fmt::Display for Unverified {
 }
 
 impl Error for Unverified {}
-
-/// What the head of a root partition says of its tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Layout {
-    pub(crate) superblock: Superblock,
-    /// Block at which the tree begins, counted from the partition's start.
-    pub(crate) tree: u64,
-}
 
 /// Maps the root in `partition` to a device whose content has the root hash `hash`, and returns its node.
 ///
@@ -67,7 +53,9 @@ pub fn open(partition: &Path, hash: &[u8; 32]) -> Result<PathBuf> {
     }
     let device = (major(about.rdev()), minor(about.rdev()));
     let mut request = Request::new(&layout.superblock);
-    request.send(&control, Command::Create)?;
+    request
+        .send::<CREATE>(&control)
+        .with_context(|| format!("making the device-mapper device {NAME}"))?;
     let node = PathBuf::from(format!("/dev/dm-{}", minor(request.header.device)));
     // First so that a block that does not verify is an error of the read that met it …
     request.map(
@@ -76,7 +64,9 @@ pub fn open(partition: &Path, hash: &[u8; 32]) -> Result<PathBuf> {
         layout.superblock.data_blocks,
     )?;
     if let Err(error) = first_block(&node) {
-        request.send(&control, Command::Remove)?;
+        request
+            .send::<REMOVE>(&control)
+            .context("removing a device that does not verify")?;
         return Err(unverified(
             partition,
             &format!("its hash tree has not the root hash on the command line ({error:#})"),
@@ -100,32 +90,7 @@ fn unverified(partition: &Path, reason: &str) -> anyhow::Error {
 
 /// Finds the tree behind the squashfs; the error says what is wrong with the partition.
 pub(crate) fn layout(device: &impl BlockDevice) -> Result<Layout, String> {
-    let read = |buffer: &mut [u8], at: u64| {
-        device
-            .read_at(buffer, at)
-            .map_err(|error| format!("byte {at} of it cannot be read ({error})"))
-    };
-    let mut head = [0; SQUASHFS_HEAD];
-    read(&mut head, 0)?;
-    if !head.starts_with(SQUASHFS_MAGIC) {
-        return Err("it does not begin with a squashfs".to_owned());
-    }
-    let mut used = [0; 8];
-    used.copy_from_slice(&head[BYTES_USED_AT..BYTES_USED_AT + 8]);
-    let data_blocks = u64::from_le_bytes(used).div_ceil(BLOCK);
-    let at = data_blocks
-        .checked_mul(BLOCK)
-        .filter(|at| *at > 0)
-        .ok_or_else(|| "its squashfs has an impossible length".to_owned())?;
-    let mut bytes = [0; LENGTH];
-    read(&mut bytes, at)?;
-    let superblock = Superblock::parse(&bytes)
-        .filter(|superblock| superblock.data_blocks == data_blocks)
-        .ok_or_else(|| format!("it has no hash tree of its squashfs at byte {at}"))?;
-    Ok(Layout {
-        superblock,
-        tree: data_blocks + 1,
-    })
+    Layout::find(|buffer, at| device.read_at(buffer, at))
 }
 
 /// The parameters of the target (`Documentation/admin-guide/device-mapper/verity.rst`, "Construction Parameters").
@@ -148,13 +113,15 @@ fn first_block(node: &Path) -> Result<()> {
         .with_context(|| format!("reading {}", node.display()))
 }
 
-/// Requests of `dm-ioctl.h`, with their numbers.
-#[derive(Clone, Copy, Debug)]
-enum Command {
-    Create = 3,
-    Remove = 4,
-    Suspend = 6,
-    Load = 9,
+/// Requests of `dm-ioctl.h`.
+const CREATE: Opcode = request(3);
+const REMOVE: Opcode = request(4);
+const SUSPEND: Opcode = request(6);
+const LOAD: Opcode = request(9);
+
+/// `_IOWR(DM_IOCTL, number, struct dm_ioctl)`.
+const fn request(number: u8) -> Opcode {
+    ioctl::opcode::read_write::<Header>(0xfd, number)
 }
 
 /// `struct dm_ioctl`.
@@ -242,48 +209,33 @@ impl Request {
         copy(&mut self.target.kind, "verity");
         self.parameters.fill(0);
         copy(&mut self.parameters, parameters);
-        self.send(control, Command::Load)?;
+        self.send::<LOAD>(control)
+            .with_context(|| format!("giving the device-mapper device {NAME} the table `{parameters}`"))?;
         // Without the flag DM_SUSPEND this resumes, with the table that was loaded.
-        self.send(control, Command::Suspend)
+        self.send::<SUSPEND>(control)
+            .with_context(|| format!("resuming the device-mapper device {NAME}"))
     }
 
     #[allow(unsafe_code, reason = "an ioctl has no safe wrapper")]
-    fn send(&mut self, control: &File, command: Command) -> Result<()> {
-        /// `DM_IOCTL`.
-        const GROUP: u8 = 0xfd;
+    fn send<const REQUEST: Opcode>(&mut self, control: &File) -> Result<()> {
         // The kernel writes its own version and flags over ours; a device is found by its name or its uuid, not by both.
         self.header.version = VERSION;
         self.header.flags = READ_ONLY;
         self.header.event = 0;
-        self.header.target_count = u32::from(matches!(command, Command::Load));
+        self.header.target_count = u32::from(REQUEST == LOAD);
         let mut sent = *self;
-        if !matches!(command, Command::Create) {
+        if REQUEST != CREATE {
             sent.header.uuid.fill(0);
             sent.header.device = 0;
         }
         // SAFETY: the kernel copies `data_size` bytes in and out, which is the size of a `Request`; all of its fields are
         // plain numbers, for which any bits are valid.
-        let sent_by = |request: &mut Self| unsafe {
-            match command {
-                Command::Create => ioctl::ioctl(control, Call::<{ opcode(GROUP, Command::Create) }>::new(request)),
-                Command::Remove => ioctl::ioctl(control, Call::<{ opcode(GROUP, Command::Remove) }>::new(request)),
-                Command::Suspend => ioctl::ioctl(control, Call::<{ opcode(GROUP, Command::Suspend) }>::new(request)),
-                Command::Load => ioctl::ioctl(control, Call::<{ opcode(GROUP, Command::Load) }>::new(request)),
-            }
-        };
-        sent_by(&mut sent).with_context(|| format!("{command:?} of the device-mapper device {NAME}"))?;
-        if matches!(command, Command::Create) {
+        unsafe { ioctl::ioctl(control, Updater::<REQUEST, Self>::new(&mut sent)) }?;
+        if REQUEST == CREATE {
             self.header.device = sent.header.device;
         }
         Ok(())
     }
-}
-
-type Call<'a, const OPCODE: ioctl::Opcode> = ioctl::Updater<'a, OPCODE, Request>;
-
-/// `_IOWR(0xfd, command, struct dm_ioctl)`.
-const fn opcode(group: u8, command: Command) -> ioctl::Opcode {
-    ioctl::opcode::read_write::<Header>(group, command as u8)
 }
 
 /// Puts a text at the beginning of a field that is longer, and ended by its zeros.
@@ -293,40 +245,20 @@ fn copy(field: &mut [u8], text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::FileExt;
-
-    use proptest::prelude::*;
-
     use super::*;
 
-    const SAMPLE: Superblock = Superblock {
-        uuid: [0xab; 16],
-        data_blocks: 3,
-        salt: [7; 32],
-    };
-
-    /// A file with the head of a squashfs of so many bytes, and a superblock behind it.
-    fn partition(used: u64, superblock: &[u8]) -> File {
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(8 * BLOCK).unwrap();
-        file.write_all_at(SQUASHFS_MAGIC, 0).unwrap();
-        file.write_all_at(&used.to_le_bytes(), BYTES_USED_AT as u64).unwrap();
-        file.write_all_at(superblock, 3 * BLOCK).unwrap();
-        file
-    }
-
     #[test]
-    fn the_tree_is_found_behind_the_squashfs() {
-        let found = layout(&partition(2 * BLOCK + 1, &SAMPLE.to_bytes())).unwrap();
+    fn the_table_is_what_the_kernel_takes() {
+        let layout = Layout {
+            superblock: Superblock {
+                uuid: [0xab; 16],
+                data_blocks: 3,
+                salt: [7; 32],
+            },
+            tree: 4,
+        };
         assert_eq!(
-            found,
-            Layout {
-                superblock: SAMPLE,
-                tree: 4
-            }
-        );
-        assert_eq!(
-            table((179, 5), &found, &[0x1f; 32], " 1 restart_on_corruption"),
+            table((179, 5), &layout, &[0x1f; 32], " 1 restart_on_corruption"),
             format!(
                 "1 179:5 179:5 4096 4096 3 4 sha256 {} {} 1 restart_on_corruption",
                 "1f".repeat(32),
@@ -336,39 +268,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
-        let wrong = |file: &File| layout(file).unwrap_err();
-        let empty = tempfile::tempfile().unwrap();
-        assert!(wrong(&empty).contains("byte 0 of it cannot be read"));
-        empty.set_len(BLOCK).unwrap();
-        assert_eq!(wrong(&empty), "it does not begin with a squashfs");
-        assert_eq!(
-            wrong(&partition(3 * BLOCK, &[0; 512])),
-            "it has no hash tree of its squashfs at byte 12288"
-        );
-        let other = Superblock {
-            data_blocks: 4,
-            ..SAMPLE
-        };
-        assert!(wrong(&partition(3 * BLOCK, &other.to_bytes())).contains("no hash tree"));
-        assert!(wrong(&partition(0, &SAMPLE.to_bytes())).contains("impossible"));
-        assert!(wrong(&partition(u64::MAX, &SAMPLE.to_bytes())).contains("impossible"));
-    }
-
-    #[test]
     fn the_kernels_structures_have_their_sizes() {
         assert_eq!(size_of::<Header>(), 312);
         assert_eq!(size_of::<Target>(), 40);
         assert_eq!(std::mem::offset_of!(Request, parameters), 352);
-    }
-
-    proptest! {
-        #[test]
-        fn any_head_is_read_without_panic(head in proptest::collection::vec(any::<u8>(), SQUASHFS_HEAD)) {
-            let file = partition(1, &SAMPLE.to_bytes());
-            file.write_all_at(&head, 0).unwrap();
-            file.write_all_at(SQUASHFS_MAGIC, 0).unwrap();
-            let _ = layout(&file);
-        }
     }
 }

@@ -95,11 +95,7 @@ impl Chain {
                     .find(|slot| partition == Some(boot_partition(*slot)))
             }
             Self::SystemdBoot => {
-                let default = text
-                    .lines()
-                    .filter_map(|line| line.trim().strip_prefix("default")?.strip_prefix([' ', '\t']))
-                    .next_back()?
-                    .trim();
+                let default = boot::default_entry(&text)?;
                 Slot::BOTH.into_iter().find(|slot| entry(*slot) == default)
             }
         }
@@ -159,7 +155,7 @@ impl Chain {
                 let found = volume.find(&format!("EFI/Linux/{}", entry(slot)))?;
                 let found = found.with_context(|| format!("slot {slot} has no {}", entry(slot)))?;
                 let read = |offset, length| volume.read_range(found, offset, length);
-                super::uki::section(read, b".cmdline", CMDLINE_LIMIT)?
+                super::uki::section(read, ".cmdline", CMDLINE_LIMIT)?
                     .with_context(|| format!("{} has no command line", entry(slot)))?
             }
         };

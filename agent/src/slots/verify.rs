@@ -6,15 +6,13 @@
 use std::io;
 
 use anyhow::{Context, Result};
-use computatom_spec::verity::BLOCK;
+use computatom_spec::verity::{BLOCK, FAN_OUT, Layout};
 use sha2::{Digest, Sha256};
 
 use crate::disk::table::Extent;
 use crate::disk::{BlockDevice, SECTOR};
-use crate::init::verity::{Layout, layout};
+use crate::init::verity::layout;
 
-/// Digests in a block of the tree.
-const FAN_OUT: usize = 128;
 /// Blocks read at once: a megabyte.
 const AT_ONCE: u64 = 256;
 

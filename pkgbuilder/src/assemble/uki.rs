@@ -4,20 +4,15 @@
 //! The sections are appended to systemd's stub, a PE32+ program (Microsoft, "PE Format"). Its header has room for their
 //! headers, as the stub is linked with this in mind.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use computatom_spec::pe::{self, Headers};
 
-/// Position of the offset of the PE header in the DOS header.
-const PE_AT: usize = 0x3c;
-const PE_MAGIC: &[u8] = b"PE\0\0";
-/// Bytes of the COFF header behind the magic number.
-const COFF: usize = 20;
-/// Magic number of a 64-bit optional header.
-const PE32_PLUS: u16 = 0x20b;
-/// Bytes of a section's header.
-const SECTION: usize = 40;
 /// `IMAGE_SCN_CNT_INITIALIZED_DATA | IMAGE_SCN_MEM_READ`.
 const READABLE_DATA: u32 = 0x4000_0040;
 
+/// Position of the number of sections behind that of the PE header, and of the optional header.
+const SECTIONS_AT: usize = 6;
+const OPTIONAL_AT: usize = 24;
 /// Positions in the optional header.
 const INITIALIZED_DATA_AT: usize = 8;
 const SECTION_ALIGNMENT_AT: usize = 32;
@@ -25,8 +20,6 @@ const FILE_ALIGNMENT_AT: usize = 36;
 const IMAGE_SIZE_AT: usize = 56;
 const HEADERS_SIZE_AT: usize = 60;
 const CHECKSUM_AT: usize = 64;
-/// So much of it is looked at.
-const OPTIONAL: usize = 68;
 
 /// A section to append.
 #[derive(Clone, Copy, Debug)]
@@ -47,47 +40,48 @@ pub fn build(stub: &[u8], sections: &[Section<'_>]) -> Result<Vec<u8>> {
     let mut image = stub.to_vec();
     let mut address = layout.end;
     let mut data = 0;
-    for (section, header) in sections.iter().zip((layout.headers_end..).step_by(SECTION)) {
+    let first = usize::try_from(layout.headers.sections_end())?;
+    for (section, header) in sections.iter().zip((first..).step_by(pe::Section::LENGTH)) {
         ensure!(
-            header + SECTION <= layout.headers_size,
+            header + pe::Section::LENGTH <= layout.headers_size,
             "systemd's stub has no room for the header of {}",
             section.name
         );
         // A kernel is run in place, and needs more memory than its file has bytes.
         let memory = match section.name {
             ".linux" => Layout::read(section.content).context("reading the kernel")?.image_size,
-            _ => length(section.content)?,
+            _ => 0,
         };
+        let memory = memory.max(u32::try_from(section.content.len()).context("a section of 4 GiB")?);
         let start = image.len().next_multiple_of(layout.file_alignment as usize);
         image.resize(start, 0);
         image.extend_from_slice(section.content);
         image.resize(image.len().next_multiple_of(layout.file_alignment as usize), 0);
         let stored = u32::try_from(image.len() - start).context("a section of 4 GiB")?;
-        let place = &mut image[header..header + SECTION];
-        place.fill(0);
-        place[..section.name.len()].copy_from_slice(section.name.as_bytes());
-        let memory = memory.max(length(section.content)?);
-        let start = u32::try_from(start).context("an image of 4 GiB")?;
-        for (at, value) in [
-            (8, memory),
-            (12, address),
-            (16, stored),
-            (20, start),
-            (36, READABLE_DATA),
-        ] {
-            place[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        }
+        let written = pe::Section {
+            name: pe::Section::padded(section.name),
+            memory,
+            address,
+            stored,
+            start: u32::try_from(start).context("an image of 4 GiB")?,
+            characteristics: READABLE_DATA,
+        };
+        image[header..header + pe::Section::LENGTH].copy_from_slice(&written.to_bytes());
         address = address
             .checked_add(memory)
             .and_then(|end| end.checked_next_multiple_of(layout.section_alignment))
             .context("an image of 4 GiB")?;
         data += stored;
     }
-    let count = layout.sections + u16::try_from(sections.len())?;
-    image[layout.pe + 6..layout.pe + 8].copy_from_slice(&count.to_le_bytes());
-    let optional = layout.pe + 4 + COFF;
+    let count = u16::try_from(layout.headers.sections.len() + sections.len())?;
+    let pe = usize::try_from(layout.headers.pe)?;
+    image[pe + SECTIONS_AT..][..2].copy_from_slice(&count.to_le_bytes());
+    let optional = pe + OPTIONAL_AT;
     let mut put = |at: usize, value: u32| image[optional + at..][..4].copy_from_slice(&value.to_le_bytes());
-    put(INITIALIZED_DATA_AT, layout.initialized_data + data);
+    put(
+        INITIALIZED_DATA_AT,
+        layout.headers.optional(INITIALIZED_DATA_AT).wrapping_add(data),
+    );
     put(IMAGE_SIZE_AT, address);
     // Nobody looks at it, and what it was is no longer right.
     put(CHECKSUM_AT, 0);
@@ -100,30 +94,32 @@ pub fn build(stub: &[u8], sections: &[Section<'_>]) -> Result<Vec<u8>> {
 ///
 /// Fails if the program is damaged.
 pub fn section<'a>(image: &'a [u8], name: &str) -> Result<Option<&'a [u8]>> {
-    let layout = Layout::read(image)?;
-    for header in image[layout.headers_start..layout.headers_end].chunks_exact(SECTION) {
-        let found = header[..8].split(|byte| *byte == 0).next().unwrap_or_default();
-        if found == name.as_bytes() {
-            let (memory, stored, start) = (word(header, 8)?, word(header, 16)?, word(header, 20)?);
-            let (start, length) = (start as usize, memory.min(stored) as usize);
-            let content = image.get(start..).and_then(|rest| rest.get(..length));
-            return Ok(Some(content.with_context(|| format!("{name} lies behind the end"))?));
-        }
-    }
-    Ok(None)
+    let headers = headers(image)?;
+    let Some(section) = headers.section(name) else {
+        return Ok(None);
+    };
+    let content = image.get(section.start as usize..);
+    let content = content.and_then(|rest| rest.get(..section.length() as usize));
+    Ok(Some(content.with_context(|| format!("{name} lies behind the end"))?))
 }
 
-/// What the headers of a program say.
+fn headers(image: &[u8]) -> Result<Headers> {
+    let read = |buffer: &mut [u8], at: u64| {
+        let content = usize::try_from(at)
+            .ok()
+            .and_then(|at| image.get(at..)?.get(..buffer.len()));
+        buffer.copy_from_slice(content.ok_or("it ends before")?);
+        Ok::<(), &str>(())
+    };
+    Headers::read(read).map_err(anyhow::Error::msg)
+}
+
+/// Where something can be appended to a program.
 struct Layout {
-    /// Position of the PE header.
-    pe: usize,
-    sections: u16,
-    headers_start: usize,
-    headers_end: usize,
+    headers: Headers,
     headers_size: usize,
     section_alignment: u32,
     file_alignment: u32,
-    initialized_data: u32,
     image_size: u32,
     /// The first free address.
     end: u32,
@@ -131,62 +127,28 @@ struct Layout {
 
 impl Layout {
     fn read(image: &[u8]) -> Result<Self> {
-        if !image.starts_with(b"MZ") {
-            bail!("it does not begin as a program for UEFI does");
-        }
-        let pe = word(image, PE_AT)? as usize;
-        let head = image.get(pe..).context("its header lies behind its end")?;
-        ensure!(head.starts_with(PE_MAGIC), "it has no PE header");
-        let (sections, length) = (half(head, 6)?, half(head, 20)?);
-        let optional = head.get(4 + COFF..).context("its header is cut off")?;
-        ensure!(
-            usize::from(length) >= OPTIONAL && half(optional, 0)? == PE32_PLUS,
-            "it is not a 64-bit program (PE32+)"
-        );
-        let headers_start = pe + 4 + COFF + usize::from(length);
-        let headers_end = headers_start + usize::from(sections) * SECTION;
-        let headers = image
-            .get(headers_start..headers_end)
-            .context("its sections are cut off")?;
-        let section_alignment = word(optional, SECTION_ALIGNMENT_AT)?;
-        let file_alignment = word(optional, FILE_ALIGNMENT_AT)?;
+        let headers = headers(image)?;
+        let section_alignment = headers.optional(SECTION_ALIGNMENT_AT);
+        let file_alignment = headers.optional(FILE_ALIGNMENT_AT);
         ensure!(
             section_alignment.is_power_of_two() && file_alignment.is_power_of_two(),
             "its sections are not aligned"
         );
         let mut end = 0;
-        for header in headers.chunks_exact(SECTION) {
-            let behind = word(header, 12)?.checked_add(word(header, 8)?);
+        for section in &headers.sections {
+            let behind = section.address.checked_add(section.memory);
             let behind = behind.and_then(|end| end.checked_next_multiple_of(section_alignment));
             end = end.max(behind.context("a section of it lies behind 4 GiB")?);
         }
         Ok(Self {
-            pe,
-            sections,
-            headers_start,
-            headers_end,
-            headers_size: (word(optional, HEADERS_SIZE_AT)? as usize).min(image.len()),
+            headers_size: (headers.optional(HEADERS_SIZE_AT) as usize).min(image.len()),
             section_alignment,
             file_alignment,
-            initialized_data: word(optional, INITIALIZED_DATA_AT)?,
-            image_size: word(optional, IMAGE_SIZE_AT)?,
+            image_size: headers.optional(IMAGE_SIZE_AT),
             end,
+            headers,
         })
     }
-}
-
-fn length(content: &[u8]) -> Result<u32> {
-    u32::try_from(content.len()).context("a section of 4 GiB")
-}
-
-fn word(bytes: &[u8], at: usize) -> Result<u32> {
-    let word = bytes.get(at..).and_then(|rest| rest.first_chunk());
-    Ok(u32::from_le_bytes(*word.context("its header is cut off")?))
-}
-
-fn half(bytes: &[u8], at: usize) -> Result<u16> {
-    let half = bytes.get(at..).and_then(|rest| rest.first_chunk());
-    Ok(u16::from_le_bytes(*half.context("its header is cut off")?))
 }
 
 #[cfg(test)]

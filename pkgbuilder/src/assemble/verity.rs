@@ -12,7 +12,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
-use computatom_spec::verity::{BLOCK, LENGTH, SALT, Superblock};
+use computatom_spec::verity::{BLOCK, FAN_OUT, Layout, SALT, Superblock};
 use rayon::prelude::*;
 
 use super::guid::{Guid, derived};
@@ -20,8 +20,6 @@ use crate::interrupt;
 use crate::verify::Sha256;
 use crate::verify::digest::Hasher;
 
-/// Digests in a hash block.
-const FAN_OUT: usize = 128;
 /// Data blocks read at once: 4 MiB.
 const CHUNK: usize = 8 * FAN_OUT;
 
@@ -65,26 +63,17 @@ pub fn write(file: &File, start: u64, data: u64, signature: u32) -> Result<Sha25
     root.first().copied().context("a root has no data")
 }
 
-/// What the first block of the hash tree behind `data` bytes at `start` comes to. Nothing below it is looked at.
+/// What the first block of the hash tree of the root at `start` comes to. Nothing below it is looked at.
 ///
 /// # Errors
 ///
-/// Fails if there is no such tree.
-pub fn root_hash(file: &File, start: u64, data: u64) -> Result<Sha256> {
-    let blocks = data.div_ceil(BLOCK);
-    let at = start + blocks * BLOCK;
-    let mut head = [0; LENGTH];
-    file.read_exact_at(&mut head, at)
-        .context("reading the superblock of the hash tree")?;
-    let superblock = Superblock::parse(&head)
-        .filter(|superblock| superblock.data_blocks == blocks)
-        .with_context(|| format!("there is no hash tree of {blocks} blocks at byte {at}"))?;
-    // A single block of data has no tree: its digest is the root hash.
-    let top = if blocks == 1 { start } else { at + BLOCK };
+/// Fails if there is no squashfs with such a tree.
+pub fn root_hash(file: &File, start: u64) -> Result<Sha256> {
+    let layout = Layout::find(|buffer, at| file.read_exact_at(buffer, start + at)).map_err(anyhow::Error::msg)?;
     let mut block = vec![0; usize::try_from(BLOCK)?];
-    file.read_exact_at(&mut block, top)
+    file.read_exact_at(&mut block, start + layout.top() * BLOCK)
         .context("reading the root of the hash tree")?;
-    Ok(digest(&superblock.salt, &block))
+    Ok(digest(&layout.superblock.salt, &block))
 }
 
 /// The digest of each block of data.
@@ -154,12 +143,15 @@ mod tests {
     fn veritysetup_makes_the_same_tree_and_the_same_root_hash() {
         // One block, a hash block that is just full, one more, and three levels.
         for blocks in [1, 2, 128, 129, 16_384, 16_385] {
-            let content = data(blocks);
+            let mut content = data(blocks);
+            // The last block is not quite full.
+            let used = content.len() as u64 - 100;
+            content[..4].copy_from_slice(b"hsqs");
+            content[40..48].copy_from_slice(&used.to_le_bytes());
             let file = tempfile::NamedTempFile::new().unwrap();
             file.as_file().write_all_at(&content, START).unwrap();
-            // The last block is not quite full.
-            let root = write(file.as_file(), START, content.len() as u64 - 100, 0xc0de_0042).unwrap();
-            assert_eq!(root_hash(file.as_file(), START, content.len() as u64).unwrap(), root);
+            let root = write(file.as_file(), START, used, 0xc0de_0042).unwrap();
+            assert_eq!(root_hash(file.as_file(), START).unwrap(), root);
             let mut ours = vec![0; usize::try_from(needed(content.len() as u64)).unwrap()];
             file.as_file().read_exact_at(&mut ours, START).unwrap();
             assert_eq!(file.as_file().metadata().unwrap().len(), START + ours.len() as u64);

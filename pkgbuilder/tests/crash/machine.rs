@@ -156,7 +156,7 @@ impl<'a> Board<'a> {
         if let Verdict::Unsound(reason) = verify(&self.disk()?, extent, &cmdline.root_hash)? {
             return Ok(Outcome::Restart(reason));
         }
-        data::file_system(self, &data, cmdline.format.as_deref())?;
+        data::file_system::prepare(self, &data, cmdline.format.as_deref())?;
         Ok(Outcome::Up(slot))
     }
 

@@ -41,7 +41,8 @@ const KERNEL: &str = "vmlinuz";
 const RELEASE: &str = "release";
 const INITRAMFS: &str = "initrd.img";
 
-/// Twelve hours of darkness for want of a key press would be the alternative.
+/// What UEFI's shell runs of itself: a firmware that could not start what the ESP holds (a write that was cut short) ends
+/// there, and would wait for a key; it tries again instead.
 const STARTUP: &str = "reset\r\n";
 
 /// To use the root; for ext4's crc32c see the Raspberry Pi's.

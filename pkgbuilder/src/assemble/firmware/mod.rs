@@ -40,10 +40,6 @@ use self::start::Firmware;
 use super::partitions::Table;
 use super::verity;
 
-/// `s_magic`, and the superblock up to `bytes_used` (`fs/squashfs/squashfs_fs.h`).
-const SQUASHFS_MAGIC: &[u8] = b"hsqs";
-const SQUASHFS_HEAD: usize = BYTES_USED_AT + 8;
-const BYTES_USED_AT: usize = 40;
 /// `arch/arm64/include/asm/image.h`
 const ARM64_MAGIC: (usize, &[u8]) = (56, b"ARM\x64");
 /// `arch/arm/boot/compressed/head.S`
@@ -186,14 +182,8 @@ fn check_root(file: &File, table: &Table, cmdline: &str) -> Result<()> {
         .iter()
         .find(|partition| table.partuuid(partition.number).is_ok_and(|id| id == root))
         .with_context(|| format!("the command line's root {root} is not in the partition table"))?;
-    let mut head = [0; SQUASHFS_HEAD];
-    file.read_exact_at(&mut head, partition.start)?;
-    if !head.starts_with(SQUASHFS_MAGIC) {
-        bail!("partition {}, the root, does not hold a squashfs", partition.number);
-    }
-    let used = u64::from_le_bytes(head[BYTES_USED_AT..].try_into().context("reading the squashfs")?);
-    let hash = verity::root_hash(file, partition.start, used)
-        .with_context(|| format!("reading the hash tree of partition {}", partition.number))?;
+    let hash = verity::root_hash(file, partition.start)
+        .with_context(|| format!("reading partition {}, the root", partition.number))?;
     let asked = value(boot::ROOT_HASH).context("the command line has no root hash")?;
     if hash.hex() != asked {
         bail!(

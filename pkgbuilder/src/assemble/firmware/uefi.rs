@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use computatom_spec::boot::gpt;
+use computatom_spec::boot::{self, gpt};
 
 use super::super::fat::Volume;
 use super::super::partitions::Table;
@@ -27,7 +27,8 @@ pub fn check(image: &Path, suffix: &str) -> Result<()> {
     must(&format!("EFI/BOOT/BOOT{}.EFI", suffix.to_uppercase()))?;
     let conf = must("loader/loader.conf")?;
     let conf = String::from_utf8_lossy(&conf);
-    let default = default_entry(&conf).context("loader.conf has no `default`, so systemd-boot would show a menu")?;
+    let default =
+        boot::default_entry(&conf).context("loader.conf has no `default`, so systemd-boot would show a menu")?;
     if default.contains(['*', '?']) {
         bail!("`default {default}` of loader.conf is a pattern: it must name one entry");
     }
@@ -42,12 +43,4 @@ pub fn check(image: &Path, suffix: &str) -> Result<()> {
         bail!("the initramfs of {name} is not a newc archive");
     }
     check_root(&file, &table, &String::from_utf8_lossy(section(".cmdline")?))
-}
-
-/// The last `default` of loader.conf (systemd's `loader.conf(5)`).
-fn default_entry(conf: &str) -> Option<&str> {
-    conf.lines()
-        .filter_map(|line| line.trim().strip_prefix("default")?.strip_prefix([' ', '\t']))
-        .map(str::trim)
-        .next_back()
 }

@@ -1,19 +1,16 @@
-//! DATA: made on the first boot, grown to a larger card, checked before every mount, never formatted over.
-
-use std::path::Path;
+//! The file system of DATA, by the real e2fsprogs of the root.
 
 use anyhow::{Context, Result, bail};
 use computatom_spec::boot;
-use rustix::mount::MountFlags;
 
-use super::led::Pattern;
-use super::machine::{Machine, Tool};
-use super::skeleton;
-use super::stop::Stop;
-use super::superblock::{self, Found, Head};
+use super::Data;
 use crate::disk::BlockDevice;
-use crate::disk::table::{self, Change, Extent, Room, Table};
-use crate::slots::state::{Place, State};
+use crate::disk::table;
+use crate::init::led::Pattern;
+use crate::init::machine::{Machine, Tool};
+use crate::init::stop::Stop;
+use crate::init::superblock::{self, Found, Head};
+use crate::slots::state::State;
 
 /// Room at the end that is left alone: mke2fs and resize2fs give up a last block group that is too small to be useful.
 const SLACK: u64 = 16 << 20;
@@ -21,72 +18,6 @@ const SLACK: u64 = 16 << 20;
 const REPAIRS: u32 = 4;
 /// From this size on mke2fs would make a journal of up to a gigabyte, and write all of it.
 const LARGE: u64 = 16 << 30;
-/// Where DATA is mounted until the image's `/var` has been compared with it.
-const MOUNT_POINT: &str = "/data";
-/// What systemd-timesyncd touches as time goes by, in `/var` (systemd-timesyncd.service(8)).
-const LAST_TIME: &str = "lib/systemd/timesync/clock";
-
-/// DATA's partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Data {
-    /// Its number.
-    pub number: u32,
-    /// Where it lies on the disk.
-    pub extent: Extent,
-    /// Where the state of this disk is, unless another partition lies there.
-    pub state: Option<Place>,
-}
-
-/// Makes sure that partition `number` exists and reaches the end of the disk, and that the kernel knows.
-///
-/// Where there cannot be one, the reason is said, and answered, and the board goes on without.
-///
-/// # Errors
-///
-/// Fails if the disk does, or its table is damaged.
-pub fn partition(machine: &mut impl Machine, number: u32, minimum: u64) -> Result<Result<Data, String>> {
-    let mut disk = machine.disk()?;
-    let room = table::ensure_data(&mut disk, number, minimum, |disk, extent| {
-        let place = Place::before(extent);
-        place.clear(disk)?;
-        // What lies there from now on is a file system in the making, until it is made.
-        let mut state = State {
-            formatting: true,
-            ..State::default()
-        };
-        state.write(disk, place)
-    })?;
-    let Room::Ready {
-        extent,
-        change,
-        unreachable,
-    } = room
-    else {
-        let Room::None(reason) = room else {
-            unreachable!("there are two")
-        };
-        return Ok(Err(reason));
-    };
-    if change != Change::None {
-        machine.say(if change == Change::Added {
-            "made the DATA partition"
-        } else {
-            "grew the DATA partition"
-        });
-        machine.reread_partitions()?;
-    }
-    if unreachable > 0 {
-        machine.say(&format!(
-            "the card has {} GB more than an MBR can name (2 TiB): they are left unused",
-            unreachable / 1_000_000_000
-        ));
-    }
-    if disk.read_only()? {
-        return Ok(Err(table::READ_ONLY.to_owned()));
-    }
-    let state = Place::of(&Table::read(&disk)?, number);
-    Ok(Ok(Data { number, extent, state }))
-}
 
 /// Makes the file system of an empty DATA, else checks and grows it, with the tools of the root.
 ///
@@ -95,7 +26,7 @@ pub fn partition(machine: &mut impl Machine, number: u32, minimum: u64) -> Resul
 /// # Errors
 ///
 /// [`Stop`] if DATA holds something else, or is beyond repair; others if the card or a program fails.
-pub fn file_system(machine: &mut impl Machine, data: &Data, consent: Option<&str>) -> Result<()> {
+pub fn prepare(machine: &mut impl Machine, data: &Data, consent: Option<&str>) -> Result<()> {
     let found = superblock::read(&machine.partition(data.number)?)?;
     let state = state(machine, data)?;
     // A torn superblock forgets the time, and so does a DATA that is made anew.
@@ -224,47 +155,6 @@ fn unusable(found: &Found, data: &Data, what: &str) -> anyhow::Error {
     )
 }
 
-/// Mounts DATA as `/var` of the root, completed by what the image's own `/var` holds.
-pub fn mount(device: &Path, sysroot: &Path) -> Result<()> {
-    std::fs::create_dir_all(MOUNT_POINT).context("making a mount point")?;
-    // Few and large writes: a card wears by them (noatime, lazytime, commit=60).
-    rustix::mount::mount(
-        device,
-        MOUNT_POINT,
-        c"ext4",
-        MountFlags::NOATIME | MountFlags::LAZYTIME | MountFlags::NODEV | MountFlags::NOSUID,
-        c"commit=60,errors=remount-ro",
-    )
-    .with_context(|| format!("mounting {}", device.display()))?;
-    complete(sysroot)
-}
-
-/// Mounts memory as `/var` of the root: services start, and what they store is gone with the power.
-pub fn mount_memory(sysroot: &Path) -> Result<()> {
-    std::fs::create_dir_all(MOUNT_POINT).context("making a mount point")?;
-    rustix::mount::mount(
-        "var",
-        MOUNT_POINT,
-        c"tmpfs",
-        MountFlags::NODEV | MountFlags::NOSUID,
-        c"mode=0755,size=50%",
-    )
-    .context("mounting memory in place of DATA")?;
-    complete(sysroot)
-}
-
-fn complete(sysroot: &Path) -> Result<()> {
-    skeleton::complete(&sysroot.join("var"), Path::new(MOUNT_POINT)).context("completing /var")?;
-    rustix::mount::mount_move(MOUNT_POINT, sysroot.join("var")).context("moving DATA to /var")
-}
-
-/// The last time that this node knew, in seconds since 1970: the superblock's is as old as the mount.
-pub fn last_time(sysroot: &Path) -> Option<i64> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(sysroot.join("var").join(LAST_TIME)).ok()?;
-    Some(metadata.mtime())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -275,6 +165,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::disk::table::Extent;
+    use crate::slots::state::Place;
 
     const MIB: u64 = 1 << 20;
 
@@ -291,11 +183,11 @@ mod tests {
         type Device = File;
 
         fn disk(&mut self) -> Result<File> {
-            super::super::machine::open(&self.folder.path().join("disk"))
+            crate::init::machine::open(&self.folder.path().join("disk"))
         }
 
         fn partition(&mut self, _: u32) -> Result<File> {
-            super::super::machine::open(&self.device)
+            crate::init::machine::open(&self.device)
         }
 
         fn reread_partitions(&mut self) -> Result<()> {
@@ -347,7 +239,7 @@ mod tests {
 
     fn boot_with(bench: &mut Bench, consent: Option<&str>) -> Result<()> {
         let data = bench.data;
-        file_system(bench, &data, consent)
+        prepare(bench, &data, consent)
     }
 
     fn boot(bench: &mut Bench) -> Result<()> {
