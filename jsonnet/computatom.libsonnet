@@ -49,6 +49,16 @@ local component(maintainer) = function(name, given)
   client:: roles.client,
   monitor:: roles.monitor,
 
+  // The Raspberry Pi 5 beside the others, with the kernel of Debian's backports, which knows it:
+  //     computatom.image(computatom.server + computatom.raspberrypi5 + { name: … })
+  raspberrypi5:: {
+    targets: ['raspberrypi5-arm64'],
+    debian+: {
+      sources+: { backports: { suites: ['trixie-backports'] } },
+      pins+: [{ packages: ['linux-*'], source: 'backports' }],
+    },
+  },
+
   // For components of a definition: Debian's own package, in the version that Debian has.
   debian:: roles.debian,
 }

@@ -26,6 +26,11 @@ local modules(folders) = ['/usr/lib/modules/*/kernel/%s/*' % folder for folder i
     '!/usr/lib/linux-image-*/broadcom/*',
     // Where 32-bit kernels have them.
     '!/usr/lib/linux-image-*/bcm2*.dtb',
+    // What the vendor's firmware merges for HATs.
+    '!/usr/lib/linux-image-*/overlays/*',
+    // Since 7.0 they are among the modules, and the folder above is a link to these.
+    '/usr/lib/modules/*/dtb/*',
+    '!/usr/lib/modules/*/dtb/broadcom/*',
   ],
 
   modules: modules(

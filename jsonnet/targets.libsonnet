@@ -14,6 +14,9 @@
     ],
   },
 
+  // The same boards and the Raspberry Pi 5, which only newer kernels know: `computatom.raspberrypi5` has one.
+  'raspberrypi5-arm64': self['raspberrypi-arm64'] { name: 'raspberrypi5-arm64' },
+
   // Raspberry Pi 1 and Zero: ARMv6, which is Debian's armel.
   'raspberrypi-armel': {
     name: 'raspberrypi-armel',

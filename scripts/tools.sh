@@ -25,7 +25,7 @@ armel_packages=(gcc-arm-linux-gnueabi libc6-dev-armel-cross)
 quick_packages=(
   shellcheck dpkg-dev apt-utils dash busybox-static util-linux bsdextrautils mawk binutils systemd zstd xz-utils
   sqv openssh-client squashfs-tools cryptsetup-bin mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpg gpg-agent gpgv
-  libglib2.0-bin shared-mime-info mount
+  libglib2.0-bin shared-mime-info mount device-tree-compiler
 )
 # Judges and machines of the others.
 # shellcheck disable=SC2034
@@ -38,7 +38,7 @@ test_packages=(
 # package's name.
 declare -A program_of=(
   [apt-utils]=apt-ftparchive [bind9-dnsutils]=dig [binutils]=objdump [bmap-tools]=bmaptool [bsdextrautils]=hexdump
-  [busybox-static]=busybox [dnsmasq-base]=dnsmasq [dosfstools]=fsck.vfat [dpkg-dev]=dpkg-buildflags [e2fsprogs]=mke2fs
+  [busybox-static]=busybox [dnsmasq-base]=dnsmasq [device-tree-compiler]=dtc [dosfstools]=fsck.vfat [dpkg-dev]=dpkg-buildflags [e2fsprogs]=mke2fs
   [fdisk]=sfdisk [g++]=g++ [gcc-aarch64-linux-gnu]=aarch64-linux-gnu-gcc [gcc-x86-64-linux-gnu]=x86_64-linux-gnu-gcc
   [gcc-arm-linux-gnueabi]=arm-linux-gnueabi-gcc [gcc-arm-linux-gnueabihf]=arm-linux-gnueabihf-gcc [iproute2]=ip [libglib2.0-bin]=glib-compile-schemas
   [shared-mime-info]=update-mime-database

@@ -20,6 +20,9 @@ use computatom_spec::paths;
 
 use crate::{bail_input, input_error};
 
+/// Where the modules of all kernels are.
+const MODULES: &str = "/usr/lib/modules";
+
 const S_IFDIR: u32 = 0o040_000;
 const S_IFCHR: u32 = 0o020_000;
 const S_IFREG: u32 = 0o100_000;
@@ -43,29 +46,40 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The kernel in `/boot`; the newest, should there be several.
+    /// The kernel of the tree; the newest, should there be several.
     ///
     /// # Errors
     ///
     /// A tree without one is wrong input.
     pub fn find(tree: &Tree) -> Result<Self> {
-        let entries = tree.read_dir("/boot").unwrap_or_default();
-        let newest = entries
-            .iter()
-            .filter_map(|(name, _)| name.strip_prefix("vmlinuz-"))
-            .filter(|release| tree.is_dir(&format!("/usr/lib/modules/{release}")))
+        let of = |folder: &str| tree.read_dir(folder).unwrap_or_default();
+        let boot = of("/boot")
+            .into_iter()
+            .filter_map(|(name, _)| Some(name.strip_prefix("vmlinuz-")?.to_owned()));
+        // Since 7.0, Debian's packages have it among the modules.
+        let modules = of(MODULES).into_iter().map(|(release, _)| release);
+        let newest = boot
+            .chain(modules)
+            .filter(|release| tree.is_dir(&format!("{MODULES}/{release}")) && image(tree, release).is_some())
             .max_by(|a, b| order(a).cmp(&order(b)))
             .ok_or_else(|| {
                 input_error!(
-                    "there is no kernel in the root file system (/boot/vmlinuz-* with /usr/lib/modules): \
+                    "there is no kernel in the root file system (/boot/vmlinuz-* with {MODULES}): \
                      name one in the target's `packages`, as `linux-image-arm64`"
                 )
             })?;
-        Ok(Self {
-            release: newest.to_owned(),
-            image: tree.read(&format!("/boot/vmlinuz-{newest}"))?,
-        })
+        let image = image(tree, &newest).context("the kernel that was found is not there")?;
+        Ok(Self { release: newest, image })
     }
+}
+
+/// The image of a kernel release.
+fn image(tree: &Tree, release: &str) -> Option<Bytes> {
+    let paths = [
+        format!("/boot/vmlinuz-{release}"),
+        format!("{MODULES}/{release}/vmlinuz"),
+    ];
+    paths.iter().find_map(|path| tree.read(path).ok())
 }
 
 /// A release as numbers and words, to compare.

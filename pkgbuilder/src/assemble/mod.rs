@@ -9,6 +9,9 @@ pub mod boards;
 /// What happens to a composed tree before it becomes the root.
 pub mod rootfs;
 
+/// Device trees.
+pub mod device_tree;
+
 /// The initramfs.
 pub mod initramfs;
 

@@ -207,6 +207,19 @@ pub(crate) fn program(content: &str) -> Vec<u8> {
     program
 }
 
+/// A device tree of these nodes, each after its parent, and nothing else.
+pub(crate) fn device_tree(nodes: &[&str]) -> Vec<u8> {
+    let mut tree = dtoolkit::model::DeviceTree::new();
+    for path in nodes {
+        let (parent, name) = path.rsplit_once('/').unwrap();
+        let parent = tree
+            .find_node_mut(if parent.is_empty() { "/" } else { parent })
+            .unwrap();
+        parent.add_child(dtoolkit::model::DeviceTreeNode::new(name).unwrap());
+    }
+    tree.to_dtb()
+}
+
 /// [`sample`] with kernel, modules, firmware and `/init`, all of the right shape and none that would run.
 pub(crate) fn with_kernel() -> Tree {
     let release = "6.12.10+deb13-arm64";
@@ -243,7 +256,13 @@ pub(crate) fn with_kernel() -> Tree {
         "bcm2711-rpi-4-b.dtb",
         "notes.txt",
     ] {
-        let content = [b"\xd0\x0d\xfe\xed", name.as_bytes()].concat();
+        let content = device_tree(&[
+            "/aliases",
+            "/soc",
+            "/soc/gpio@7e200000",
+            "/soc/i2c@7e804000",
+            "/soc/spi@7e204000",
+        ]);
         put(
             &mut tree,
             &format!("/usr/lib/linux-image-{release}/broadcom/{name}"),

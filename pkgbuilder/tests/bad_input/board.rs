@@ -71,7 +71,7 @@ fn linux() -> Vec<(String, u32, Vec<u8>)> {
         "bcm2837-rpi-zero-2-w.dtb",
         "bcm2711-rpi-4-b.dtb",
     ] {
-        let content = [b"\xd0\x0d\xfe\xed", name.as_bytes()].concat();
+        let content = dtoolkit::model::DeviceTree::new().to_dtb();
         files.push((format!("/usr/lib/linux-image-{release}/broadcom/{name}"), content));
     }
     for (path, depends) in [

@@ -117,12 +117,19 @@ fn command_line(boot: &BootInput<'_>, root: u8, data: u8, consoles: &str) -> Res
 }
 
 /// Every board there is.
-const BOARDS: &[&dyn Board] = &[&raspberrypi::ARM64, &raspberrypi::ARMEL, &uefi::AMD64, &uefi::ARM64];
+const BOARDS: &[&dyn Board] = &[
+    &raspberrypi::ARM64,
+    &raspberrypi::ARM64_5,
+    &raspberrypi::ARMEL,
+    &uefi::AMD64,
+    &uefi::ARM64,
+];
 
 /// The names of all targets, for the validation of definitions.
 pub fn names() -> &'static [&'static str] {
     const NAMES: &[&str] = &[
         raspberrypi::NAME_ARM64,
+        raspberrypi::NAME_ARM64_5,
         raspberrypi::NAME_ARMEL,
         uefi::NAME_AMD64,
         uefi::NAME_ARM64,

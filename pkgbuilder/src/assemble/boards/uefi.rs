@@ -45,11 +45,12 @@ const INITRAMFS: &str = "initrd.img";
 /// there, and would wait for a key; it tries again instead.
 const STARTUP: &str = "reset\r\n";
 
-/// To use the root; for ext4's crc32c see the Raspberry Pi's.
-const NEEDED: &[&str] = &["squashfs", "dm-verity", "overlay", "crc32c_generic", "ext4"];
+/// To use the root.
+const NEEDED: &[&str] = &["squashfs", "dm-verity", "overlay", "ext4"];
 /// To reach it on the disks of virtual and real machines, as far as the kernel has them (Debian's cloud kernel leaves out
-/// what no cloud has), and SHA-256 by the processor's own means.
+/// what no cloud has), and SHA-256 by the processor's own means; for crc32c see the Raspberry Pi's.
 const WANTED: &[&str] = &[
+    "crc32c_generic",
     "virtio_pci",
     "virtio_blk",
     "virtio_scsi",

@@ -47,6 +47,9 @@ const ZIMAGE_MAGIC: (usize, &[u8]) = (0x24, b"\x18\x28\x6f\x01");
 const DEVICE_TREE_MAGIC: &[u8] = b"\xd0\x0d\xfe\xed";
 const NEWC_MAGIC: &[u8] = b"070701";
 
+/// A boot EEPROM that does not see the sections of autoboot.txt.
+const OLD_EEPROM: &str = "2021-04-29";
+
 /// What is asked of the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -120,8 +123,7 @@ fn boot_from(card: &ImageCard<'_>, board: Board, options: &Options) -> Result<Bo
 pub fn check(image: &Path, boards: &[Board]) -> Result<()> {
     let file = File::open(image).with_context(|| format!("opening image {}", image.display()))?;
     let card = ImageCard::open(&file)?;
-    // One in which sections of autoboot.txt are not seen.
-    let old = Eeprom::of("2021-04-29".parse()?);
+    let old = Eeprom::of(OLD_EEPROM.parse()?);
     let ways = [
         ("a normal boot", false, Eeprom::default()),
         ("a trial boot", true, Eeprom::default()),
@@ -130,7 +132,12 @@ pub fn check(image: &Path, boards: &[Board]) -> Result<()> {
     // What several boards start is looked at once.
     let mut seen: Vec<(u8, String, String)> = Vec::new();
     for board in boards {
-        for (way, tryboot, eeprom) in &ways {
+        let ways = &ways[..if board.existed(OLD_EEPROM) {
+            ways.len()
+        } else {
+            ways.len() - 1
+        }];
+        for (way, tryboot, eeprom) in ways {
             let options = Options {
                 tryboot: *tryboot,
                 eeprom: eeprom.clone(),

@@ -163,6 +163,25 @@ impl Board {
         self.model().start
     }
 
+    /// What people call it.
+    pub fn title(self) -> &'static str {
+        self.model().title
+    }
+
+    /// The name of its device tree: that of Linux, or of the vendor's kernel.
+    pub fn device_tree(self, upstream: bool) -> &'static str {
+        let model = self.model();
+        if upstream { model.upstream } else { model.downstream }
+    }
+
+    /// Whether there was a boot EEPROM for it on a day, or it has none that could be too new.
+    pub(super) fn existed(self, date: &str) -> bool {
+        match self.model().loader {
+            Loader::Card => true,
+            Loader::Eeprom(oldest) => oldest <= date,
+        }
+    }
+
     /// The model of a name.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ type Rule = fn(&mut Tree, &Input<'_>) -> Result<()>;
 /// word), and the times of it all.
 const RULES: &[(&str, Rule)] = &[
     ("removing caches, backups and locks", remove_leftovers),
+    ("leaving the kernel to its partition", remove_kernels),
     ("emptying mount points", empty_mount_points),
     ("removing what is a node's own", remove_identity),
     ("moving dpkg's database into the image", move_dpkg_database),
@@ -97,6 +98,14 @@ fn remove_leftovers(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// Where Debian's newer packages have the kernel, for a script that copies it to `/boot`.
+fn remove_kernels(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
+    for (release, _) in tree.read_dir("/usr/lib/modules").unwrap_or_default() {
+        remove(tree, &format!("/usr/lib/modules/{release}/vmlinuz"))?;
     }
     Ok(())
 }

@@ -5,6 +5,12 @@
 //! from the first FAT by the ROM. The settings are those that Debian's `raspi-firmware` writes for Debian's kernel
 //! (/etc/kernel/postinst.d/z50-raspi-firmware).
 
+/// I2C and SPI on the pin header.
+mod header;
+
+/// Whose kernel it is.
+mod kernels;
+
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -13,6 +19,7 @@ use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
 use computatom_spec::boot::{autoboot_txt, mbr};
 
+use self::kernels::Flavour;
 use super::super::fat::Files;
 use super::super::firmware;
 use super::super::initramfs::{self, Kernel, Modules};
@@ -23,6 +30,8 @@ use crate::definition::image::Partitions;
 
 /// Name of the target for Pi 3, 4, Zero 2 W.
 pub const NAME_ARM64: &str = "raspberrypi-arm64";
+/// Name of the target for these and the Pi 5.
+pub const NAME_ARM64_5: &str = "raspberrypi5-arm64";
 /// Name of the target for Pi 1 and Zero.
 pub const NAME_ARMEL: &str = "raspberrypi-armel";
 
@@ -31,26 +40,36 @@ const FIRMWARE: &str = "/usr/lib/raspi-firmware";
 const INITRAMFS: &str = "initramfs.img";
 /// What the ROM of Pi 3 and older loads from the first FAT.
 const BOOTCODE: &str = "bootcode.bin";
+/// Overlays of the vendor's kernel, which its firmware applies: for HATs that name theirs.
+const OVERLAYS: &str = "overlays";
+/// What the kernel is told on account of its flavour, among the files until the command line is written.
+const WORDS: &str = "words of the kernel";
 
-/// To use the root: squashfs and its verity, DATA, the overlay on /etc. ext4 asks for crc32c by name, not by symbol, so
-/// `depends=` does not know of it.
-const NEEDED: &[&str] = &[
+/// To use the root: squashfs and its verity, DATA, the overlay on /etc.
+const NEEDED: &[&str] = &["sdhci-iproc", "squashfs", "dm-verity", "overlay", "ext4"];
+/// The same on a Pi 5, whose kernel has to know its card reader, too.
+const NEEDED_5: &[&str] = &[
     "sdhci-iproc",
+    "sdhci-brcmstb",
     "squashfs",
     "dm-verity",
     "overlay",
-    "crc32c_generic",
     "ext4",
 ];
 /// To reach it (Debian's kernel has MMC itself built in): the controllers of Pi 3 and older (`bcm2835`, or `sdhci-iproc` as
-/// the device tree has it) and 4 (`sdhci-iproc`; its power and voltage switches are `fixed` and `gpio-regulator`). The
-/// controller of the Pi 5 (`sdhci-brcmstb`) is not in trixie's kernel. And SHA-256 for verity, which the kernel would else
-/// do in plain C: by NEON, by the instructions that the Pi 5 has for it, in ARMv6's assembly. And the board's light, which
-/// says why it stands still to people without a screen.
+/// the device tree has it), 4 (`sdhci-iproc`; its power and voltage switches are `fixed` and `gpio-regulator`) and 5
+/// (`sdhci-brcmstb`, the switches hang on `gpio-brcmstb`, the pins on `pinctrl-brcmstb-bcm2712`; not in trixie's kernel).
+/// And SHA-256 for verity, which the kernel would else do in plain C: by NEON, by the instructions that the Pi 5 has for
+/// it, in ARMv6's assembly. (From Linux 6.16 on they are in the kernel itself.) And crc32c, which ext4 asked for by name up
+/// to Linux 6.13, so that `depends=` does not know of it. And the board's light, which says why it stands still to people
+/// without a screen.
 const WANTED: &[&str] = &[
     "fixed",
+    "gpio-brcmstb",
     "gpio-regulator",
+    "pinctrl-brcmstb-bcm2712",
     "bcm2835",
+    "crc32c_generic",
     "sha256-arm64",
     "sha2-ce",
     "sha256-arm",
@@ -58,21 +77,20 @@ const WANTED: &[&str] = &[
     "ledtrig-timer",
 ];
 
-/// `upstream_kernel=1` makes the firmware look for device trees by the names that Linux gives them. Without
-/// `enable_uart=1` the serial console has no stable clock.
-fn config(kernel: &str, arm_64bit: bool) -> String {
+/// Without `enable_uart=1` the serial console has no stable clock.
+fn config(kernel: &str, arm_64bit: bool, flavour: &Flavour) -> String {
     format!(
         "\
 # Written by pkgbuilder. What is changed here is lost with the next update of this slot.
 [all]
 arm_64bit={}
 enable_uart=1
-upstream_kernel=1
-disable_splash=1
+{}disable_splash=1
 kernel={kernel}
 initramfs {INITRAMFS} followkernel
 ",
-        u8::from(arm_64bit)
+        u8::from(arm_64bit),
+        flavour.settings,
     )
 }
 
@@ -88,7 +106,9 @@ pub struct RaspberryPi {
     /// Both consoles, the serial one last: that is /dev/console. The firmware's `serial0` alias would be replaced by a name
     /// of the vendor's kernel.
     consoles: &'static str,
-    /// Models whose firmware each image is followed through.
+    /// Modules without which its boards do not start.
+    needed: &'static [&'static str],
+    /// Models that the kernel has to know, and whose firmware each image is followed through.
     models: &'static [firmware::Board],
 }
 
@@ -100,7 +120,22 @@ pub const ARM64: RaspberryPi = RaspberryPi {
     kernel: "kernel8.img",
     device_trees: "/broadcom",
     consoles: "console=tty1 console=ttyS1,115200",
+    needed: NEEDED,
     models: &[firmware::Board::Pi3, firmware::Board::Pi02, firmware::Board::Pi4],
+};
+
+/// The same boards and the Pi 5, whose serial console is on a connector of its own (`ttyAMA10`).
+pub const ARM64_5: RaspberryPi = RaspberryPi {
+    name: NAME_ARM64_5,
+    consoles: "console=tty1 console=ttyS1,115200 console=ttyAMA10,115200",
+    needed: NEEDED_5,
+    models: &[
+        firmware::Board::Pi3,
+        firmware::Board::Pi02,
+        firmware::Board::Pi4,
+        firmware::Board::Pi5,
+    ],
+    ..ARM64
 };
 
 /// Pi 1 and Zero: ARMv6. The PL011 is on the pin header, but for the Zero W, whose Bluetooth has it.
@@ -110,6 +145,7 @@ pub const ARMEL: RaspberryPi = RaspberryPi {
     kernel: "kernel.img",
     device_trees: "",
     consoles: "console=tty1 console=ttyS1,115200 console=ttyAMA0,115200",
+    needed: NEEDED,
     models: &[firmware::Board::Pi0, firmware::Board::Pi1],
 };
 
@@ -142,11 +178,15 @@ impl Board for RaspberryPi {
 
     fn boot_volumes(&self, mut files: Files, boot: &BootInput<'_>) -> Result<Vec<BootVolume>> {
         let bootcode = files.remove(BOOTCODE).context("the boot files have no bootcode.bin")?;
+        let words = files
+            .remove(WORDS)
+            .context("the boot files do not say what the kernel is told")?;
+        let words = String::from_utf8_lossy(&words);
         // Slot B has a kernel but not yet a root: it too starts ROOT_A. An old boot EEPROM that always takes the last
         // line of autoboot.txt then still finds a system.
         files.insert(
             "cmdline.txt".to_owned(),
-            command_line(boot, mbr::ROOT_A, mbr::DATA, self.consoles)?.into(),
+            command_line(boot, mbr::ROOT_A, mbr::DATA, &words)?.into(),
         );
         let slot = |partition, label| {
             let files = files.clone();
@@ -190,27 +230,50 @@ impl RaspberryPi {
         for name in self.models.iter().filter_map(|model| model.start_file()) {
             firmware_file(tree, name)?;
         }
-        let trees = format!("/usr/lib/linux-image-{}{}", kernel.release, self.device_trees);
-        for (name, _) in tree.read_dir(&trees).unwrap_or_default() {
-            if has_extension(&name, "dtb") {
-                files.insert(name.clone(), tree.read(&format!("{trees}/{name}"))?);
-            }
-        }
-        if !files.keys().any(|name| has_extension(name, "dtb")) {
-            bail_input!(
-                "the kernel package has no device trees in {trees}: choose one for the \
-                 Raspberry Pi, as `linux-image-arm64`, and mind what `exclude` leaves out"
-            );
+        let flavour = Flavour::of(&kernel);
+        files.extend(self.device_trees(tree, &kernel, flavour)?);
+        for model in self.models {
+            flavour.must_know(*model, &kernel, &files)?;
         }
         let modules = Modules {
-            needed: NEEDED,
+            needed: self.needed,
             wanted: WANTED,
         };
         let initramfs = initramfs::build(tree, &kernel, modules, epoch)?;
         files.insert(INITRAMFS.to_owned(), initramfs.into());
         files.insert(self.kernel.to_owned(), kernel.image);
-        let config = config(self.kernel, self.arch == Arch::Arm64);
+        let config = config(self.kernel, self.arch == Arch::Arm64, flavour);
         files.insert("config.txt".to_owned(), config.into());
+        files.insert(WORDS.to_owned(), flavour.words(self.consoles).into());
+        Ok(files)
+    }
+
+    /// The device trees of the kernel, and its overlays where they are for the firmware to apply.
+    fn device_trees(&self, tree: &Tree, kernel: &Kernel, flavour: &Flavour) -> Result<Files> {
+        let base = format!("/usr/lib/linux-image-{}", kernel.release);
+        let mut files = Files::new();
+        let folder = format!("{base}{}", self.device_trees);
+        for (name, _) in tree.read_dir(&folder).unwrap_or_default() {
+            if has_extension(&name, "dtb") {
+                let path = format!("{folder}/{name}");
+                let content = flavour
+                    .device_tree(tree.read(&path)?)
+                    .with_context(|| format!("changing the device tree {path}"))?;
+                files.insert(name, content);
+            }
+        }
+        if files.is_empty() {
+            bail_input!(
+                "the kernel package has no device trees in {folder}: choose one for the \
+                 Raspberry Pi, as `linux-image-arm64`, and mind what `exclude` leaves out"
+            );
+        }
+        let overlays = format!("{base}/{OVERLAYS}");
+        for (name, _) in tree.read_dir(&overlays).unwrap_or_default() {
+            if has_extension(&name, "dtbo") || name == "README" {
+                files.insert(format!("{OVERLAYS}/{name}"), tree.read(&format!("{overlays}/{name}"))?);
+            }
+        }
         Ok(files)
     }
 }
