@@ -20,10 +20,11 @@ local modules(folders) = ['/usr/lib/modules/*/kernel/%s/*' % folder for folder i
     '!/usr/share/man/man[1-9]',
   ],
 
-  // Device trees of other boards than the Raspberry Pi: 50 MB.
+  // Device trees of other boards than those of targets.libsonnet: 50 MB.
   device_trees: [
     '/usr/lib/linux-image-*/*',
     '!/usr/lib/linux-image-*/broadcom/*',
+    '!/usr/lib/linux-image-*/rockchip/rk3328-rock64.dtb',
     // Where 32-bit kernels have them.
     '!/usr/lib/linux-image-*/bcm2*.dtb',
     // What the vendor's firmware merges for HATs.
@@ -31,6 +32,7 @@ local modules(folders) = ['/usr/lib/modules/*/kernel/%s/*' % folder for folder i
     // Since 7.0 they are among the modules, and the folder above is a link to these.
     '/usr/lib/modules/*/dtb/*',
     '!/usr/lib/modules/*/dtb/broadcom/*',
+    '!/usr/lib/modules/*/dtb/rockchip/rk3328-rock64.dtb',
   ],
 
   modules: modules(
