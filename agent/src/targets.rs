@@ -1,6 +1,9 @@
 //! Prometheus' targets, from Consul's catalog, in the format of Prometheus' HTTP discovery
 //! (prometheus.io/docs/prometheus/latest/http_sd).
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +37,12 @@ struct Instance {
     service_tags: Vec<String>,
 }
 
+/// Whether Consul's catalog has answered since the agent started: Prometheus has targets from it then, and keeps them.
+static CATALOG_SEEN: AtomicBool = AtomicBool::new(false);
+
 /// The targets of the job called `name`, down or up; `None` when there is no such job.
+///
+/// As long as Consul has found no server, they are what runs here: a monitor that is alone watches itself.
 ///
 /// # Errors
 /// Consul does not answer: Prometheus then keeps the targets that it has.
@@ -44,9 +52,7 @@ pub fn of(name: &str) -> anyhow::Result<Option<Vec<Group>>> {
     };
     let mut groups: Vec<Group> = Vec::new();
     for service in job.services {
-        let url = format!("http://127.0.0.1:{}/v1/catalog/service/{service}", consul::HTTP_PORT);
-        let answer = api::get(&url).context("asking Consul for targets")?;
-        for group in parse(job, &answer).with_context(|| format!("reading Consul's answer to {url}"))? {
+        for group in instances(job, service).with_context(|| format!("looking for instances of {service}"))? {
             // A node that is Nomad server and client has both services on one port: one target.
             if groups.iter().all(|known| known.targets != group.targets) {
                 groups.push(group);
@@ -56,10 +62,67 @@ pub fn of(name: &str) -> anyhow::Result<Option<Vec<Group>>> {
     Ok(Some(groups))
 }
 
+fn instances(job: &Job, service: &str) -> anyhow::Result<Vec<Group>> {
+    let consul = format!("http://127.0.0.1:{}/v1", consul::HTTP_PORT);
+    match api::get(&format!("{consul}/catalog/service/{service}")) {
+        Ok(answer) => {
+            CATALOG_SEEN.store(true, Ordering::Relaxed);
+            parse(job, &answer).context("reading Consul's catalog")
+        }
+        Err(error) if CATALOG_SEEN.load(Ordering::Relaxed) => Err(error).context("asking Consul's catalog"),
+        Err(_) => {
+            let answer = api::get(&format!("{consul}/agent/services")).context("asking Consul what runs here")?;
+            let name = api::get(&format!("{consul}/agent/self")).context("asking Consul who this node is")?;
+            own(job, service, &answer, &name).context("reading what Consul says of this node")
+        }
+    }
+}
+
+/// What runs on this node, from `/v1/agent/services` and `/v1/agent/self`, which need no server.
+fn own(job: &Job, service: &str, services: &str, agent: &str) -> anyhow::Result<Vec<Group>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Own {
+        service: String,
+        address: String,
+        port: u16,
+        #[serde(default)]
+        tags: Vec<String>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Agent {
+        member: Member,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Member {
+        name: String,
+        addr: String,
+    }
+    let services: BTreeMap<String, Own> = serde_json::from_str(services)?;
+    let Agent { member } = serde_json::from_str(agent)?;
+    let of_service = services.into_values().filter(|own| own.service == service);
+    Ok(groups(
+        job,
+        of_service.map(|own| Instance {
+            node: member.name.clone(),
+            address: member.addr.clone(),
+            service_name: own.service,
+            service_address: own.address,
+            service_port: own.port,
+            service_tags: own.tags,
+        }),
+    ))
+}
+
 fn parse(job: &Job, answer: &str) -> anyhow::Result<Vec<Group>> {
     let instances: Vec<Instance> = serde_json::from_str(answer)?;
-    Ok(instances
-        .into_iter()
+    Ok(groups(job, instances.into_iter()))
+}
+
+fn groups(job: &Job, instances: impl Iterator<Item = Instance>) -> Vec<Group> {
+    instances
         .filter(|instance| instance.service_tags.iter().any(|tag| tag == job.tag))
         .map(|instance| {
             // A service without an address of its own has its node's.
@@ -76,7 +139,7 @@ fn parse(job: &Job, answer: &str) -> anyhow::Result<Vec<Group>> {
                 },
             }
         })
-        .collect())
+        .collect()
 }
 
 #[cfg(test)]
@@ -105,9 +168,25 @@ mod tests {
         assert_eq!(parse(&JOBS[2], answer).unwrap()[0].targets, ["10.0.0.2:9100"]);
     }
 
+    #[test]
+    fn a_node_that_is_alone_is_its_own_target() {
+        let services = r#"{
+            "node-exporter": {"ID": "node-exporter", "Service": "node-exporter", "Tags": ["prometheus"], "Meta": {},
+                "Port": 9100, "Address": "", "Weights": {"Passing": 1, "Warning": 1}, "Datacenter": "home"},
+            "prometheus": {"ID": "prometheus", "Service": "prometheus", "Tags": ["prometheus"], "Port": 9090,
+                "Address": "10.0.0.3"}}"#;
+        let agent = r#"{"Config": {"NodeName": "mon-1"}, "Member": {"Name": "mon-1", "Addr": "10.0.0.3", "Port": 8301}}"#;
+        assert_eq!(
+            serde_json::to_value(own(&JOBS[2], "node-exporter", services, agent).unwrap()).unwrap(),
+            serde_json::json!([{"targets": ["10.0.0.3:9100"], "labels": {"node": "mon-1", "service": "node-exporter"}}])
+        );
+        assert_eq!(own(&JOBS[0], "nomad", services, agent).unwrap(), []);
+    }
+
     proptest! {
         #[test]
         fn foreign_answers_never_panic(answer in "(?s).*") {
+            let _ = own(&JOBS[0], "nomad", &answer, &answer);
             let _ = parse(&JOBS[0], &answer);
         }
     }

@@ -25,6 +25,8 @@ pub const CONSUL_CONFIG: &str = "/run/computatom/consul.d";
 pub const NOMAD_CONFIG: &str = "/run/computatom/nomad.d";
 /// Rendered Prometheus configuration directory.
 pub const PROMETHEUS_CONFIG: &str = "/run/computatom/prometheus";
+/// The fingerprint of the ssh host key, as `ssh-keygen -l` says it, once sshd runs.
+pub const HOST_KEY: &str = "/run/computatom/ssh/host-key";
 /// The agent's state on DATA: last known name and the like.
 pub const STATE: &str = "/var/lib/computatom";
 /// dpkg's database: part of the image, so /var/lib/dpkg is a link to it.

@@ -80,6 +80,19 @@ impl Node {
     ///
     /// Fails where the system was not started by our `/init`, or has no place for the state.
     pub fn open(root: &Root) -> Result<Self> {
+        Self::find(root, open)
+    }
+
+    /// The same to be looked at often: nothing is written back and nothing can be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::open`].
+    pub fn look(root: &Root) -> Result<Self> {
+        Self::find(root, |path| Ok(File::open(path)?))
+    }
+
+    fn find(root: &Root, open: impl Fn(&Path) -> Result<File>) -> Result<Self> {
         let text = root.read("/proc/cmdline").context("reading the kernel command line")?;
         let cmdline = Cmdline::parse(&text.unwrap_or_default()).context("this is no system with slots")?;
         for name in root.list("/sys/block") {
@@ -184,6 +197,40 @@ impl Node {
     }
 }
 
+impl Report {
+    /// The same for a screen: which slot runs, which one starts, what is on trial.
+    pub fn sentence(&self) -> String {
+        let running = &self.running;
+        let trial = self.pending.as_ref().map(|trial| {
+            let name = format!("{} {}", trial.slot, trial.version);
+            let name = name.trim_end();
+            match trial.state {
+                Stage::Armed => format!("; {name} is tried by the next restart"),
+                Stage::Running => ", on trial: a restart goes back".to_owned(),
+                Stage::Failed => format!("; {name} was tried, and ended in a restart"),
+            }
+        });
+        let starts = match &self.committed {
+            Some(slot) if slot == running => format!("{running} runs and starts"),
+            Some(slot) => format!("{running} runs, {slot} starts"),
+            None => format!("{running} runs, and the menu names no slot: the next boot mends it"),
+        };
+        // The boot that runs counts as failed until it has gone well.
+        let failed = self
+            .failed
+            .iter()
+            .map(|count| count.saturating_sub(1))
+            .max()
+            .unwrap_or(0);
+        let failed = match failed {
+            0 => String::new(),
+            1 => "; the boot before failed".to_owned(),
+            count => format!("; {count} boots before failed"),
+        };
+        format!("{starts}{}{failed}", trial.unwrap_or_default())
+    }
+}
+
 fn trial(pending: Pending, running: Slot) -> Trial {
     Trial {
         state: match (pending.begun, pending.slot == running) {
@@ -209,4 +256,43 @@ fn open(path: &Path) -> Result<File> {
             .with_context(|| format!("writing back {}", path.display()))?;
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_screen_says_what_runs_what_starts_and_what_is_tried() {
+        let report = |running: &str, stage: Option<Stage>, failed| Report {
+            running: running.to_owned(),
+            committed: Some("a".to_owned()),
+            failed,
+            pending: stage.map(|state| Trial {
+                slot: "b".to_owned(),
+                version: "0.2.0".to_owned(),
+                root_hash: String::new(),
+                state,
+            }),
+            other: None,
+        };
+        for (report, sentence) in [
+            (report("a", None, [1, 0]), "a runs and starts"),
+            (report("a", None, [3, 0]), "a runs and starts; 2 boots before failed"),
+            (
+                report("a", Some(Stage::Armed), [0, 0]),
+                "a runs and starts; b 0.2.0 is tried by the next restart",
+            ),
+            (
+                report("b", Some(Stage::Running), [0, 1]),
+                "b runs, a starts, on trial: a restart goes back",
+            ),
+            (
+                report("a", Some(Stage::Failed), [2, 1]),
+                "a runs and starts; b 0.2.0 was tried, and ended in a restart; the boot before failed",
+            ),
+        ] {
+            assert_eq!(report.sentence(), sentence);
+        }
+    }
 }

@@ -14,18 +14,30 @@ const LARGEST: u64 = 4 << 20;
 /// # Errors
 /// Nobody listens, no answer in time, or a status of 400 and up.
 pub fn get(url: &str) -> anyhow::Result<String> {
+    let (status, body) = answer(url)?;
+    if status.is_client_error() || status.is_server_error() {
+        bail!("{status}: {}", body.lines().next().unwrap_or("").trim());
+    }
+    Ok(body)
+}
+
+/// The body that answers `GET url`, whatever its status: some say in it what is wrong.
+///
+/// # Errors
+/// Nobody listens, or no answer in time.
+pub fn body(url: &str) -> anyhow::Result<String> {
+    answer(url).map(|(_, body)| body)
+}
+
+fn answer(url: &str) -> anyhow::Result<(ureq::http::StatusCode, String)> {
     let mut response = agent().get(url).call().map_err(plain)?;
-    let status = response.status();
     let body = response
         .body_mut()
         .with_config()
         .limit(LARGEST)
         .read_to_string()
         .context("reading the answer")?;
-    if status.is_client_error() || status.is_server_error() {
-        bail!("{status}: {}", body.lines().next().unwrap_or("").trim());
-    }
-    Ok(body)
+    Ok((response.status(), body))
 }
 
 /// `PUT url` without a body.

@@ -42,7 +42,8 @@ impl Check {
 
     /// What a person can look at when the check fails.
     pub fn hint(&self, site: &Site) -> Option<String> {
-        self.detail.contains(NO_LEADER).then(|| match site.servers.as_slice() {
+        let servers = [NO_LEADER, NO_SERVER].iter().any(|words| self.detail.contains(words));
+        servers.then(|| match site.servers.as_slice() {
             [only] => format!("the server is `{only}`: is it up?"),
             several => format!("a majority of {} must be up", several.join(", ")),
         })
@@ -50,6 +51,8 @@ impl Check {
 }
 
 const NO_LEADER: &str = "has no leader";
+/// What Consul's and Nomad's clients know none of until they have joined one.
+const NO_SERVER: &str = "knows no server";
 
 /// Checks the services of the node's roles.
 pub fn all(identity: &Identity, assignment: &Assignment) -> Vec<Check> {
@@ -98,11 +101,20 @@ pub fn consul_leader() -> anyhow::Result<String> {
 }
 
 /// The leader as Consul's and Nomad's `/v1/status/leader` tell it: a JSON string, empty while there is none.
-/// A server of Nomad without a leader answers 500 with these words.
+/// A server of Nomad without a leader, and a client of Consul without a server, answer 500 with these words.
 fn leader(port: u16) -> anyhow::Result<String> {
     let answer = match api::get(&format!("http://127.0.0.1:{port}/v1/status/leader")) {
-        Err(err) if format!("{err:#}").to_ascii_lowercase().contains("no cluster leader") => bail!(NO_LEADER),
-        answer => answer?,
+        Err(err) => {
+            let words = format!("{err:#}").to_ascii_lowercase();
+            if words.contains("no cluster leader") {
+                bail!(NO_LEADER);
+            }
+            if words.contains("no known consul servers") {
+                bail!(NO_SERVER);
+            }
+            return Err(err);
+        }
+        Ok(answer) => answer,
     };
     let leader: String = serde_json::from_str(answer.trim()).context("reading the leader")?;
     if leader.is_empty() {
@@ -114,10 +126,37 @@ fn leader(port: u16) -> anyhow::Result<String> {
 /// Nomad's own word on its client: it is healthy when it knows a server.
 fn nomad_client() -> anyhow::Result<String> {
     let url = format!("http://127.0.0.1:{}/v1/agent/health?type=client", nomad::HTTP_PORT);
-    let answer: serde_json::Value = serde_json::from_str(&api::get(&url)?).context("reading its health")?;
+    client_health(&api::body(&url)?)
+}
+
+fn client_health(answer: &str) -> anyhow::Result<String> {
+    let answer: serde_json::Value = serde_json::from_str(answer).context("reading its health")?;
     let client = &answer["client"];
     if client["ok"] == true {
         return Ok("ready for jobs".to_owned());
     }
-    bail!("{}", client["message"].as_str().unwrap_or("is not healthy"))
+    match client["message"].as_str() {
+        Some("no known servers") => bail!(NO_SERVER),
+        words => bail!("{}", words.unwrap_or("is not healthy")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_without_servers_says_which_to_look_at() {
+        // Nomad 1.10.5 answers these with 200 and 500.
+        let healthy = client_health(r#"{"client":{"ok":true,"message":"ok"}}"#);
+        assert_eq!(healthy.unwrap(), "ready for jobs");
+        let alone = client_health(r#"{"client":{"ok":false,"message":"no known servers"}}"#);
+        let check = Check::new("nomad client", nomad::UNIT, alone, None);
+        assert_eq!(check.detail, "knows no server");
+        assert_eq!(
+            check.hint(&Site::default()).unwrap(),
+            "the server is `core-1`: is it up?"
+        );
+        assert!(client_health("<html>").is_err());
+    }
 }

@@ -5,12 +5,14 @@ use std::io::BufReader;
 
 use computatom_spec::paths;
 use computatom_spec::role::Role;
+use computatom_spec::site::Site;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
 use crate::identity::Identity;
 use crate::role::Assignment;
 use crate::root::Root;
+use crate::slots::node::{Node, Report};
 use crate::supervise::systemd;
 
 /// Local HTTP interfaces, asked with short timeouts.
@@ -44,6 +46,10 @@ pub struct Status {
     pub image: Option<String>,
     /// Version of the agent.
     pub agent: &'static str,
+    /// The two slots, where the system was started from one.
+    pub slots: Option<Report>,
+    /// How to log in, or that nobody can.
+    pub ssh: String,
     /// The services of the node's roles.
     pub checks: Vec<Check>,
     /// Units that systemd says have failed.
@@ -80,6 +86,8 @@ impl Status {
         }
         let mut status = Self {
             failed_units,
+            slots: Node::look(root).and_then(|node| node.report(false)).ok(),
+            ssh: ssh(root, &settings.site, identity),
             ..Self::with(settings, identity, assignment, image, checks)
         };
         if let Ok(Some(reason)) = root.read(paths::WITHOUT_DATA) {
@@ -120,12 +128,20 @@ impl Status {
             assignment: assignment.clone(),
             image: image.map(str::to_owned),
             agent: env!("CARGO_PKG_VERSION"),
+            slots: None,
+            ssh: String::new(),
             checks,
             failed_units: Vec::new(),
             waits_for,
             fault: settings.fault.clone(),
             warnings: vec![OPEN.to_owned()],
         }
+    }
+
+    /// Where the page for people is, once the node has an address.
+    pub fn page(&self) -> Option<String> {
+        let address = self.identity.address()?;
+        Some(format!("http://{address}:{}/", paths::AGENT_PORT))
     }
 
     /// What a node says of itself on which everything works.
@@ -140,6 +156,22 @@ impl Status {
     /// Whether everything that belongs here works.
     pub fn is_ready(&self) -> bool {
         !self.checks.is_empty() && self.waits_for.is_empty() && self.failed_units.is_empty()
+    }
+}
+
+/// How to log in: with the keys of the site settings, and the fingerprint by which a person knows the node.
+fn ssh(root: &Root, site: &Site, identity: &Identity) -> String {
+    if site.ssh_keys.is_empty() {
+        return "off: the site settings hold no keys".to_owned();
+    }
+    let address = identity
+        .address()
+        .map_or_else(|| identity.hostname.clone(), |address| address.to_string());
+    // As `ssh-keygen -l` says it: bits, fingerprint, comment, kind.
+    let said = root.attribute(paths::HOST_KEY).unwrap_or_default();
+    match said.split_ascii_whitespace().nth(1) {
+        Some(fingerprint) => format!("root@{address}, whose host key is {fingerprint}"),
+        None => format!("root@{address}, once it has a host key"),
     }
 }
 
@@ -183,5 +215,20 @@ mod tests {
             "{:?}",
             warnings()
         );
+    }
+
+    #[test]
+    fn a_person_learns_how_to_log_in_and_whom_to_expect() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let mut site = Site::default();
+        let identity = Identity::derive(&root, &site);
+        assert!(ssh(&root, &site, &identity).contains("no keys"));
+        site.ssh_keys.push("ssh-ed25519 AAAA me".to_owned());
+        assert!(ssh(&root, &site, &identity).contains("once it has a host key"));
+        let path = root.path(paths::HOST_KEY);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "256 SHA256:abc no comment (ED25519)\n").unwrap();
+        assert!(ssh(&root, &site, &identity).ends_with("whose host key is SHA256:abc"));
     }
 }

@@ -45,7 +45,7 @@ pub fn render(status: &Status) -> String {
     let address = identity
         .address()
         .map_or_else(|| "none yet".to_owned(), |address| address.to_string());
-    let facts = [
+    let mut facts = vec![
         ("cluster", status.cluster.clone()),
         ("address", address),
         ("name", identity.hostname_source.explain().to_owned()),
@@ -63,6 +63,10 @@ pub fn render(status: &Status) -> String {
         ),
         ("image", status.image.clone().unwrap_or_else(|| "unknown".to_owned())),
     ];
+    facts.extend(status.slots.as_ref().map(|slots| ("slot", slots.sentence())));
+    if !status.ssh.is_empty() {
+        facts.push(("ssh", status.ssh.clone()));
+    }
     let facts: String = facts
         .iter()
         .map(|(key, value)| format!("<tr><th>{key}</th><td>{}</td></tr>", escape(value)))

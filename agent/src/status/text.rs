@@ -40,6 +40,15 @@ fn write(status: &Status, text: &mut String) -> std::fmt::Result {
     if let Some(image) = &status.image {
         writeln!(text, "  image     {image}")?;
     }
+    if let Some(slots) = &status.slots {
+        writeln!(text, "  slot      {}", slots.sentence())?;
+    }
+    if let Some(page) = status.page() {
+        writeln!(text, "  page      {page}")?;
+    }
+    if !status.ssh.is_empty() {
+        writeln!(text, "  ssh       {}", status.ssh)?;
+    }
     if !status.checks.is_empty() {
         writeln!(text)?;
     }

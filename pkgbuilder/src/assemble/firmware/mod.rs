@@ -26,7 +26,6 @@ pub mod start;
 pub mod uefi;
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
