@@ -1,3 +1,5 @@
+use std::os::unix::fs::FileExt;
+
 use super::super::boards::{self, BootInput};
 use super::super::testing::{EPOCH, with_kernel};
 use super::super::{fat, partitions, verity};
