@@ -34,7 +34,8 @@ impl Identify {
         let assignment = settings.assignment(&identity);
         identity.store(root)?;
         assignment.store(root)?;
-        if root.is_system() {
+        // In a container it is its engine's to set, and may be so already.
+        if root.is_system() && rustix::system::uname().nodename().to_bytes() != identity.hostname.as_bytes() {
             rustix::system::sethostname(identity.hostname.as_bytes()).context("setting the host name")?;
         }
         cli::say(&format!(
