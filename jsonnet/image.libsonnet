@@ -108,6 +108,10 @@ local exclude = import 'exclude.libsonnet';
     root_mib: 1024,
   },
 
+  // The disk that a virtual machine sees in a qcow2, a vmdk or a box, in GiB. What the image does not fill takes no room in
+  // the file and becomes DATA on the first boot.
+  disk_gib: 16,
+
   // Added to the kernel's command line.
   cmdline: [],
 

@@ -1,4 +1,6 @@
-// What each board family adds to an image. The boards themselves are known to pkgbuilder (assemble/boards/).
+// What each board family adds to an image. The boards themselves are known to pkgbuilder (assemble/boards/). A target may say
+// what is made of its image, unless `--format` asks for something else: `formats: ['qcow2', 'box-libvirt']`, see
+// docs/outputs.md. Else that is `zst`, of a container `oci`.
 {
   // Raspberry Pi 3, 4, Zero 2 W and the compute modules of the same generations, 64 bit, with Debian's kernel.
   'raspberrypi-arm64': {
@@ -37,4 +39,8 @@
     arch: 'arm64',
     packages: ['linux-image-arm64', 'systemd-boot-efi'],
   },
+
+  // Containers for podman, Docker or a Nomad elsewhere: a node without kernel and disk.
+  'oci-amd64': { name: 'oci-amd64', arch: 'amd64', packages: [] },
+  'oci-arm64': { name: 'oci-arm64', arch: 'arm64', packages: [] },
 }

@@ -15,6 +15,7 @@ use computatom_spec::manifest::PackageRecord;
 
 use crate::assemble::{self, DiskImage, squashfs};
 use crate::compose::Input;
+use crate::definition::format::Format;
 use crate::definition::image::Target;
 use crate::definition::{self, Image};
 use crate::fetch::cache::Cache;
@@ -217,8 +218,8 @@ impl Workshop {
         space::check(&demands)
     }
 
-    /// Composes the root and assembles the disk image with its companions in `out`.
-    pub fn image(&self, target: &Target, inputs: &Inputs, out: &Path) -> Result<DiskImage> {
+    /// Composes the root and makes these formats of the image, with its companions, in `out`.
+    pub fn image(&self, target: &Target, inputs: &Inputs, formats: &[Format], out: &Path) -> Result<DiskImage> {
         interrupt::check()?;
         self.reporter.step(format_args!(
             "composing {} from {} packages",
@@ -250,7 +251,7 @@ impl Workshop {
             out,
             cache,
             level: squashfs::LEVEL,
-            keep_raw: false,
+            formats,
         };
         assemble::assemble(rootfs, &job, &self.reporter)
     }

@@ -33,6 +33,9 @@ pub mod uki;
 /// The hash tree behind the root.
 pub mod verity;
 
+/// Nodes in containers.
+pub mod container;
+
 /// The boot model: what a board's firmware would start.
 pub mod firmware;
 
@@ -44,6 +47,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use computatom_spec::arch::Arch;
 use computatom_spec::manifest::{FORMAT, Manifest, PackageRecord};
 
 use self::boards::{Board, BootInput, BootVolume};
@@ -52,6 +56,7 @@ use self::partitions::Table;
 use self::squashfs::BlockCache;
 use crate::bail_input;
 use crate::compose::Rootfs;
+use crate::definition::format::Format;
 use crate::definition::image::{Image, Target};
 use crate::fetch::cache::Cache;
 use crate::provenance;
@@ -83,8 +88,8 @@ pub struct Job<'a> {
     pub cache: &'a Cache,
     /// zstd level of the root, [`squashfs::LEVEL`] by default.
     pub level: i32,
-    /// Whether the uncompressed `.img` is kept too.
-    pub keep_raw: bool,
+    /// What is made of the image: see [`boards::formats`].
+    pub formats: &'a [Format],
 }
 
 /// Makes the disk image of a composed root file system.
@@ -96,27 +101,38 @@ pub struct Job<'a> {
 /// is left under the final names then.
 pub fn assemble(rootfs: Rootfs, job: &Job<'_>, reporter: &Reporter) -> Result<DiskImage> {
     let folder = Folder::open(job.out, reporter)?;
-    make(rootfs, job, &folder, reporter).map_err(|error| explain_full_disk(error, job.out))
+    let made = match container::arch(&job.target.name) {
+        Some(arch) => make_container(rootfs, arch, job, &folder, reporter),
+        None => make(rootfs, job, &folder, reporter),
+    };
+    made.map_err(|error| explain_full_disk(error, job.out))
+}
+
+fn make_container(
+    mut rootfs: Rootfs,
+    arch: Arch,
+    job: &Job<'_>,
+    folder: &Folder,
+    reporter: &Reporter,
+) -> Result<DiskImage> {
+    check_arch(&job.target.name, arch, job)?;
+    let (manifest, texts) = finish_root(&mut rootfs, job)?;
+    let papers = Papers {
+        manifest: &manifest,
+        texts: &texts,
+    };
+    let stem = format!("{}-{}", job.image.name, job.target.name);
+    folder.publish_container(&stem, &rootfs, &papers, job, reporter)
 }
 
 fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> Result<DiskImage> {
     let board = boards::find(&job.target.name)?;
-    if board.arch() != job.target.arch {
-        bail_input!("target {} is {}, not {}", board.name(), board.arch(), job.target.arch);
-    }
+    check_arch(board.name(), board.arch(), job)?;
     let signature = partitions::parse_signature(&job.lock.disk_signature)?;
     let table = board.partitions(&job.image.partitions, signature)?;
+    check_virtual_size(table.disk_size(), job)?;
     let boot_files = board.boot_files(&rootfs.tree, job.lock.epoch)?;
-    let (mut manifest, texts) = manifest(&rootfs, job)?;
-    rootfs::finish(
-        &mut rootfs.tree,
-        &rootfs::Input {
-            image: job.image,
-            manifest: &manifest,
-            epoch: job.lock.epoch,
-        },
-    )?;
-    manifest.files = provenance::records(&rootfs)?;
+    let (mut manifest, texts) = finish_root(&mut rootfs, job)?;
 
     let stem = format!("{}-{}", job.image.name, job.target.name);
     let mut raw = folder.begin(&stem)?;
@@ -142,6 +158,43 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
         texts: &texts,
     };
     folder.publish(&stem, raw, &mapped, &papers, job, reporter)
+}
+
+/// Makes the composed tree the root of a node; gives the manifest of it.
+fn finish_root(rootfs: &mut Rootfs, job: &Job<'_>) -> Result<(Manifest, Texts)> {
+    let (mut manifest, texts) = manifest(rootfs, job)?;
+    rootfs::finish(
+        &mut rootfs.tree,
+        &rootfs::Input {
+            image: job.image,
+            manifest: &manifest,
+            container: container::arch(&job.target.name).is_some(),
+            epoch: job.lock.epoch,
+        },
+    )?;
+    manifest.files = provenance::records(rootfs)?;
+    Ok((manifest, texts))
+}
+
+fn check_arch(name: &str, arch: Arch, job: &Job<'_>) -> Result<()> {
+    if arch != job.target.arch {
+        bail_input!("target {name} is {arch}, not {}", job.target.arch);
+    }
+    Ok(())
+}
+
+/// The disk of a virtual machine holds the image and has room for DATA.
+fn check_virtual_size(size: u64, job: &Job<'_>) -> Result<()> {
+    let gib = job.image.disk_gib;
+    if job.formats.iter().any(|format| format.is_virtual()) && gib << 30 <= size {
+        bail_input!(
+            "the image has {} MiB, and `disk_gib` says that virtual machines have a disk of {gib} GiB: raise it to at \
+             least {}, for there is the data of the node as well",
+            size.div_ceil(1 << 20),
+            (size >> 30) + 2
+        );
+    }
+    Ok(())
 }
 
 /// What the image holds but for its files, and the texts of licences that SPDX does not list.

@@ -297,6 +297,19 @@ pub(crate) fn with_kernel() -> Tree {
     tree
 }
 
+/// A lock that pins nothing but what every build needs.
+pub(crate) fn lock() -> crate::resolve::Lock {
+    crate::resolve::Lock {
+        format: 1,
+        image: "test".to_owned(),
+        epoch: EPOCH,
+        disk_signature: "c0de0042".to_owned(),
+        components: BTreeMap::new(),
+        debian: BTreeMap::new(),
+        request: BTreeMap::new(),
+    }
+}
+
 /// A definition that asks for little.
 pub(crate) fn image() -> Image {
     Image {
@@ -306,6 +319,7 @@ pub(crate) fn image() -> Image {
             name: "raspberrypi-arm64".to_owned(),
             arch: computatom_spec::arch::Arch::Arm64,
             packages: Vec::new(),
+            formats: Vec::new(),
         }],
         roles: vec![computatom_spec::role::Role::Client],
         debian: Debian {
@@ -327,6 +341,7 @@ pub(crate) fn image() -> Image {
             boot_mib: 8,
             root_mib: 16,
         },
+        disk_gib: 16,
         cmdline: Vec::new(),
         site: computatom_spec::site::Site::default(),
     }

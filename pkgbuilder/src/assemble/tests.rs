@@ -1,21 +1,8 @@
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::testing::{EPOCH, image, oracle, packages, rootfs, with_kernel};
+use super::testing::{image, lock, oracle, packages, rootfs, with_kernel};
 use super::*;
-
-fn lock() -> Lock {
-    Lock {
-        format: 1,
-        image: "test".to_owned(),
-        epoch: EPOCH,
-        disk_signature: "c0de0042".to_owned(),
-        components: BTreeMap::new(),
-        debian: BTreeMap::new(),
-        request: BTreeMap::new(),
-    }
-}
 
 fn build(out: &Path, cache: &Path, change: impl FnOnce(&mut Image)) -> Result<DiskImage> {
     let mut image = image();
@@ -28,7 +15,7 @@ fn build(out: &Path, cache: &Path, change: impl FnOnce(&mut Image)) -> Result<Di
         out,
         cache: &Cache::at(cache)?,
         level: 3,
-        keep_raw: true,
+        formats: &[Format::Img, Format::Zst],
     };
     assemble(rootfs(&with_kernel()), &job, &Reporter::new(true))
 }
@@ -59,25 +46,25 @@ fn an_image_and_its_companions() {
     assert_eq!(listing(&out), expected);
     oracle(Command::new("sha256sum").args(["-c", "SHA256SUMS"]).current_dir(&out));
 
-    let raw = made.raw.clone().unwrap();
+    let raw = made.file(Format::Img).unwrap();
     let unpacked = folder.path().join("unpacked.img");
     oracle(
         Command::new("zstd")
             .args(["-q", "-d"])
-            .arg(&made.compressed)
+            .arg(made.file(Format::Zst).unwrap())
             .arg("-o")
             .arg(&unpacked),
     );
-    oracle(Command::new("cmp").arg(&raw).arg(&unpacked));
-    let verified = oracle(Command::new("sfdisk").arg("--verify").arg(&raw));
+    oracle(Command::new("cmp").arg(raw).arg(&unpacked));
+    let verified = oracle(Command::new("sfdisk").arg("--verify").arg(raw));
     assert!(verified.contains("No errors detected"), "{verified}");
 
-    let table = Table::read(&File::open(&raw).unwrap()).unwrap();
+    let table = Table::read(&File::open(raw).unwrap()).unwrap();
     let root = table.get(computatom_spec::boot::mbr::ROOT_A).unwrap();
     let about = oracle(
         Command::new("unsquashfs")
             .args(["-s", "-o", &root.start.to_string()])
-            .arg(&raw),
+            .arg(raw),
     );
     assert!(about.contains("Compression zstd"), "{about}");
     let autoboot = oracle(
@@ -109,7 +96,7 @@ fn what_is_read_out_of_an_image_is_what_was_written_beside_it() {
     let made = build(&folder.path().join("out"), &folder.path().join("cache"), |_| {}).unwrap();
     let written: Manifest = serde_json::from_slice(&std::fs::read(&made.manifest).unwrap()).unwrap();
     let sbom: serde_json::Value = serde_json::from_slice(&std::fs::read(&made.sbom).unwrap()).unwrap();
-    for path in [&made.compressed, made.raw.as_ref().unwrap()] {
+    for path in [made.file(Format::Zst).unwrap(), made.file(Format::Img).unwrap()] {
         // Whatever lies beside it, and whatever it is called.
         let elsewhere = folder.path().join("elsewhere");
         std::fs::copy(path, &elsewhere).unwrap();
@@ -130,7 +117,7 @@ fn images_that_are_none_or_are_cut_off_are_told() {
         assert_eq!(crate::failure::exit_code(&error), 2, "{error:#}");
         format!("{error:#}")
     };
-    let bytes = std::fs::read(&made.compressed).unwrap();
+    let bytes = std::fs::read(made.file(Format::Zst).unwrap()).unwrap();
     let cut = said(&bytes[..bytes.len() / 2]);
     assert!(cut.contains("ends early") || cut.contains("is not an image"), "{cut}");
     assert!(said(&bytes[..bytes.len() - 7]).contains("ends early"));
@@ -139,7 +126,7 @@ fn images_that_are_none_or_are_cut_off_are_told() {
     let mut empty = vec![0; 1 << 20];
     empty[510..512].copy_from_slice(&[0x55, 0xaa]);
     assert!(said(&empty).contains("no partition of it holds a squashfs"));
-    let raw = std::fs::read(made.raw.as_ref().unwrap()).unwrap();
+    let raw = std::fs::read(made.file(Format::Img).unwrap()).unwrap();
     assert!(said(&raw[..raw.len() / 3]).contains("is not an image"));
 }
 
@@ -153,8 +140,8 @@ fn bmaptool_burns_over_a_used_card() {
         Command::new("bmaptool")
             .arg("copy")
             .arg("--bmap")
-            .arg(&made.bmap)
-            .arg(&made.compressed)
+            .arg(made.bmap.as_ref().unwrap())
+            .arg(made.file(Format::Zst).unwrap())
             .arg(&card),
     );
     firmware::check(&card, &[firmware::Board::Pi3, firmware::Board::Pi4]).unwrap();
@@ -277,10 +264,14 @@ fn measure_a_whole_image() {
             out: &out.join(run),
             cache: &Cache::at(&out.join("cache")).unwrap(),
             level: squashfs::LEVEL,
-            keep_raw: true,
+            formats: &[Format::Img, Format::Zst],
         };
         let start = std::time::Instant::now();
         let made = assemble(rootfs(&tree), &job, &Reporter::new(false)).unwrap();
-        println!("{run}: {:?}, {} MiB", start.elapsed(), made.compressed_size >> 20);
+        println!(
+            "{run}: {:?}, {} MiB",
+            start.elapsed(),
+            made.file(Format::Zst).unwrap().metadata().unwrap().len() >> 20
+        );
     }
 }

@@ -6,7 +6,9 @@ use anyhow::Result;
 use clap::Args;
 
 use super::options::{Definition, Inputs, Signing};
+use crate::assemble::boards;
 use crate::atomic;
+use crate::definition::format::Format;
 use crate::like::Like;
 use crate::reporter::Reporter;
 
@@ -15,7 +17,8 @@ use crate::reporter::Reporter;
 #[command(after_help = "\
 Examples:
   pkgbuilder image home
-  pkgbuilder image home --target raspberrypi-arm64 --json")]
+  pkgbuilder image home --target raspberrypi-arm64 --json
+  pkgbuilder image vm --target uefi-amd64 --format qcow2,xz")]
 pub(super) struct Arguments {
     #[command(flatten)]
     definition: Definition,
@@ -56,6 +59,11 @@ pub(super) struct What {
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
 
+    /// Make these of the image, whatever its definition says: img, zst, xz, qcow2, vmdk, box-libvirt, box-virtualbox, oci
+    /// (docs/outputs.md) [default: what the target says, else zst, of a container oci]
+    #[arg(long, value_name = "FORMAT,...")]
+    format: Option<String>,
+
     /// Repeat the build that this manifest records, from the same sources, or say why that cannot be.
     #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["source", "target"])]
     like: Option<PathBuf>,
@@ -71,12 +79,17 @@ pub(super) fn build(
     json: bool,
     reporter: &Reporter,
 ) -> Result<()> {
+    let asked = what.format.as_deref().map(Format::parse_list).transpose()?;
     let mut workshop = inputs.workshop(definition, false, reporter)?;
     let like = what.like.as_deref().map(Like::read).transpose()?;
     let targets = workshop.targets(like.as_ref().map(Like::target).or(what.target.as_deref()))?;
     if let Some(like) = like {
         workshop.repeat(like)?;
     }
+    let formats = targets
+        .iter()
+        .map(|target| boards::formats(target, asked.as_deref()))
+        .collect::<Result<Vec<_>>>()?;
     atomic::check_writable(out)?;
     workshop.check_room(&targets, out)?;
     let folder = out.join("packages");
@@ -84,12 +97,12 @@ pub(super) fn build(
         .map(|signing| signing.open(&folder, reporter))
         .transpose()?;
     let mut made = Vec::new();
-    for target in targets {
-        let inputs = workshop.inputs(&target, key.as_ref().map(|_| folder.clone()))?;
+    for (target, formats) in targets.iter().zip(formats) {
+        let inputs = workshop.inputs(target, key.as_ref().map(|_| folder.clone()))?;
         if let Some(key) = &key {
             workshop.repository(&folder, key)?;
         }
-        made.push(workshop.image(&target, &inputs, out)?);
+        made.push(workshop.image(target, &inputs, &formats, out)?);
     }
     if json {
         super::print(&format!("{}\n", serde_json::to_string_pretty(&made)?))?;

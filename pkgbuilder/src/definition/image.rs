@@ -8,6 +8,7 @@ use computatom_spec::site::Site;
 use serde::{Deserialize, Serialize};
 
 pub use super::apt_source::{AptSource, Pin};
+pub use super::format::Format;
 use super::range::VersionRange;
 pub use super::recipe::{Content, ContentType, Copyright, FileInfo, LintianOverride, Mode, Recipe};
 
@@ -38,6 +39,10 @@ pub struct Image {
     pub units: Units,
     /// Sizes of the partitions.
     pub partitions: Partitions,
+    /// What a virtual machine sees of its disk, in GiB: qcow2, vmdk and boxes. An image of before there was this field
+    /// was on cards only.
+    #[serde(default = "disk_gib")]
+    pub disk_gib: u64,
     /// Appended to the kernel command line of every slot.
     pub cmdline: Vec<String>,
     /// The site settings baked in (public).
@@ -46,6 +51,10 @@ pub struct Image {
 
 fn every_role() -> Vec<Role> {
     Role::ALL.to_vec()
+}
+
+pub(super) fn disk_gib() -> u64 {
+    16
 }
 
 /// A board family and architecture.
@@ -58,6 +67,9 @@ pub struct Target {
     pub arch: Arch,
     /// Debian packages this target adds: kernel, firmware.
     pub packages: Vec<String>,
+    /// What is made of the image where nothing else is asked for; none: what is usual for the target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub formats: Vec<Format>,
 }
 
 /// What is taken from the Debian archive.

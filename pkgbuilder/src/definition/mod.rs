@@ -41,6 +41,9 @@ pub mod apt_source;
 /// Ranges of versions.
 pub mod range;
 
+/// The files that a build can leave.
+pub mod format;
+
 /// The validated image definition and its parts.
 pub mod image;
 

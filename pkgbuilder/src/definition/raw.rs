@@ -7,7 +7,7 @@ use computatom_spec::arch::Arch;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::image::{Debian, Dropped, Partitions, Recipe, Source, Units};
+use super::image::{Debian, Dropped, Format, Partitions, Recipe, Source, Units};
 use super::jsonnet::Evaluated;
 use super::sources::Sources;
 use crate::input_error;
@@ -38,6 +38,9 @@ pub struct RawImage {
     pub units: Units,
     /// See [`super::Image::partitions`].
     pub partitions: Partitions,
+    /// See [`super::Image::disk_gib`].
+    #[serde(default = "super::image::disk_gib")]
+    pub disk_gib: u64,
     /// See [`super::Image::cmdline`].
     pub cmdline: Vec<String>,
     /// Site settings of the image's author, under those of the site.
@@ -54,6 +57,9 @@ pub struct RawTarget {
     pub arch: Option<Arch>,
     /// Debian packages.
     pub packages: Vec<String>,
+    /// See [`super::image::Target::formats`].
+    #[serde(default)]
+    pub formats: Vec<Format>,
 }
 
 /// See [`super::image::Component`]. A name that is not in the catalog has nothing but what the definition gave.
@@ -119,16 +125,15 @@ fn misfit(sources: &Sources, path: &str, text: &str) -> anyhow::Error {
         let Some((unknown, known)) = names.split_first() else {
             return input_error!("{}: {text}", written(sources, path));
         };
-        let kind = if text.starts_with("unknown field") {
-            "key"
-        } else {
-            "value"
-        };
-        let place = key(path, unknown);
         let nearest = super::nearest(unknown, known);
         let known = known.join(", ");
+        if text.starts_with("unknown variant") {
+            let at = written(sources, path);
+            return input_error!("{at}: `{path}`: unknown value `{unknown}`{nearest}; there are: {known}");
+        }
+        let place = key(path, unknown);
         return input_error!(
-            "{}: unknown {kind} `{place}`{nearest}; the keys there are: {known}",
+            "{}: unknown key `{place}`{nearest}; the keys there are: {known}",
             written(sources, &place)
         );
     }

@@ -47,6 +47,14 @@ impl<'a> Validator<'a> {
         self.debian(&raw.debian)?;
         self.units(&raw.units)?;
         self.partitions(raw.partitions)?;
+        if raw.disk_gib == 0 || raw.disk_gib > LARGEST_MIB >> 10 {
+            let text = format!(
+                "{} GiB for the disk of a virtual machine: it takes 1 to {}",
+                raw.disk_gib,
+                LARGEST_MIB >> 10
+            );
+            return Err(self.wrong("disk_gib", text));
+        }
         exclude::rules(&raw.exclude).map_err(|text| self.wrong("exclude", text))?;
         for word in &raw.cmdline {
             if word.is_empty() || word.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -70,6 +78,7 @@ impl<'a> Validator<'a> {
             files: self.files(raw.files)?,
             units: raw.units,
             partitions: raw.partitions,
+            disk_gib: raw.disk_gib,
             cmdline: raw.cmdline,
             site,
         })
@@ -122,10 +131,16 @@ impl<'a> Validator<'a> {
                     return Err(self.wrong("targets", text));
                 };
                 self.packages("targets", &target.packages)?;
+                let mut formats = target.formats;
+                formats.sort_unstable();
+                if formats.windows(2).any(|pair| pair[0] == pair[1]) {
+                    return Err(self.wrong("targets", format!("`{name}` has one of its `formats` twice")));
+                }
                 Ok(Target {
                     name,
                     arch,
                     packages: target.packages,
+                    formats,
                 })
             })
             .collect()

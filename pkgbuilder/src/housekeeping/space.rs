@@ -147,6 +147,7 @@ mod tests {
             name: "t".to_owned(),
             arch: computatom_spec::arch::Arch::Arm64,
             packages: Vec::new(),
+            formats: Vec::new(),
         };
         let deb = |name: &str, sha256: String, size| crate::resolve::lock::LockedDeb {
             name: name.to_owned(),

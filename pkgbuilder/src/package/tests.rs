@@ -146,6 +146,7 @@ fn image(component: Component) -> Image {
             name: "raspberrypi-arm64".to_owned(),
             arch: Arch::Arm64,
             packages: vec![],
+            formats: Vec::new(),
         }],
         roles: vec![],
         debian: Debian {
@@ -167,6 +168,7 @@ fn image(component: Component) -> Image {
             boot_mib: 64,
             root_mib: 64,
         },
+        disk_gib: 16,
         cmdline: vec![],
         site: Site::default(),
     }

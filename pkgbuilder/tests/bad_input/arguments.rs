@@ -63,6 +63,40 @@ fn an_unknown_target() {
 }
 
 #[test]
+fn a_format_that_there_is_not() {
+    let world = World::new();
+    for (given, expected) in [
+        ("qcow", "unknown format `qcow` (did you mean `qcow2`?)"),
+        ("img,tar", "unknown format `tar`; there are: img, zst, xz, qcow2"),
+        ("box-libvirt", "there is no `box-libvirt` of raspberrypi-arm64"),
+        ("zst,oci", "there is no `oci` of raspberrypi-arm64"),
+    ] {
+        for subcommand in ["image", "build"] {
+            let said = world.refuses(world.command(subcommand, &["--format", given]), 2);
+            assert_says(&said, &[expected]);
+        }
+    }
+    assert_eq!(world.server.seen(), [], "it is known before any work is done");
+}
+
+#[test]
+fn a_format_that_a_definition_has_wrong() {
+    let world = World::new();
+    let target = "[{ name: 'raspberrypi-arm64', arch: 'arm64', packages: [], formats: ['vmd'] }]";
+    world.define(&[("targets", target)]);
+    let said = world.refuses(world.command("image", &[]), 2);
+    assert_says(
+        &said,
+        &[
+            "images/tiny.jsonnet:",
+            "unknown value",
+            "`vmd`",
+            "(did you mean `vmdk`?)",
+        ],
+    );
+}
+
+#[test]
 fn an_unknown_source() {
     let world = World::new();
     let said = world.refuses(world.command("lock", &["--source", "nomad"]), 2);

@@ -18,12 +18,14 @@ use computatom_spec::arch::Arch;
 use computatom_spec::boot;
 use computatom_spec::manifest::FileRecord;
 
+use super::container;
 use super::fat::Files;
 use super::partitions::Table;
-use crate::definition::image::Partitions;
-use crate::input_error;
+use crate::definition::format::Format;
+use crate::definition::image::{Partitions, Target};
 use crate::provenance;
 use crate::verify::Sha256;
+use crate::{bail_input, input_error};
 
 /// What is different from board to board.
 pub trait Board: Debug + Sync {
@@ -61,6 +63,11 @@ pub trait Board: Debug + Sync {
     ///
     /// Does not fail for the files of [`Board::boot_files`].
     fn boot_volumes(&self, files: Files, boot: &BootInput<'_>) -> Result<Vec<BootVolume>>;
+
+    /// What can be made of its image, what is usual first.
+    fn formats(&self) -> &'static [Format] {
+        &[Format::Zst, Format::Img, Format::Xz, Format::Qcow2]
+    }
 
     /// Boots the finished image as far as its firmware would, and fails if that does not end in a kernel and a root.
     fn check(&self, image: &Path) -> Result<()>;
@@ -133,8 +140,37 @@ pub fn names() -> &'static [&'static str] {
         raspberrypi::NAME_ARMEL,
         uefi::NAME_AMD64,
         uefi::NAME_ARM64,
+        container::NAME_AMD64,
+        container::NAME_ARM64,
     ];
     NAMES
+}
+
+/// What is to be made of a target's image: what was asked for, else what the target says, else what is usual.
+///
+/// # Errors
+///
+/// A format that there cannot be of that target is wrong input.
+pub fn formats(target: &Target, asked: Option<&[Format]>) -> Result<Vec<Format>> {
+    let possible = if container::arch(&target.name).is_some() {
+        container::FORMATS
+    } else {
+        find(&target.name)?.formats()
+    };
+    let asked = asked.unwrap_or(&target.formats);
+    if let Some(format) = asked.iter().find(|format| !possible.contains(format)) {
+        let names: Vec<&str> = possible.iter().map(|format| format.name()).collect();
+        bail_input!(
+            "there is no `{format}` of {}: a format of it is {}",
+            target.name,
+            names.join(", ")
+        );
+    }
+    Ok(if asked.is_empty() {
+        possible[..1].to_vec()
+    } else {
+        asked.to_vec()
+    })
 }
 
 /// The board of a target.
@@ -157,10 +193,44 @@ mod tests {
     #[test]
     fn every_board_is_found_by_its_name() {
         let all: Vec<&str> = BOARDS.iter().map(|board| board.name()).collect();
-        assert_eq!(all, names());
-        for name in names() {
-            assert_eq!(find(name).unwrap().name(), *name);
+        let (containers, boards): (Vec<&str>, Vec<&str>) =
+            names().iter().partition(|name| container::arch(name).is_some());
+        assert_eq!(all, boards);
+        assert_eq!(containers, [container::NAME_AMD64, container::NAME_ARM64]);
+        for name in boards {
+            assert_eq!(find(name).unwrap().name(), name);
         }
         assert!(find("abacus").unwrap_err().to_string().contains("raspberrypi-arm64"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_for_a_target_is_refused() {
+        let target = |name: &str, formats: &[Format]| Target {
+            name: name.to_owned(),
+            arch: Arch::Arm64,
+            packages: Vec::new(),
+            formats: formats.to_vec(),
+        };
+        let usual = |name, own: &[Format]| formats(&target(name, own), None).unwrap();
+        assert_eq!(usual("raspberrypi-arm64", &[]), [Format::Zst]);
+        assert_eq!(usual("oci-arm64", &[]), [Format::Oci]);
+        assert_eq!(usual("uefi-amd64", &[Format::BoxVirtualbox]), [Format::BoxVirtualbox]);
+        let pi = target("raspberrypi-arm64", &[Format::Xz]);
+        assert_eq!(formats(&pi, Some(&[Format::Img])).unwrap(), [Format::Img]);
+        for (name, format) in [
+            ("raspberrypi-arm64", Format::BoxLibvirt),
+            ("raspberrypi-armel", Format::Oci),
+            ("uefi-arm64", Format::BoxVirtualbox),
+            ("oci-amd64", Format::Img),
+        ] {
+            for wrong in [
+                formats(&target(name, &[format]), None),
+                formats(&target(name, &[]), Some(&[format])),
+            ] {
+                let error = wrong.unwrap_err();
+                assert_eq!(crate::failure::exit_code(&error), 2);
+                assert!(error.to_string().contains(&format!("`{format}` of {name}")), "{error}");
+            }
+        }
     }
 }

@@ -24,6 +24,7 @@ use super::super::partitions::Table;
 use super::super::uki::{self, Section};
 use super::{Board, BootInput, BootVolume, command_line};
 use crate::bail_input;
+use crate::definition::format::Format;
 use crate::definition::image::Partitions;
 
 /// Name of the target for PCs and virtual machines.
@@ -175,6 +176,23 @@ impl Board for Uefi {
             label: "ESP",
             files,
         }])
+    }
+
+    fn formats(&self) -> &'static [Format] {
+        const BOTH: &[Format] = &[
+            Format::Zst,
+            Format::Img,
+            Format::Xz,
+            Format::Qcow2,
+            Format::Vmdk,
+            Format::BoxLibvirt,
+            Format::BoxVirtualbox,
+        ];
+        match self.arch {
+            Arch::Amd64 => BOTH,
+            // VirtualBox's machines of this architecture are described in a way of their own.
+            _ => &BOTH[..6],
+        }
     }
 
     fn check(&self, image: &Path) -> Result<()> {

@@ -25,7 +25,7 @@ const FRAME: u64 = 4 << 20;
 /// Frames in flight: bounds memory to 64 MiB of image.
 const BATCH: u64 = 16;
 /// Most of the image is compressed already: this finds that out quickly …
-const QUICK: i32 = 1;
+pub(super) const QUICK: i32 = 1;
 /// … and where there is something to gain (kernel, firmware, device trees), this takes it.
 const THOROUGH: i32 = 9;
 
@@ -33,12 +33,6 @@ const THOROUGH: i32 = 9;
 const KIND: &str = "frames";
 /// How many of these are kept: two images of every board, some 100 MiB.
 const MOST: usize = 64;
-
-/// The file written.
-pub(super) struct Packed {
-    pub(super) size: u64,
-    pub(super) sha256: String,
-}
 
 /// The bytes of one frame.
 enum Frame {
@@ -52,7 +46,7 @@ enum Frame {
     New(Sha256, Vec<u8>),
 }
 
-/// Compresses `size` bytes of `raw`, of which `mapped` may be other than zero.
+/// Compresses `size` bytes of `raw`, of which `mapped` may be other than zero; gives the digest of the file.
 pub(super) fn write(
     raw: &File,
     size: u64,
@@ -60,12 +54,11 @@ pub(super) fn write(
     out: &mut File,
     cache: &Cache,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Packed> {
+) -> Result<String> {
     let zeros = compress(&vec![0; usize::try_from(FRAME)?], QUICK)?;
     // Both slots hold the same boot files at the same places: the second costs nothing.
     let mut known: HashMap<Sha256, Vec<u8>> = HashMap::new();
     let mut digest = Hasher::default();
-    let mut written = 0;
     let frames = size.div_ceil(FRAME);
     for first in (0..frames).step_by(usize::try_from(BATCH)?) {
         interrupt::check()?;
@@ -91,17 +84,13 @@ pub(super) fn write(
             };
             out.write_all(bytes).context("writing the compressed image")?;
             digest.update(bytes);
-            written += bytes.len() as u64;
             if let Frame::New(key, bytes) = frame {
                 known.insert(key, bytes);
             }
         }
     }
     cache.keep_newest(KIND, MOST)?;
-    Ok(Packed {
-        size: written,
-        sha256: digest.finish().hex(),
-    })
+    Ok(digest.finish().hex())
 }
 
 /// The frame of a chunk; `known` are those of earlier ones.
@@ -118,7 +107,7 @@ fn pack(chunk: &[u8], known: &HashMap<Sha256, Vec<u8>>, cache: &Cache) -> Result
 }
 
 /// Whether the frame of a chunk saves anything.
-fn worth_keeping(frame: &[u8], chunk: &[u8]) -> bool {
+pub(super) fn worth_keeping(frame: &[u8], chunk: &[u8]) -> bool {
     frame.len() <= chunk.len() / 10 * 9
 }
 
@@ -142,7 +131,7 @@ fn thorough(chunk: &[u8], key: &Sha256, cache: &Cache) -> Result<Vec<u8>> {
     Ok(frame)
 }
 
-fn compress(chunk: &[u8], level: i32) -> Result<Vec<u8>> {
+pub(super) fn compress(chunk: &[u8], level: i32) -> Result<Vec<u8>> {
     let mut compressor = zstd::bulk::Compressor::new(level).context("preparing zstd")?;
     compressor.include_checksum(true).context("preparing zstd")?;
     compressor.compress(chunk).context("compressing the image")
@@ -213,9 +202,8 @@ mod tests {
         let cache = Cache::at(folder.path()).unwrap();
         let packed = write(&raw, size, &mapped, out.as_file_mut(), &cache, &|_| {}).unwrap();
         let compressed = std::fs::read(out.path()).unwrap();
-        assert_eq!(packed.size, compressed.len() as u64);
-        assert_eq!(packed.sha256, Sha256::of(&compressed).hex());
-        assert!(packed.size < 13_000_000);
+        assert_eq!(packed, Sha256::of(&compressed).hex());
+        assert!(compressed.len() < 13_000_000);
         let mut image = vec![0; usize::try_from(size).unwrap()];
         raw.read_exact_at(&mut image, 0).unwrap();
         assert!(zstd::decode_all(compressed.as_slice()).unwrap() == image);
@@ -226,7 +214,7 @@ mod tests {
         let alone = single
             .install(|| write(&raw, size, &mapped, again.as_file_mut(), &cache, &|_| {}))
             .unwrap();
-        assert_eq!(alone.sha256, packed.sha256);
+        assert_eq!(alone, packed);
 
         // Frames that rotted are made again.
         let frames = std::fs::read_dir(folder.path().join(KIND)).unwrap();
@@ -239,6 +227,6 @@ mod tests {
         }
         let mut third = tempfile::NamedTempFile::new().unwrap();
         let mended = write(&raw, size, &mapped, third.as_file_mut(), &cache, &|_| {}).unwrap();
-        assert_eq!(mended.sha256, packed.sha256);
+        assert_eq!(mended, packed);
     }
 }

@@ -4,12 +4,22 @@
 
 mod bmap;
 mod compressed;
+
+/// What containers are started from.
+pub mod oci;
+
+mod output;
+mod qcow2;
 mod ranges;
+mod source;
 
 /// `.spdx.json`
 pub mod spdx;
 
 mod sums;
+mod vagrant;
+mod vmdk;
+mod xz;
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -20,47 +30,80 @@ use anyhow::{Context, Result};
 use computatom_spec::manifest::Manifest;
 use serde::Serialize;
 
+use self::output::Output;
 pub use self::ranges::Ranges;
+use self::source::Source;
 use super::Job;
 use super::rootfs::json;
 use crate::atomic::{self, Pending};
+use crate::definition::format::Format;
 use crate::interrupt;
 use crate::provenance::licenses::Texts;
 use crate::reporter::Reporter;
 use crate::verify::Sha256;
 
-/// A finished disk image and its companions.
+/// What the names of these end with.
+const MANIFEST: &str = "manifest.json";
+const SBOM: &str = "spdx.json";
+
+/// A finished image and its companions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DiskImage {
-    /// `.img.zst`
-    pub compressed: PathBuf,
-    /// `.img`, if it was asked for.
-    pub raw: Option<PathBuf>,
-    /// `.bmap`: which blocks of the image count.
-    pub bmap: PathBuf,
+    /// What was made of it, by format.
+    pub files: BTreeMap<Format, PathBuf>,
+    /// `.bmap`: which blocks of the image count; only beside those that are written to cards.
+    pub bmap: Option<PathBuf>,
+    /// `.box.json`: where Vagrant finds the boxes; only beside such.
+    pub catalogue: Option<PathBuf>,
     /// `.manifest.json`
     pub manifest: PathBuf,
     /// `.spdx.json`
     pub sbom: PathBuf,
     /// `SHA256SUMS`, of everything in the folder.
     pub sums: PathBuf,
-    /// Size of the image on a card, in bytes.
+    /// Size of the image on a card, of a container's files without compression, in bytes.
     pub size: u64,
-    /// Size of the compressed file, in bytes.
-    pub compressed_size: u64,
 }
 
 impl DiskImage {
+    /// The file of a format, if it was asked for.
+    pub fn file(&self, format: Format) -> Option<&Path> {
+        self.files.get(&format).map(PathBuf::as_path)
+    }
+
     /// What was made and what to do with it, for people.
     pub fn summary(&self) -> String {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-        let image = self.compressed.display();
-        format!(
-            "made {image} ({} MiB, {} MiB on a card)\nwrite it to a card (it lists what there is):\n  pkgbuilder burn {image}\nor, without its checks:\n  \
-             zstdcat {image} | sudo dd of=/dev/sdX bs=4M conv=fsync status=progress",
-            mib(self.compressed_size),
-            mib(self.size)
-        )
+        let mut lines = Vec::new();
+        for (format, path) in &self.files {
+            let shown = path.display();
+            let length = path.metadata().map_or(0, |found| found.len());
+            let unpacked = if *format == Format::Oci {
+                "unpacked"
+            } else {
+                "on a card"
+            };
+            let most = match format {
+                Format::Zst | Format::Xz | Format::Oci => format!(", {} MiB {unpacked}", mib(self.size)),
+                _ => String::new(),
+            };
+            lines.push(format!("made {shown} ({} MiB{most})", mib(length)));
+            match format {
+                Format::Zst => lines.push(format!(
+                    "write it to a card (it lists what there is):\n  pkgbuilder burn {shown}\nor, without its checks:\n  \
+                     zstdcat {shown} | sudo dd of=/dev/sdX bs=4M conv=fsync status=progress"
+                )),
+                Format::Oci => lines.push(format!("load it:\n  podman load --input {shown}")),
+                _ => {}
+            }
+        }
+        if let Some(catalogue) = &self.catalogue {
+            lines.push(format!(
+                "give it to Vagrant:\n  vagrant box add {}",
+                catalogue.display()
+            ));
+        }
+        lines.join("\n")
     }
 }
 
@@ -137,7 +180,8 @@ impl Folder {
         self.path.join(format!("{stem}.{suffix}"))
     }
 
-    /// Writes the companions of the image in `raw`, of which `mapped` counts, and gives all of them their names.
+    /// Makes of the image in `raw`, of which `mapped` counts, what is asked for, with its companions, and gives all of them
+    /// their names.
     ///
     /// # Errors
     ///
@@ -152,51 +196,154 @@ impl Folder {
         reporter: &Reporter,
     ) -> Result<DiskImage> {
         let size = raw.file().metadata().context("measuring the image")?.len();
-        let mut sums = BTreeMap::new();
-        let mut compressed = Pending::create(&self.file(stem, "img.zst"))?;
-        let bar = reporter.bytes("compressing the image", mapped.total());
-        let (image, target): (&File, &mut File) = (raw.file(), compressed.file());
-        let (packed, bmap) = rayon::join(
-            || compressed::write(image, size, mapped, target, job.cache, &|done| bar.inc(done)),
-            || bmap::describe(image, size, mapped),
-        );
-        let (packed, bmap) = (packed?, bmap?);
-        sums.insert(format!("{stem}.img.zst"), packed.sha256);
-
-        let mut texts = Vec::new();
-        for (suffix, content) in [
-            ("bmap", bmap.into_bytes()),
-            ("manifest.json", json(papers.manifest)?),
-            ("spdx.json", json(&spdx::document(papers.manifest, papers.texts))?),
-        ] {
-            sums.insert(format!("{stem}.{suffix}"), Sha256::of(&content).hex());
-            let mut pending = Pending::create(&self.file(stem, suffix))?;
-            std::io::Write::write_all(pending.file(), &content).with_context(|| format!("writing {stem}.{suffix}"))?;
-            texts.push(pending);
-        }
-        let raw = if job.keep_raw {
-            sums.insert(format!("{stem}.img"), compressed::digest(raw.file(), size, mapped)?);
-            Some(raw)
+        let mut files = Files::new(self, stem);
+        let asked = |format| job.formats.contains(&format);
+        let bmap = if asked(Format::Zst) {
+            let mut compressed = Pending::create(&self.file(stem, Format::Zst.suffix()))?;
+            let bar = reporter.bytes("compressing the image", mapped.total());
+            let (image, target): (&File, &mut File) = (raw.file(), compressed.file());
+            let (packed, bmap) = rayon::join(
+                || compressed::write(image, size, mapped, target, job.cache, &|done| bar.inc(done)),
+                || bmap::describe(image, size, mapped),
+            );
+            files.add(Format::Zst.suffix(), compressed, packed?);
+            bmap?
         } else {
-            None
+            bmap::describe(raw.file(), size, mapped)?
         };
-        let sums = sums::merge(&self.path, stem, &sums)?;
-
-        interrupt::check()?;
-        let compressed = compressed.commit()?;
-        let raw = raw.map(Pending::commit).transpose()?;
-        let mut texts = texts.into_iter().map(Pending::commit);
-        let mut next = || texts.next().expect("three were pushed");
-        let (bmap, manifest, sbom) = (next()?, next()?, next()?);
-        Ok(DiskImage {
-            compressed,
-            raw,
-            bmap,
-            manifest,
-            sbom,
-            sums: sums.commit()?,
+        let source = Source {
+            file: raw.file(),
             size,
-            compressed_size: packed.size,
+            mapped,
+        };
+        let subject = vagrant::Subject {
+            source: &source,
+            virtual_size: job.image.disk_gib << 30,
+            name: &job.image.name,
+            description: &job.image.description,
+            arch: job.target.arch,
+            epoch: job.lock.epoch,
+            content: Sha256::of([env!("CARGO_PKG_VERSION"), &bmap].concat().as_bytes()),
+        };
+        self.more_formats(&mut files, &subject, job.formats, reporter)?;
+        if [Format::Img, Format::Zst, Format::Xz].into_iter().any(asked) {
+            files.write("bmap", bmap.as_bytes())?;
+        }
+        if asked(Format::Img) {
+            let digest = compressed::digest(raw.file(), size, mapped)?;
+            files.add(Format::Img.suffix(), raw, digest);
+        }
+        files.papers(papers)?;
+        files.commit(job.formats, size, reporter)
+    }
+
+    /// Makes what is neither the image itself nor its frames of zstd, one after the other.
+    fn more_formats(
+        &self,
+        files: &mut Files<'_>,
+        subject: &vagrant::Subject<'_>,
+        formats: &[Format],
+        reporter: &Reporter,
+    ) -> Result<()> {
+        let mut boxes = Vec::new();
+        for format in formats {
+            let (source, size) = (subject.source, subject.virtual_size);
+            let path = self.file(files.stem, format.suffix());
+            let bar = reporter.busy(format!("writing {}", path.display()));
+            let mut out = match format {
+                Format::Img | Format::Zst | Format::Oci => continue,
+                _ => Output::create(&path)?,
+            };
+            match format {
+                Format::Xz => xz::write(source, &mut out)?,
+                Format::Qcow2 => qcow2::Plan::of(*source, size)?.write(&mut out)?,
+                Format::Vmdk => vmdk::write(source, size, vagrant::id(subject.content), &mut out)?,
+                _ => vagrant::write(subject, *format, &mut out, &self.path)?,
+            }
+            let written = out.complete()?;
+            bar.finish_and_clear();
+            if matches!(format, Format::BoxLibvirt | Format::BoxVirtualbox) {
+                boxes.push((*format, path, written.sha256));
+            }
+            files.add(format.suffix(), written.pending, written.sha256.hex());
+        }
+        if !boxes.is_empty() {
+            files.write("box.json", &vagrant::catalogue(subject, &boxes)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a build has made of one image, complete but for the names.
+struct Files<'a> {
+    folder: &'a Folder,
+    stem: &'a str,
+    /// By what their names end with.
+    pending: Vec<(&'static str, Pending)>,
+    sums: BTreeMap<String, String>,
+}
+
+impl<'a> Files<'a> {
+    fn new(folder: &'a Folder, stem: &'a str) -> Self {
+        Self {
+            folder,
+            stem,
+            pending: Vec::new(),
+            sums: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, suffix: &'static str, pending: Pending, sha256: String) {
+        self.sums.insert(format!("{}.{suffix}", self.stem), sha256);
+        self.pending.push((suffix, pending));
+    }
+
+    fn write(&mut self, suffix: &'static str, content: &[u8]) -> Result<()> {
+        let mut pending = Pending::create(&self.folder.file(self.stem, suffix))?;
+        std::io::Write::write_all(pending.file(), content)
+            .with_context(|| format!("writing {}.{suffix}", self.stem))?;
+        self.add(suffix, pending, Sha256::of(content).hex());
+        Ok(())
+    }
+
+    fn papers(&mut self, papers: &Papers<'_>) -> Result<()> {
+        self.write(MANIFEST, &json(papers.manifest)?)?;
+        self.write(SBOM, &json(&spdx::document(papers.manifest, papers.texts))?)
+    }
+
+    /// Gives everything its name. What an earlier build has made of the image and this one has not is named: it is old.
+    fn commit(self, formats: &[Format], size: u64, reporter: &Reporter) -> Result<DiskImage> {
+        let sums = sums::merge(&self.folder.path, self.stem, &self.sums)?;
+        interrupt::check()?;
+        let mut paths = BTreeMap::new();
+        for (suffix, pending) in self.pending {
+            paths.insert(suffix, pending.commit()?);
+        }
+        let sums = sums.commit()?;
+        for format in Format::ALL.into_iter().filter(|format| !formats.contains(format)) {
+            let old = self.folder.file(self.stem, format.suffix());
+            if old.exists() {
+                reporter.warn(format_args!(
+                    "{} is of an earlier build; this one did not make it",
+                    old.display()
+                ));
+            }
+        }
+        let mut take = |suffix| paths.remove(suffix);
+        Ok(DiskImage {
+            bmap: take("bmap"),
+            catalogue: take("box.json"),
+            manifest: take(MANIFEST).context("a build without a manifest")?,
+            sbom: take(SBOM).context("a build without an SBOM")?,
+            files: formats
+                .iter()
+                .filter_map(|format| Some((*format, take(format.suffix())?)))
+                .collect(),
+            sums,
+            size,
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

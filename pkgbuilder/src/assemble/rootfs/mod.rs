@@ -1,5 +1,6 @@
 //! What happens to a composed tree before it becomes the read-only root: one rule after the other, all in [`RULES`].
 
+mod container;
 mod units;
 
 use anyhow::{Context, Result};
@@ -19,6 +20,8 @@ pub struct Input<'a> {
     pub image: &'a Image,
     /// What the image contains.
     pub manifest: &'a Manifest,
+    /// Whether it is for a container, and not for a disk.
+    pub container: bool,
     /// No file is younger, seconds since 1970.
     pub epoch: i64,
 }
@@ -38,6 +41,7 @@ const RULES: &[(&str, Rule)] = &[
     ("writing fstab and hosts", write_tables),
     ("writing site settings and manifest", write_contract),
     ("switching units", units::switch),
+    ("fitting it for a container", container::fit),
     ("writing the definition's files", write_files),
     ("stamping the clock", stamp_clock),
     ("saying that /etc and /var are up to date", stamp_updates),

@@ -53,6 +53,7 @@ fn finished(change: impl FnOnce(&mut Image)) -> Result<Tree> {
         &Input {
             image: &image,
             manifest: &manifest(&image),
+            container: false,
             epoch: EPOCH,
         },
     )?;
