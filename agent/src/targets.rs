@@ -175,7 +175,8 @@ mod tests {
                 "Port": 9100, "Address": "", "Weights": {"Passing": 1, "Warning": 1}, "Datacenter": "home"},
             "prometheus": {"ID": "prometheus", "Service": "prometheus", "Tags": ["prometheus"], "Port": 9090,
                 "Address": "10.0.0.3"}}"#;
-        let agent = r#"{"Config": {"NodeName": "mon-1"}, "Member": {"Name": "mon-1", "Addr": "10.0.0.3", "Port": 8301}}"#;
+        let agent =
+            r#"{"Config": {"NodeName": "mon-1"}, "Member": {"Name": "mon-1", "Addr": "10.0.0.3", "Port": 8301}}"#;
         assert_eq!(
             serde_json::to_value(own(&JOBS[2], "node-exporter", services, agent).unwrap()).unwrap(),
             serde_json::json!([{"targets": ["10.0.0.3:9100"], "labels": {"node": "mon-1", "service": "node-exporter"}}])

@@ -30,6 +30,9 @@ pub mod assemble;
 /// A disk image to a card.
 pub mod burn;
 
+/// An image as a cluster of virtual machines.
+pub mod cluster;
+
 /// What can be had from where.
 pub mod catalog;
 

@@ -15,6 +15,11 @@ pub fn cache() -> Result<PathBuf> {
     folder("XDG_CACHE_HOME", ".cache")
 }
 
+/// `$XDG_STATE_HOME/computatom`: what outlives a command, and is of this machine alone.
+pub fn state() -> Result<PathBuf> {
+    folder("XDG_STATE_HOME", ".local/state")
+}
+
 fn folder(variable: &str, below_home: &str) -> Result<PathBuf> {
     let base = match env::var_os(variable).map(PathBuf::from) {
         Some(path) if path.is_absolute() => path,

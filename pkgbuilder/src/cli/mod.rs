@@ -12,6 +12,9 @@ mod image;
 /// `pkgbuilder burn`
 mod burn;
 
+/// `pkgbuilder cluster`
+mod cluster;
+
 /// `pkgbuilder firmware`
 mod firmware;
 
@@ -65,6 +68,7 @@ Examples:
   pkgbuilder build home                 packages and image, as locked
   pkgbuilder build home --locked        the same, never choosing other versions
   pkgbuilder burn out/X.img.zst         which cards there are to write it to
+  pkgbuilder cluster up small           the image as a virtual machine, to try it
   pkgbuilder inspect home               the definition as evaluated
   pkgbuilder diff A.img.zst B.img.zst   what changed between two images"
 )]
@@ -85,6 +89,7 @@ enum Command {
     Image(image::Arguments),
     Burn(burn::Arguments),
     Firmware(firmware::Arguments),
+    Cluster(cluster::Arguments),
     Lock(lock::Arguments),
     Inspect(inspect::Arguments),
     Diff(diff::Arguments),
@@ -125,6 +130,7 @@ fn execute(command: Command, reporter: &Reporter) -> Result<()> {
         Command::Image(arguments) => arguments.run(reporter),
         Command::Burn(arguments) => arguments.run(reporter),
         Command::Firmware(arguments) => arguments.run(reporter),
+        Command::Cluster(arguments) => arguments.run(reporter),
         Command::Lock(arguments) => arguments.run(reporter),
         Command::Inspect(arguments) => arguments.run(reporter),
         Command::Diff(arguments) => arguments.run(reporter),

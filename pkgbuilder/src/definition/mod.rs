@@ -44,6 +44,9 @@ pub mod range;
 /// The files that a build can leave.
 pub mod format;
 
+/// Topologies of virtual clusters.
+pub mod topology;
+
 /// The validated image definition and its parts.
 pub mod image;
 

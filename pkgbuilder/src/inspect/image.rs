@@ -162,8 +162,47 @@ pub fn raw(path: &Path, reporter: &Reporter) -> Result<File> {
     Ok(decompressed(path, reporter)?.0)
 }
 
+/// Writes the bytes of the image at `path` to a new file `to`, zeros as holes.
+///
+/// # Errors
+///
+/// An image that cannot be opened or decompressed is wrong input.
+pub fn unpack(path: &Path, to: &Path, reporter: &Reporter) -> Result<()> {
+    let name = path.display().to_string();
+    let (file, compressed) = open(path)?;
+    let size = file.metadata().with_context(|| format!("looking at {name}"))?.len();
+    let out = File::create(to).with_context(|| format!("making {}", to.display()))?;
+    let bar = reporter.bytes("unpacking the image", size);
+    let source = BufReader::with_capacity(CHUNK, bar.wrap_read(file));
+    if compressed {
+        let decoder = zstd::Decoder::with_buffer(source).context("starting zstd")?;
+        copy_sparse(decoder, &name, out)
+    } else {
+        copy_sparse(source, &name, out)
+    }
+    .with_context(|| format!("writing {}", to.display()))?;
+    Ok(())
+}
+
 /// The bytes of the image, and how many the compressed file has, where it is one.
 fn decompressed(path: &Path, reporter: &Reporter) -> Result<(File, Option<u64>)> {
+    let name = path.display().to_string();
+    let (file, compressed) = open(path)?;
+    if !compressed {
+        return Ok((file, None));
+    }
+    let size = file.metadata().with_context(|| format!("looking at {name}"))?.len();
+    let bar = reporter.bytes("decompressing the image", size);
+    let source = BufReader::with_capacity(CHUNK, bar.wrap_read(file));
+    let decoder = zstd::Decoder::with_buffer(source).context("starting zstd")?;
+    let out = tempfile::tempfile().context("creating a temporary file (is $TMPDIR writable?)")?;
+    let out = copy_sparse(decoder, &name, out)
+        .context("writing the decompressed image to a temporary file (is there room in $TMPDIR?)")?;
+    Ok((out, Some(size)))
+}
+
+/// An image's file, and whether it is compressed by zstd.
+fn open(path: &Path) -> Result<(File, bool)> {
     let name = path.display().to_string();
     let mut file = File::open(path).map_err(|error| input_error!("cannot open {name}: {error}"))?;
     if file.metadata().with_context(|| format!("looking at {name}"))?.is_dir() {
@@ -173,28 +212,20 @@ fn decompressed(path: &Path, reporter: &Reporter) -> Result<(File, Option<u64>)>
     let begins = file.read_exact(&mut magic).is_ok();
     file.seek(SeekFrom::Start(0))
         .with_context(|| format!("reading {name}"))?;
-    if !begins || magic != ZSTD_MAGIC {
-        return Ok((file, None));
-    }
-    let compressed = file.metadata().with_context(|| format!("looking at {name}"))?.len();
-    Ok((decompress(file, &name, compressed, reporter)?, Some(compressed)))
+    Ok((file, begins && magic == ZSTD_MAGIC))
 }
 
 fn wrong(name: &str, error: &anyhow::Error) -> anyhow::Error {
     input_error!("{name} is not an image that `pkgbuilder build` made, or it is damaged: {error:#}")
 }
 
-/// The image in a file of its own, zeros as holes.
-fn decompress(file: File, name: &str, size: u64, reporter: &Reporter) -> Result<File> {
-    let bar = reporter.bytes("decompressing the image", size);
-    let source = bar.wrap_read(file);
-    let mut decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(CHUNK, source)).context("starting zstd")?;
-    let mut out = tempfile::tempfile().context("creating a temporary file (is $TMPDIR writable?)")?;
+/// Copies an image, zeros as holes. `name` is the file that it comes from.
+fn copy_sparse(mut from: impl Read, name: &str, mut out: File) -> Result<File> {
     let mut chunk = vec![0; CHUNK];
     let mut length = 0_u64;
     loop {
         interrupt::check()?;
-        let count = decoder.read(&mut chunk).map_err(|error| {
+        let count = from.read(&mut chunk).map_err(|error| {
             input_error!("{name} is damaged or ends early, so that zstd cannot decompress it: {error}")
         })?;
         if count == 0 {
@@ -206,14 +237,12 @@ fn decompress(file: File, name: &str, size: u64, reporter: &Reporter) -> Result<
         }
         for part in chunk[..count].chunks(HOLE) {
             if part.iter().all(|byte| *byte == 0) {
-                out.seek(SeekFrom::Current(i64::try_from(part.len())?))
+                out.seek(SeekFrom::Current(i64::try_from(part.len())?))?;
             } else {
-                out.write_all(part).and_then(|()| out.stream_position())
+                out.write_all(part)?;
             }
-            .context("writing the decompressed image to a temporary file (is there room in $TMPDIR?)")?;
         }
     }
-    bar.finish_and_clear();
-    out.set_len(length).context("sizing the decompressed image")?;
+    out.set_len(length)?;
     Ok(out)
 }

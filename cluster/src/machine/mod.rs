@@ -1,0 +1,324 @@
+//! A virtual machine: QEMU's command line for a node, its disk, its variables, its console.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::json;
+
+use crate::folder::{Folder, State};
+use crate::plan::Node;
+use crate::process::Process;
+use crate::segment::Mac;
+
+/// What QEMU computes with.
+mod accelerator;
+
+/// UEFI firmware.
+mod firmware;
+
+/// QEMU's control socket.
+mod qmp;
+
+pub use accelerator::Accelerator;
+pub use firmware::Firmware;
+pub use qmp::Qmp;
+
+/// The machines that an image of a target runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A PC with UEFI (QEMU's `q35`).
+    Pc,
+    /// An Arm machine with UEFI (QEMU's `virt`).
+    Virt,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Pc, Self::Virt];
+
+    /// The machine for a target.
+    ///
+    /// # Errors
+    /// There is none: which targets have one.
+    pub fn of(target: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.target() == target)
+            .ok_or_else(|| {
+                let targets = Self::ALL.map(|kind| format!("`{}`", kind.target()));
+                format!(
+                    "`{target}` is no target that a virtual machine boots; use {}",
+                    targets.join(" or ")
+                )
+            })
+    }
+
+    /// The target whose images it boots.
+    pub const fn target(self) -> &'static str {
+        match self {
+            Self::Pc => "uefi-amd64",
+            Self::Virt => "uefi-arm64",
+        }
+    }
+
+    /// QEMU's program.
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Pc => "qemu-system-x86_64",
+            Self::Virt => "qemu-system-aarch64",
+        }
+    }
+
+    /// What to do where QEMU is not installed.
+    fn missing(self) -> String {
+        let package = match self {
+            Self::Pc => "qemu-system-x86",
+            Self::Virt => "qemu-system-arm",
+        };
+        format!(
+            "{} is not there: install QEMU (Debian's packages {package} and qemu-utils)",
+            self.program()
+        )
+    }
+
+    /// Architecture and machine as firmware descriptions name them.
+    const fn firmware(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pc => ("x86_64", "pc-q35-"),
+            Self::Virt => ("aarch64", "virt-"),
+        }
+    }
+
+    const fn firmware_packages(self) -> &'static str {
+        match self {
+            Self::Pc => "ovmf on Debian, edk2-ovmf on Fedora and Arch",
+            Self::Virt => "qemu-efi-aarch64 on Debian, edk2-aarch64 on Fedora and Arch",
+        }
+    }
+
+    /// The machine and its processor.
+    fn arguments(self, accelerator: Accelerator) -> Vec<&'static str> {
+        let processor = match (self, accelerator) {
+            (_, Accelerator::Kvm) => "host",
+            // QEMU 7.2 emulates cmpxchg16b wrongly: the kernel's allocator crashes by it within minutes.
+            (Self::Pc, Accelerator::Tcg) => "qemu64,-cx16",
+            (Self::Virt, Accelerator::Tcg) => "cortex-a57",
+        };
+        let machine = match (self, accelerator) {
+            (Self::Pc, _) => "q35",
+            (Self::Virt, Accelerator::Kvm) => "virt,gic-version=host",
+            (Self::Virt, Accelerator::Tcg) => "virt",
+        };
+        vec!["-machine", machine, "-cpu", processor]
+    }
+}
+
+/// Checks that QEMU is installed.
+///
+/// # Errors
+/// How to get it.
+pub fn check_programs(kind: Kind) -> Result<()> {
+    for (program, missing) in [
+        (kind.program(), kind.missing()),
+        (
+            "qemu-img",
+            "qemu-img is not there: install it (Debian's package qemu-utils)".to_owned(),
+        ),
+    ] {
+        let version = Command::new(program).arg("--version").output();
+        ensure!(version.is_ok_and(|output| output.status.success()), missing);
+    }
+    Ok(())
+}
+
+/// Makes the node's disk, empty but for what the image has; what was on it is gone.
+///
+/// # Errors
+/// qemu-img says why.
+pub fn make_disk(folder: &Folder, state: &State, node: &Node) -> Result<()> {
+    let _ = fs::remove_file(folder.file(&variables(&node.name)));
+    let output = Command::new("qemu-img")
+        .current_dir(folder.path())
+        .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
+        .arg(&state.base)
+        .arg(disk(&node.name))
+        .arg(format!("{}G", node.disk_gib))
+        .output()
+        .context("running qemu-img (Debian's package qemu-utils)")?;
+    ensure!(
+        output.status.success(),
+        "making the disk of {}: {}",
+        node.name,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+/// Powers a node on.
+///
+/// # Errors
+/// QEMU ends at once, in its own words; or it is on already.
+pub fn start(folder: &Folder, state: &State, node: &Node) -> Result<()> {
+    if Process::find(folder, &node.name)?.is_some() {
+        bail!("{} is on already", node.name);
+    }
+    let kind = Kind::of(&state.plan.target).map_err(anyhow::Error::msg)?;
+    if !folder.file(&disk(&node.name)).exists() {
+        make_disk(folder, state, node)?;
+    }
+    let own = folder.file(&variables(&node.name));
+    let firmware = Firmware::find(kind)?;
+    if !own.exists() {
+        copy_sparse(&firmware.variables, &own)?;
+    }
+    let told = folder.file(&credential(&node.name));
+    let site = BASE64_STANDARD.encode(serde_json::to_vec(&node.site)?);
+    fs::write(&told, format!("io.systemd.credential.binary:computatom.site={site}"))
+        .with_context(|| format!("writing {}", told.display()))?;
+    let arguments = arguments(state, node, kind, &firmware);
+    let mut child = Process::start(folder, &node.name, Path::new(kind.program()), &arguments)?;
+    answers(folder, &node.name, &mut child)?;
+    if folder.faults()?.unplugged.contains(&node.name) {
+        plug(folder, node, false)?;
+    }
+    Ok(())
+}
+
+/// Pulls the cable of a node that is on, or puts it in.
+///
+/// # Errors
+/// QEMU does not answer.
+pub fn plug(folder: &Folder, node: &Node, up: bool) -> Result<()> {
+    Qmp::connect(folder, &node.name)?.execute("set_link", &json!({"name": ADAPTER, "up": up}))?;
+    Ok(())
+}
+
+/// Waits until QEMU answers; what is wrong with its arguments it says before.
+pub(crate) fn answers(folder: &Folder, name: &str, child: &mut Child) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        if let Ok(mut qmp) = Qmp::connect(folder, name)
+            && qmp.execute("query-status", &json!({})).is_ok()
+        {
+            return Ok(());
+        }
+        if let Some(status) = child.try_wait()? {
+            let log = folder.file(&format!("{name}.log"));
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            bail!("QEMU ended ({status}) while starting {name}: {}", said.trim());
+        }
+        if began.elapsed() > Duration::from_secs(30) {
+            child.kill()?;
+            bail!("QEMU did not answer for 30 s while starting {name}");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+const ADAPTER: &str = "net0";
+
+fn disk(name: &str) -> String {
+    format!("{name}.qcow2")
+}
+
+fn variables(name: &str) -> String {
+    format!("{name}.vars.fd")
+}
+
+fn credential(name: &str) -> String {
+    format!("{name}.credential")
+}
+
+/// The socket of a node's console.
+pub fn console(name: &str) -> String {
+    format!("{name}.console.sock")
+}
+
+/// All that a node's console has shown.
+pub fn console_log(folder: &Folder, name: &str) -> PathBuf {
+    folder.file(&format!("{name}.console.log"))
+}
+
+fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec<String> {
+    let name = &node.name;
+    let mut words: Vec<String> = kind
+        .arguments(state.accelerator)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let mut pair = |option: &str, value: String| words.extend([option.to_owned(), value]);
+    pair("-accel", state.accelerator.arguments().to_owned());
+    pair("-smp", node.cpus.to_string());
+    pair("-m", node.memory_mib.to_string());
+    pair("-uuid", node.uuid.clone());
+    for (unit, readonly, file) in [
+        (0, ",readonly=on", firmware.code.display().to_string()),
+        (1, "", variables(name)),
+    ] {
+        let format = &firmware.format;
+        pair(
+            "-drive",
+            format!(
+                "if=pflash,unit={unit},format={format}{readonly},file={}",
+                escaped(&file)
+            ),
+        );
+    }
+    pair(
+        "-drive",
+        format!("if=none,id=disk,format=qcow2,discard=unmap,file={}", disk(name)),
+    );
+    pair("-device", "virtio-blk-pci,drive=disk".to_owned());
+    // No firmware of its own: it would try to boot from the network.
+    let mac = mac(node.mac);
+    pair("-netdev", wire("lan", name));
+    pair(
+        "-device",
+        format!("virtio-net-pci,id={ADAPTER},netdev=lan,mac={mac},romfile="),
+    );
+    // What the machine is told (systemd.exec(5), "CREDENTIALS"); from a file, as commas would have to be doubled.
+    pair("-smbios", format!("type=11,path={}", credential(name)));
+    pair(
+        "-chardev",
+        format!(
+            "socket,id=console,path={},server=on,wait=off,logfile={name}.console.log,logappend=on",
+            console(name)
+        ),
+    );
+    pair("-serial", "chardev:console".to_owned());
+    pair("-qmp", format!("unix:{},server=on,wait=off", Qmp::socket(name)));
+    words.extend(["-nodefaults", "-display", "none"].map(str::to_owned));
+    words
+}
+
+/// A port of the segment as QEMU's `-netdev`.
+pub(crate) fn wire(id: &str, name: &str) -> String {
+    let (switch, own) = Folder::wire(name);
+    format!("dgram,id={id},local.type=unix,local.path={own},remote.type=unix,remote.path={switch}")
+}
+
+/// QEMU takes a comma for the end of a value, two for one.
+fn escaped(value: &str) -> String {
+    value.replace(',', ",,")
+}
+
+/// An adapter's address as people write it.
+pub fn mac(mac: Mac) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// A copy that takes no room for zeros: variables on Arm are 64 MiB of nothing.
+fn copy_sparse(from: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("cp")
+        .args(["--sparse=always", "--no-preserve=mode"])
+        .args([from, to])
+        .status()
+        .context("running cp")?;
+    ensure!(status.success(), "copying {} to {}", from.display(), to.display());
+    Ok(())
+}

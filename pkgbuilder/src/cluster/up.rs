@@ -1,0 +1,284 @@
+//! `pkgbuilder cluster up`: from a topology to nodes that are ready.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use computatom_cluster::cluster::{self, Cluster};
+use computatom_cluster::folder::{Folder, State, VERSION};
+use computatom_cluster::machine::{self, Accelerator, Firmware, Kind};
+use computatom_cluster::plan::Plan;
+use computatom_cluster::process::Process;
+use computatom_cluster::survey::{self, Report};
+use computatom_cluster::topology::Topology;
+use computatom_cluster::uplink;
+
+use crate::inspect::image::{self, Opened};
+use crate::reporter::Reporter;
+use crate::{bail_input, failure, input_error, interrupt};
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Request {
+    /// The cluster's name.
+    pub name: String,
+    /// Its topology.
+    pub topology: Topology,
+    /// The image; without one that which `build` writes for the topology's.
+    pub image: Option<PathBuf>,
+    /// How long the nodes may take until they are ready; none: they are not waited for.
+    pub patience: Option<Duration>,
+}
+
+/// What QEMU takes for a machine beside its memory, in MiB: measured some 130 for a node of `default` in emulation.
+const OVERHEAD: u64 = 150;
+/// How often the nodes are asked.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Makes the cluster, or powers on what is off of one that there is already.
+///
+/// What this began is gone again when it fails or is interrupted before all nodes were powered on; a node that does not get
+/// ready in time stays, to be looked at.
+pub fn up(request: &Request, reporter: &Reporter) -> Result<Cluster> {
+    let folder = Folder::new(&super::clusters()?, &request.name);
+    let plan = Plan::new(&request.name, &request.topology).map_err(|text| input_error!("{text}"))?;
+    let kind = Kind::of(&plan.target).map_err(|text| input_error!("{text}"))?;
+    machine::check_programs(kind)?;
+    Firmware::find(kind)?;
+    let _held = folder.lock()?;
+    let is_new = !folder.is_taken();
+    if !is_new && folder.state()?.plan != plan {
+        bail_input!(
+            "the cluster `{}` is of another topology: `pkgbuilder cluster down --name {}` first, or give this one another \
+             name by --name",
+            request.name,
+            request.name
+        );
+    }
+    let begun = Instant::now();
+    let made = (|| {
+        if is_new {
+            prepare(&folder, plan, request, kind, reporter)?;
+        }
+        let cluster = super::at(folder.clone())?;
+        power_on(&cluster, reporter)?;
+        if let Some(patience) = request.patience {
+            wait(&cluster, begun, patience, reporter)?;
+        }
+        Ok(cluster)
+    })();
+    made.map_err(|error: anyhow::Error| {
+        let stays = error.is::<NotReady>();
+        if is_new && !stays {
+            match cluster::down(&folder) {
+                Ok(()) => return error,
+                Err(left) => return error.context(format!("{left:#}: `pkgbuilder cluster down` ends what is left")),
+            }
+        }
+        error
+    })
+}
+
+/// A node did not get ready in time.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotReady(String);
+
+/// Everything that must be right before the first process is started.
+fn prepare(folder: &Folder, plan: Plan, request: &Request, kind: Kind, reporter: &Reporter) -> Result<()> {
+    // Left by one that was killed before it got as far as this.
+    for process in Process::all(folder)? {
+        process.kill()?;
+    }
+    check_memory(&request.topology)?;
+    check_ports(&plan)?;
+    let source = match &request.image {
+        Some(path) => path.clone(),
+        None => built(&request.topology)?,
+    };
+    let base = folder.file("base.img");
+    image::unpack(&source, &base, reporter)?;
+    let manifest = Opened::open(&base, reporter)?
+        .manifest()
+        .map_err(|error| input_error!("{}: {error:#}", source.display()))?;
+    if manifest.target != plan.target {
+        bail_input!(
+            "{} is for {}, but the nodes are {} machines: name another image, or use --target {}",
+            source.display(),
+            manifest.target,
+            plan.target,
+            manifest.target
+        );
+    }
+    interrupt::check()?;
+    let accelerator = Accelerator::find(kind)?;
+    let pages = uplink::free_ports(plan.nodes.len())?;
+    reporter.step(format_args!(
+        "{} node{} of {} ({}) {}",
+        plan.nodes.len(),
+        if plan.nodes.len() == 1 { "" } else { "s" },
+        manifest.image,
+        manifest.target,
+        match accelerator {
+            Accelerator::Kvm => "on KVM",
+            Accelerator::Tcg => "in emulation, as KVM does not work here for them",
+        }
+    ));
+    let state = State {
+        version: VERSION,
+        plan,
+        base: PathBuf::from("base.img"),
+        accelerator,
+        pages,
+    };
+    for node in &state.plan.nodes {
+        machine::make_disk(folder, &state, node)?;
+    }
+    folder.set_state(&state)
+}
+
+/// The image of the topology that `build` wrote to the output folder of this checkout.
+fn built(topology: &Topology) -> Result<PathBuf> {
+    let stem = format!("out/{}-{}", topology.image, topology.target);
+    let found = [".img", ".img.zst"]
+        .map(|ending| PathBuf::from(format!("{stem}{ending}")))
+        .into_iter()
+        .find(|path| path.is_file());
+    found.ok_or_else(|| {
+        input_error!(
+            "there is no image {stem}.img.zst: `pkgbuilder build {} --target {}` makes it, or name another by --image",
+            topology.image,
+            topology.target
+        )
+    })
+}
+
+fn check_memory(topology: &Topology) -> Result<()> {
+    let wanted = topology.memory_mib() + OVERHEAD * topology.nodes.len() as u64;
+    let text = std::fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
+    let available = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))
+        .and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok())
+        .context("reading MemAvailable in /proc/meminfo")?
+        / 1024;
+    if wanted > available {
+        bail!(
+            "these nodes need {wanted} MiB of memory, and {available} MiB are available: end something, or take a \
+             smaller topology (`pkgbuilder cluster up small`)"
+        );
+    }
+    Ok(())
+}
+
+/// Refuses ports that somebody listens on, and offers others.
+fn check_ports(plan: &Plan) -> Result<()> {
+    let mut offered = Vec::new();
+    let mut taken = Vec::new();
+    for (name, port) in plan.ports.named() {
+        if uplink::is_free(port) {
+            continue;
+        }
+        taken.push(format!("{port} ({name})"));
+        let free = (port.saturating_add(10)..=u16::MAX)
+            .step_by(10)
+            .find(|port| uplink::is_free(*port));
+        offered.push(format!(
+            "--port {name}={}",
+            free.with_context(|| format!("no port above {port} is free"))?
+        ));
+    }
+    if taken.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "port{} {} of this machine {} taken, perhaps by another cluster (`pkgbuilder cluster list`); free {}: {}",
+        if taken.len() == 1 { "" } else { "s" },
+        taken.join(", "),
+        if taken.len() == 1 { "is" } else { "are" },
+        if taken.len() == 1 { "is" } else { "are" },
+        offered.join(" ")
+    );
+}
+
+fn power_on(cluster: &Cluster, reporter: &Reporter) -> Result<()> {
+    cluster.connect()?;
+    let running = Process::all(cluster.folder())?;
+    for node in &cluster.state().plan.nodes {
+        interrupt::check()?;
+        if running.iter().any(|process| process.name == node.name) {
+            continue;
+        }
+        cluster.start(node)?;
+        reporter.step(format_args!("{} is on", node.name));
+    }
+    cluster.redirect()
+}
+
+/// Waits until every node is ready.
+fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Reporter) -> Result<()> {
+    let bars: Vec<_> = cluster
+        .state()
+        .plan
+        .nodes
+        .iter()
+        .map(|node| reporter.busy(node.name.clone()))
+        .collect();
+    let mut told = vec![false; bars.len()];
+    loop {
+        let reports = survey::ask(cluster.folder(), cluster.state())?;
+        for ((report, bar), told) in reports.iter().zip(&bars).zip(&mut told) {
+            if !report.ready {
+                bar.set_message(format!("{} waits for {}", report.name, first_wait(report)));
+            } else if !*told {
+                *told = true;
+                bar.finish_and_clear();
+                let seconds = begun.elapsed().as_secs();
+                reporter.step(format_args!("{} is ready after {seconds} s", report.name));
+            }
+        }
+        let waiting: Vec<&Report> = reports.iter().filter(|report| !report.ready).collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        if begun.elapsed() > patience {
+            let nodes: Vec<String> = waiting
+                .iter()
+                .map(|report| {
+                    format!(
+                        "{} waits for {}; its console: {}",
+                        report.name,
+                        report.waits_for.join(", "),
+                        shown(&report.log)
+                    )
+                })
+                .collect();
+            let text = format!("not ready after {} s:\n  {}", patience.as_secs(), nodes.join("\n  "));
+            return Err(NotReady(text).into());
+        }
+        // A node whose QEMU has died gets ready no more.
+        if let Some(report) = waiting.iter().find(|report| report.power == survey::Power::Off) {
+            bail!(
+                "{} has ended: QEMU's words are in {}, its console in {}",
+                report.name,
+                shown(&cluster.folder().file(&format!("{}.log", report.name))),
+                shown(&report.log)
+            );
+        }
+        std::thread::sleep(INTERVAL);
+        interrupt::check()?;
+    }
+}
+
+fn first_wait(report: &Report) -> &str {
+    report.waits_for.first().map_or("nothing", String::as_str)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Whether an error leaves the cluster as it is, to be looked at.
+pub fn stays(error: &anyhow::Error) -> bool {
+    error.is::<NotReady>() && failure::exit_code(error) != 130
+}
