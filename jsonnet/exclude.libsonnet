@@ -20,6 +20,13 @@ local modules(folders) = ['/usr/lib/modules/*/kernel/%s/*' % folder for folder i
     '!/usr/share/man/man[1-9]',
   ],
 
+  // U-Boot for other boards than those of targets.libsonnet: 150 MB. What lies in front of the partitions stays.
+  boot_loaders: [
+    '/usr/lib/u-boot/*',
+    '!/usr/lib/u-boot/rock64-rk3328/idbloader.img',
+    '!/usr/lib/u-boot/rock64-rk3328/u-boot.itb',
+  ],
+
   // Device trees of other boards than those of targets.libsonnet: 50 MB.
   device_trees: [
     '/usr/lib/linux-image-*/*',

@@ -26,6 +26,13 @@
     packages: ['linux-image-rpi', 'raspi-firmware', 'firmware-brcm80211', 'wireless-regdb'],
   },
 
+  // Pine64's Rock64, which U-Boot starts.
+  rock64: {
+    name: 'rock64',
+    arch: 'arm64',
+    packages: ['linux-image-arm64', 'u-boot-rockchip'],
+  },
+
   // PCs and virtual machines with UEFI, 64 bit. Real ones may need firmware packages for their network card besides.
   'uefi-amd64': {
     name: 'uefi-amd64',

@@ -51,6 +51,40 @@ pub mod gpt {
     pub const DATA: u8 = 4;
 }
 
+/// A board that U-Boot starts, on the GPT of [`gpt`]: what it reads lies on the first partition, which the table marks as
+/// bootable (`U-Boot`, doc/develop/bootstd).
+pub mod extlinux {
+    /// Attributes of a GPT entry: "legacy BIOS bootable" (UEFI specification 2.10, table 5.8), U-Boot's "bootable".
+    pub const BOOTABLE: u64 = 1 << 2;
+    /// The menu.
+    pub const MENU: &str = "extlinux/extlinux.conf";
+    /// Label of slot A, and the folder with its files.
+    pub const SLOT_A: &str = "a";
+    /// Label of slot B, and the folder with its files.
+    pub const SLOT_B: &str = "b";
+    /// The file of a slot's folder that says what its label starts.
+    pub const LABEL: &str = "label.conf";
+    /// What the kernel is told stands behind this word.
+    pub const APPEND: &str = "append";
+
+    /// What the kernel of a label is told (U-Boot, doc/README.pxe).
+    pub fn append(label_conf: &str) -> Option<&str> {
+        let mut lines = label_conf.lines().map(str::trim);
+        let rest = lines.find_map(|line| line.strip_prefix(APPEND)?.strip_prefix([' ', '\t']))?;
+        Some(rest.trim())
+    }
+}
+
+/// `extlinux.conf` for U-Boot (doc/README.pxe): no menu, and always the label `default`.
+pub fn extlinux_conf(default: &str) -> Vec<u8> {
+    let include = |slot| format!("include /{slot}/{}\n", extlinux::LABEL);
+    one_sector(format!(
+        "# Written by Computatom: `computatom-agent slot` changes it in its place.\n{}{}default {default}\n",
+        include(extlinux::SLOT_A),
+        include(extlinux::SLOT_B)
+    ))
+}
+
 /// The file that chooses the slot is one sector of one cluster, so that changing it is one write.
 pub const MENU_SIZE: usize = 512;
 
@@ -69,10 +103,10 @@ pub fn loader_conf(default: &str) -> Vec<u8> {
     ))
 }
 
-/// The entry that a `loader.conf` starts: its last `default` (loader.conf(5)).
-pub fn default_entry(loader_conf: &str) -> Option<&str> {
-    loader_conf
-        .lines()
+/// The entry that a `loader.conf` starts, or an `extlinux.conf`: its last `default` (loader.conf(5), U-Boot's
+/// doc/README.pxe).
+pub fn default_entry(conf: &str) -> Option<&str> {
+    conf.lines()
         .filter_map(|line| line.trim().strip_prefix("default")?.strip_prefix([' ', '\t']))
         .map(str::trim)
         .next_back()

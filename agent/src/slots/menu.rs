@@ -1,10 +1,11 @@
-//! The file that says which slot starts: `autoboot.txt` of a Raspberry Pi, `loader.conf` of systemd-boot.
+//! The file that says which slot starts: `autoboot.txt` of a Raspberry Pi, `loader.conf` of systemd-boot, `extlinux.conf`
+//! of U-Boot.
 //!
-//! Both are one sector of one cluster in the image, and are only ever written as a whole and in their place: a commit is
+//! Each is one sector of one cluster in the image, and are only ever written as a whole and in their place: a commit is
 //! one aligned write of 512 bytes, of which at most a few digits differ. FAT and folder stay as they are.
 
 use anyhow::{Context, Result};
-use computatom_spec::boot::{self, gpt, mbr};
+use computatom_spec::boot::{self, extlinux, gpt, mbr};
 
 use super::Slot;
 use super::fat::Volume;
@@ -22,6 +23,8 @@ pub enum Chain {
     RaspberryPi,
     /// UEFI and systemd-boot, on a disk with a GPT.
     SystemdBoot,
+    /// U-Boot, on a disk with a GPT whose first partition is marked as bootable.
+    UBoot,
 }
 
 /// What the file says.
@@ -40,6 +43,7 @@ impl Chain {
     pub fn of(table: &Table) -> Self {
         match table {
             Table::Mbr(_) => Self::RaspberryPi,
+            Table::Gpt(table) if table.is_bootable(gpt::ESP) => Self::UBoot,
             Table::Gpt(_) => Self::SystemdBoot,
         }
     }
@@ -49,6 +53,7 @@ impl Chain {
         match self {
             Self::RaspberryPi => (mbr::BOOTSEL.into(), "autoboot.txt"),
             Self::SystemdBoot => (gpt::ESP.into(), "loader/loader.conf"),
+            Self::UBoot => (gpt::ESP.into(), extlinux::MENU),
         }
     }
 
@@ -62,8 +67,8 @@ impl Chain {
         match (self, slot) {
             (Self::RaspberryPi, Slot::A) => mbr::ROOT_A,
             (Self::RaspberryPi, Slot::B) => mbr::ROOT_B,
-            (Self::SystemdBoot, Slot::A) => gpt::ROOT_A,
-            (Self::SystemdBoot, Slot::B) => gpt::ROOT_B,
+            (Self::SystemdBoot | Self::UBoot, Slot::A) => gpt::ROOT_A,
+            (Self::SystemdBoot | Self::UBoot, Slot::B) => gpt::ROOT_B,
         }
         .into()
     }
@@ -73,6 +78,7 @@ impl Chain {
         match self {
             Self::RaspberryPi => boot::autoboot_txt(boot_partition(slot), boot_partition(slot.other())),
             Self::SystemdBoot => boot::loader_conf(entry(slot)),
+            Self::UBoot => boot::extlinux_conf(label(slot)),
         }
     }
 
@@ -97,6 +103,10 @@ impl Chain {
             Self::SystemdBoot => {
                 let default = boot::default_entry(&text)?;
                 Slot::BOTH.into_iter().find(|slot| entry(*slot) == default)
+            }
+            Self::UBoot => {
+                let default = boot::default_entry(&text)?;
+                Slot::BOTH.into_iter().find(|slot| label(*slot) == default)
             }
         }
     }
@@ -141,7 +151,7 @@ impl Chain {
     pub fn cmdline(self, disk: &impl BlockDevice, table: &Table, slot: Slot) -> Result<Cmdline> {
         let number = match self {
             Self::RaspberryPi => u32::from(boot_partition(slot)),
-            Self::SystemdBoot => gpt::ESP.into(),
+            Self::SystemdBoot | Self::UBoot => gpt::ESP.into(),
         };
         let extent = table.partition(number).context("the boot partition is missing")?.extent;
         let volume = Volume::open(disk, extent)?;
@@ -157,6 +167,16 @@ impl Chain {
                 let read = |offset, length| volume.read_range(found, offset, length);
                 super::uki::section(read, ".cmdline", CMDLINE_LIMIT)?
                     .with_context(|| format!("{} has no command line", entry(slot)))?
+            }
+            Self::UBoot => {
+                let path = format!("{}/{}", label(slot), extlinux::LABEL);
+                let found = volume.find(&path)?;
+                let found = found.with_context(|| format!("slot {slot} has no {path}"))?;
+                let text = volume.read(found, CMDLINE_LIMIT)?;
+                let append = extlinux::append(&String::from_utf8_lossy(&text)).map(str::to_owned);
+                append
+                    .with_context(|| format!("{path} has no command line"))?
+                    .into_bytes()
             }
         };
         Cmdline::parse(&String::from_utf8_lossy(&bytes))
@@ -179,13 +199,21 @@ pub(super) fn entry(slot: Slot) -> &'static str {
     }
 }
 
+/// The label of a slot in U-Boot's menu.
+fn label(slot: Slot) -> &'static str {
+    match slot {
+        Slot::A => extlinux::SLOT_A,
+        Slot::B => extlinux::SLOT_B,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    const CHAINS: [Chain; 2] = [Chain::RaspberryPi, Chain::SystemdBoot];
+    const CHAINS: [Chain; 3] = [Chain::RaspberryPi, Chain::SystemdBoot, Chain::UBoot];
 
     #[test]
     fn what_is_written_for_a_slot_starts_it_also_when_torn() {

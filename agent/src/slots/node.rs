@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
+use computatom_spec::boot::extlinux;
 use serde::Serialize;
 
 use super::Slot;
@@ -166,6 +167,11 @@ impl Node {
                 let arm = Vcio::open(&self.root.path(VCIO))?;
                 self.slots.try_other(&mut self.disk, &mut Tryboot(arm), version)
             }
+            Chain::UBoot => bail!(
+                "U-Boot has no flag for a single boot, so this board has no trials: `default` in {} on its first partition \
+                 names the slot that starts, and /init goes back to the other one after three boots that fail",
+                extlinux::MENU
+            ),
             Chain::SystemdBoot => {
                 let mut arm = OneShot { folder: &folder };
                 self.slots.try_other(&mut self.disk, &mut arm as &mut dyn Arm, version)

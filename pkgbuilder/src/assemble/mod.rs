@@ -44,6 +44,7 @@ pub mod outputs;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -131,7 +132,7 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
     let signature = partitions::parse_signature(&job.lock.disk_signature)?;
     let table = board.partitions(&job.image.partitions, signature)?;
     check_virtual_size(table.disk_size(), job)?;
-    let boot_files = board.boot_files(&rootfs.tree, job.lock.epoch)?;
+    let mut boot_files = board.boot_files(&rootfs.tree, job.lock.epoch)?;
     let (mut manifest, texts) = finish_root(&mut rootfs, job)?;
 
     let stem = format!("{}-{}", job.image.name, job.target.name);
@@ -146,6 +147,10 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
         root_hash,
         cmdline: &job.image.cmdline,
     };
+    for (at, bytes) in board.raw(&mut boot_files)? {
+        file.write_all_at(&bytes, at).context("writing the boot loader")?;
+        mapped.add(at..at + bytes.len() as u64);
+    }
     let volumes = board.boot_volumes(boot_files, &boot)?;
     write_volumes(file, &table, &volumes, &mut mapped)?;
     manifest.volumes = volumes.iter().map(BootVolume::records).collect();

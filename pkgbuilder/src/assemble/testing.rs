@@ -10,6 +10,7 @@ use computatom_spec::manifest::{FORMAT, Manifest, PackageRecord};
 
 use crate::compose::{Digests, Rootfs};
 use crate::definition::image::{Debian, Image, Partitions, Target, Units};
+use crate::resolve::Lock;
 
 /// Time of everything in [`sample`].
 pub(crate) const EPOCH: i64 = 1_700_000_000;
@@ -344,6 +345,19 @@ pub(crate) fn image() -> Image {
         disk_gib: 16,
         cmdline: Vec::new(),
         site: computatom_spec::site::Site::default(),
+    }
+}
+
+/// A lock that pins nothing.
+pub(crate) fn lock() -> Lock {
+    Lock {
+        format: 1,
+        image: "test".to_owned(),
+        epoch: EPOCH,
+        disk_signature: "c0de0042".to_owned(),
+        components: BTreeMap::new(),
+        debian: BTreeMap::new(),
+        request: BTreeMap::new(),
     }
 }
 

@@ -22,7 +22,8 @@ pub(crate) const STEM: &str = "tiny-raspberrypi-arm64";
 /// that do not compress, so that writing them takes a while, and a script of that many rounds.
 pub(crate) fn world(bulk_mib: usize, rounds: usize) -> World {
     let mut world = World::new();
-    world.archive.add_files("trixie", "linux", "6.12-1", "", &linux());
+    let linux = linux("6.12.10+deb13-arm64", &TREES);
+    world.archive.add_files("trixie", "linux", "6.12-1", "", &linux);
     world
         .archive
         .add_files("trixie", "bulk", "1.0", "", &bulk(bulk_mib, rounds));
@@ -45,9 +46,16 @@ fn module(depends: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Kernel, modules, device trees, firmware and `/init`.
-fn linux() -> Vec<(String, u32, Vec<u8>)> {
-    let release = "6.12.10+deb13-arm64";
+/// The boards that Debian's kernel knows.
+const TREES: [&str; 4] = [
+    "bcm2837-rpi-3-b.dtb",
+    "bcm2837-rpi-3-b-plus.dtb",
+    "bcm2837-rpi-zero-2-w.dtb",
+    "bcm2711-rpi-4-b.dtb",
+];
+
+/// Kernel, modules, device trees of these names, firmware and `/init`.
+pub(crate) fn linux(release: &str, trees: &[&str]) -> Vec<(String, u32, Vec<u8>)> {
     // The magic number of a 64-bit Arm kernel (Documentation/arch/arm64/booting.rst).
     let mut kernel = vec![7; 100_000];
     kernel[56..60].copy_from_slice(b"ARMd");
@@ -56,7 +64,7 @@ fn linux() -> Vec<(String, u32, Vec<u8>)> {
         (format!("/boot/vmlinuz-{release}"), kernel),
         (
             format!("/usr/lib/modules/{release}/modules.builtin"),
-            b"kernel/drivers/mmc/core/mmc_block.ko\n".to_vec(),
+            b"kernel/drivers/mmc/core/mmc_block.ko\nkernel/drivers/mmc/host/sdhci-brcmstb.ko\n".to_vec(),
         ),
     ];
     for name in ["bootcode.bin", "start.elf", "start4.elf", "fixup.dat", "fixup4.dat"] {
@@ -65,12 +73,7 @@ fn linux() -> Vec<(String, u32, Vec<u8>)> {
         content.resize(52, 0);
         files.push((format!("/usr/lib/raspi-firmware/{name}"), content));
     }
-    for name in [
-        "bcm2837-rpi-3-b.dtb",
-        "bcm2837-rpi-3-b-plus.dtb",
-        "bcm2837-rpi-zero-2-w.dtb",
-        "bcm2711-rpi-4-b.dtb",
-    ] {
+    for name in trees {
         let content = dtoolkit::model::DeviceTree::new().to_dtb();
         files.push((format!("/usr/lib/linux-image-{release}/broadcom/{name}"), content));
     }

@@ -41,6 +41,9 @@ mod interruption;
 /// Images that are to be built again.
 mod like;
 
+/// Boards and the kernels that know them.
+mod kernels;
+
 /// The lock: what is pinned, and by whom.
 mod locking;
 

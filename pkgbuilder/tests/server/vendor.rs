@@ -40,11 +40,24 @@ impl Vendor {
 
     /// Builds a .deb by the real dpkg-deb, with further control fields, one per line, and publishes it.
     pub(crate) fn add(&self, name: &str, version: &str, fields: &str) {
+        let share = (
+            format!("usr/share/{name}/vendor"),
+            0o644,
+            format!("{version}\n").into_bytes(),
+        );
+        self.add_files(name, version, fields, &[share]);
+    }
+
+    /// The same with these files: path, mode, content.
+    pub(crate) fn add_files(&self, name: &str, version: &str, fields: &str, files: &[(String, u32, Vec<u8>)]) {
         let stage = self.work.path().join("stage");
         fs::create_dir_all(stage.join("DEBIAN")).unwrap();
-        let share = stage.join("usr/share").join(name);
-        fs::create_dir_all(&share).unwrap();
-        fs::write(share.join("vendor"), format!("{version}\n")).unwrap();
+        for (path, mode, content) in files {
+            let path = stage.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).unwrap();
+        }
         let fields = if fields.is_empty() {
             String::new()
         } else {

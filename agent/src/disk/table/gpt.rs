@@ -6,6 +6,7 @@
 //! first one is mended before the kernel is asked.
 
 use anyhow::{Context, Result, ensure};
+use computatom_spec::boot::extlinux;
 use sha2::{Digest, Sha256};
 
 use super::{ALIGN, BlockDevice, Change, Extent, Partition, Room, SECTOR, SECTOR_LENGTH, Sector};
@@ -89,6 +90,16 @@ impl Gpt {
         let mut entries = self.entries.chunks_exact(self.entry_size).zip(1..);
         let found = entries.find(|(entry, _)| entry[..16] != [0; 16] && entry[16..32] == guid[..]);
         found.map(|(_, number)| number)
+    }
+
+    /// Whether an entry has the attribute by which U-Boot knows what to start from.
+    pub fn is_bootable(&self, number: u8) -> bool {
+        let mut entries = self
+            .entries
+            .chunks_exact(self.entry_size)
+            .skip(usize::from(number).saturating_sub(1));
+        let attributes = entries.next().and_then(|entry| entry.get(48..56)?.try_into().ok());
+        u64::from_le_bytes(attributes.unwrap_or_default()) & extlinux::BOOTABLE != 0
     }
 
     pub(super) fn ensure_data<D: BlockDevice>(

@@ -5,6 +5,9 @@
 /// Raspberry Pi with Debian's kernels, 64 bit and ARMv6.
 pub mod raspberrypi;
 
+/// Boards with a Rockchip processor, which U-Boot starts.
+pub mod rockchip;
+
 /// Machines and virtual machines with UEFI.
 pub mod uefi;
 
@@ -13,6 +16,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use anyhow::Result;
+use bytes::Bytes;
 use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
 use computatom_spec::boot;
@@ -56,6 +60,16 @@ pub trait Board: Debug + Sync {
     ///
     /// A tree that lacks kernel, firmware or `/init` is wrong input.
     fn boot_files(&self, tree: &Tree, epoch: i64) -> Result<Files>;
+
+    /// What lies beside the partitions, taken out of the files of [`Board::boot_files`]: where on the disk (bytes), and the
+    /// bytes.
+    ///
+    /// # Errors
+    ///
+    /// Wrong input if it has no room there.
+    fn raw(&self, _: &mut Files) -> Result<Vec<(u64, Bytes)>> {
+        Ok(Vec::new())
+    }
 
     /// What lies on the boot partitions.
     ///
@@ -128,6 +142,7 @@ const BOARDS: &[&dyn Board] = &[
     &raspberrypi::ARM64,
     &raspberrypi::ARM64_5,
     &raspberrypi::ARMEL,
+    &rockchip::ROCK64,
     &uefi::AMD64,
     &uefi::ARM64,
 ];
@@ -138,6 +153,7 @@ pub fn names() -> &'static [&'static str] {
         raspberrypi::NAME_ARM64,
         raspberrypi::NAME_ARM64_5,
         raspberrypi::NAME_ARMEL,
+        rockchip::NAME_ROCK64,
         uefi::NAME_AMD64,
         uefi::NAME_ARM64,
         container::NAME_AMD64,

@@ -22,6 +22,9 @@ pub mod os;
 /// From power-on to the kernel.
 pub mod start;
 
+/// U-Boot and the kernel that it starts.
+pub mod u_boot;
+
 /// systemd-boot and the kernel that it starts.
 pub mod uefi;
 

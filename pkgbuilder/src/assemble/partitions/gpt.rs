@@ -8,6 +8,9 @@
 //! last 4 MiB       128 entries and the header again, at the very end of the image
 //! ```
 //!
+//! A board that U-Boot starts has the same, but for p1, which is called BOOT, begins at 16 MiB, behind the loader
+//! ([`FIRST_BEHIND_LOADER`]), and is marked as bootable.
+//!
 //! The first boot moves the second header to the end of the disk and puts p4 DATA in front of it.
 
 use std::collections::BTreeMap;
@@ -16,7 +19,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail};
-use computatom_spec::boot::{ALIGNMENT, gpt};
+use computatom_spec::boot::{ALIGNMENT, extlinux, gpt};
 
 use super::super::guid::Guid;
 use super::{Kind, Partition, SECTOR, Scheme, Table, sizes, word};
@@ -42,10 +45,24 @@ const ESP: Guid = Guid(0xc12a_7328_f81f_11d2_ba4b_00a0_c93e_c93b_u128.to_be_byte
 /// Linux file system data. Not the types of the Discoverable Partitions Specification: systemd would act on these by itself.
 const LINUX: Guid = Guid(0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4_u128.to_be_bytes());
 
+/// Where Rockchip has the first partition of a disk (opensource.rock-chips.com, "Partitions"): what comes before is for
+/// loaders.
+const FIRST_BEHIND_LOADER: u64 = 16 << 20;
+
 /// See [`Table::uefi`].
 pub(super) fn uefi(given: &Partitions, signature: u32) -> Result<Table> {
+    layout(given, signature, ALIGNMENT)
+}
+
+/// See [`Table::u_boot`].
+pub(super) fn u_boot(given: &Partitions, signature: u32) -> Result<Table> {
+    layout(given, signature, FIRST_BEHIND_LOADER)
+}
+
+/// The partitions of either, from the byte `first` on.
+fn layout(given: &Partitions, signature: u32, first: u64) -> Result<Table> {
     let [esp, root] = sizes([("boot_mib", given.boot_mib), ("root_mib", given.root_mib)])?;
-    let mut at = ALIGNMENT;
+    let mut at = first;
     let mut partition = |number, kind, size| {
         let start = at;
         at += size;
@@ -75,9 +92,15 @@ pub(super) fn uefi(given: &Partitions, signature: u32) -> Result<Table> {
     })
 }
 
+/// Whether a loader in front of the first partition starts from it.
+fn is_bootable(partition: &Partition) -> bool {
+    partition.kind == Kind::Fat && partition.start >= FIRST_BEHIND_LOADER
+}
+
 /// The name of a partition, for people.
-fn name(number: u8) -> &'static str {
-    match number {
+fn name(partition: &Partition) -> &'static str {
+    match partition.number {
+        gpt::ESP if is_bootable(partition) => "BOOT",
         gpt::ESP => "ESP",
         gpt::ROOT_A => "ROOT_A",
         gpt::ROOT_B => "ROOT_B",
@@ -154,7 +177,10 @@ fn entries(table: &Table, guids: &BTreeMap<u8, Guid>) -> Vec<u8> {
         }
         entry[32..40].copy_from_slice(&(partition.start / SECTOR).to_le_bytes());
         entry[40..48].copy_from_slice(&(partition.end() / SECTOR - 1).to_le_bytes());
-        for (unit, at) in name(partition.number).encode_utf16().zip((56..).step_by(2)) {
+        if is_bootable(partition) {
+            entry[48..56].copy_from_slice(&extlinux::BOOTABLE.to_le_bytes());
+        }
+        for (unit, at) in name(partition).encode_utf16().zip((56..).step_by(2)) {
             entry[at..at + 2].copy_from_slice(&unit.to_le_bytes());
         }
     }
@@ -277,7 +303,7 @@ mod tests {
                 partition.size / SECTOR,
                 kind.to_string().to_uppercase(),
                 table.partuuid(partition.number).unwrap().to_uppercase(),
-                name(partition.number)
+                name(partition)
             );
             assert!(dump.contains(&line), "{line}\nis not in\n{dump}");
         }

@@ -99,6 +99,15 @@ impl Table {
         gpt::uefi(sizes, signature)
     }
 
+    /// The layout of a disk with U-Boot in front of the first partition.
+    ///
+    /// # Errors
+    ///
+    /// Sizes of zero are wrong input.
+    pub fn u_boot(sizes: &Partitions, signature: u32) -> Result<Self> {
+        gpt::u_boot(sizes, signature)
+    }
+
     /// The partition with a number.
     ///
     /// # Errors
