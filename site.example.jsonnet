@@ -42,6 +42,10 @@
   // As in /usr/share/zoneinfo.
   timezone: 'Etc/UTC',
 
+  // Where the boards are, for the wireless network: the two letters of your country, such as 'DE'. The network's name and key
+  // are secrets: `pkgbuilder burn --secrets FILE` puts them onto a card (docs/burning.md).
+  wifi_country: null,
+
   // Public keys for root, one line each as in ~/.ssh/id_ed25519.pub. No key, no sshd.
   ssh_keys: [],
 

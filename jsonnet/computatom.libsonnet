@@ -59,6 +59,9 @@ local component(maintainer) = function(name, given)
     },
   },
 
+  // The program that joins a wireless network, for boards with the hardware; the rest is in docs/burning.md.
+  wifi:: { debian+: { packages+: ['wpasupplicant'] } },
+
   // For components of a definition: Debian's own package, in the version that Debian has.
   debian:: roles.debian,
 }

@@ -27,6 +27,12 @@ pub mod role;
 /// The native configuration of everything that runs here.
 pub mod render;
 
+/// What a card was burned with and no image has.
+pub mod secrets;
+
+/// The wireless network.
+pub mod wifi;
+
 /// Whom to join.
 pub mod peers;
 

@@ -23,5 +23,8 @@ pub mod verity;
 /// The headers of a program that UEFI starts.
 pub mod pe;
 
+/// What a board is told that must not be in an image.
+pub mod secrets;
+
 /// Where things live on a node.
 pub mod paths;

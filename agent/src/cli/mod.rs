@@ -24,6 +24,8 @@ mod wait;
 
 mod slot;
 
+mod secrets;
+
 /// Gives a board its name, its roles and its configuration.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong command line or site settings; `status` also 3, not ready.
@@ -54,6 +56,7 @@ enum Command {
     Peers(peers::Peers),
     Wait(wait::Wait),
     Slot(slot::SlotCommand),
+    Secrets(secrets::MoveSecrets),
 }
 
 impl Cli {
@@ -71,6 +74,7 @@ impl Cli {
             Command::Peers(command) => command.run(&root),
             Command::Wait(command) => command.run(),
             Command::Slot(command) => return command.run(&root),
+            Command::Secrets(command) => command.run(&root),
         };
         done.map(|()| ExitCode::SUCCESS)
     }

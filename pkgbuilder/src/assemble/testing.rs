@@ -8,8 +8,11 @@ use std::process::Command;
 use computatom_compose::tree::{Inode, Kind, Tree};
 use computatom_spec::manifest::{FORMAT, Manifest, PackageRecord};
 
+use super::{DiskImage, Job, assemble};
 use crate::compose::{Digests, Rootfs};
 use crate::definition::image::{Debian, Image, Partitions, Target, Units};
+use crate::fetch::cache::Cache;
+use crate::reporter::Reporter;
 use crate::resolve::Lock;
 
 /// Time of everything in [`sample`].
@@ -374,6 +377,23 @@ pub(crate) fn manifest(image: &Image) -> Manifest {
         files: BTreeMap::new(),
         volumes: BTreeMap::new(),
     }
+}
+
+/// Makes the image of a tree for a target, in `folder`/out, the uncompressed one beside the other.
+pub(crate) fn build(tree: &Tree, target: &str, folder: &Path) -> anyhow::Result<DiskImage> {
+    let mut image = image();
+    target.clone_into(&mut image.targets[0].name);
+    let job = Job {
+        image: &image,
+        target: &image.targets[0],
+        lock: &lock(),
+        packages: &packages(),
+        out: &folder.join("out"),
+        cache: &Cache::at(&folder.join("cache"))?,
+        level: 3,
+        keep_raw: true,
+    };
+    assemble(rootfs(tree), &job, &Reporter::new(true))
 }
 
 /// Two packages, one from the archive and one of our own.

@@ -17,6 +17,9 @@ pub mod keep;
 /// A device, or a file in its place.
 pub mod medium;
 
+/// Burning with secrets.
+pub mod secrets;
+
 /// File systems by what they call themselves.
 mod signature;
 

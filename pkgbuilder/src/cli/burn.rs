@@ -14,6 +14,7 @@ use crate::burn::drives::{Drive, Machine};
 use crate::burn::image::Image;
 use crate::burn::keep;
 use crate::burn::medium::{Medium, Opened};
+use crate::burn::secrets;
 use crate::burn::write;
 use crate::failure::Answer;
 use crate::housekeeping::quantity;
@@ -49,6 +50,11 @@ pub(super) struct Arguments {
     #[arg(long, requires = "device")]
     keep_data: bool,
 
+    /// Put a file of secrets onto the card, which the board moves to its DATA on the first boot:
+    /// {"wifi": {"ssid": "...", "psk": "..."}}.
+    #[arg(long, value_name = "FILE", requires = "device")]
+    secrets: Option<PathBuf>,
+
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
@@ -67,6 +73,8 @@ impl Arguments {
             }
             return self.list(&machine, reporter);
         };
+        let given = self.secrets.as_deref().map(|path| secrets::Given::read(path, reporter));
+        let given = given.transpose()?;
         let target = Target::choose(&machine, device)?;
         let mut image = Image::open(&self.image, reporter)?;
         if !image.vouched() {
@@ -83,6 +91,10 @@ impl Arguments {
                 "DATA is kept ({}), the rest is not",
                 quantity::bytes(size)
             ));
+        }
+        if let Some(given) = &given {
+            secrets::put(&mut image, given)?;
+            reporter.step("secrets go onto the first partition of the card, until its first boot");
         }
         self.consent(&target, reporter)?;
         let mut medium = Opened::open(device)?;

@@ -47,6 +47,33 @@ impl Card {
         Ok(Self { board, image, folder })
     }
 
+    /// The same by `pkgbuilder burn`, with a file of secrets.
+    pub(crate) fn burn_with_secrets(
+        board: Board,
+        compressed: &Path,
+        folder: &Path,
+        name: &str,
+        secrets: &str,
+    ) -> Result<Self> {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder)?;
+        let image = folder.join("card.img");
+        File::create(&image)?.set_len(CARD_SIZE)?;
+        let file = folder.join("secrets.json");
+        fs::write(&file, secrets)?;
+        let output = Command::new(env!("CARGO_BIN_EXE_pkgbuilder"))
+            .args(["burn", "--yes", "--secrets"])
+            .args([&file, &compressed.to_owned(), &image])
+            .output()
+            .context("running pkgbuilder")?;
+        ensure!(
+            output.status.success(),
+            "pkgbuilder burn: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(Self { board, image, folder })
+    }
+
     /// Powers a board with this card on, until its network adapter is there.
     ///
     /// QEMU's model of the Pi's USB controller sometimes loses its port while the kernel sets it up (`dwc2 …: Not

@@ -99,6 +99,7 @@ impl Site {
             trial("a_first_boot_that_is_cut_short", "cut-short", cut_short),
             trial("the_same_image_under_another_name", "worker", another_name),
             trial("first_boot_shutdown_and_power_cut", "core", boots),
+            trial("secrets_move_and_the_pin_header_is_on", "secrets", secrets),
             trial("an_arm_machine_with_uefi", "virt", virt),
             trial("a_root_that_rots_is_an_error_and_never_a_wrong_byte", "rot", rot),
             // Long, or of images that scripts/build does not make by itself: scripts/test --all.
@@ -187,6 +188,50 @@ fn cut_short(site: &Site) -> Result<()> {
     let console = machine.console();
     ensure!(console.contains(MAKING), "DATA is said to be made already: {console}");
     machine.cut_power()
+}
+
+/// The secrets that a card was burned with are on DATA and gone from the first partition; I2C and SPI have their devices.
+fn secrets(site: &Site) -> Result<()> {
+    const KEY: &str = "correct horse battery";
+    let text = format!("{{\"wifi\": {{\"ssid\": \"attic\", \"psk\": \"{KEY}\"}}}}\n");
+    say("a card with secrets");
+    let image = site.image("home", PI)?;
+    let card = Card::burn_with_secrets(Board::Pi3, &image, &site.folder, "secrets", &text)?;
+    ensure!(
+        holds(&card, KEY)?,
+        "the secrets are not on the first partition of the card"
+    );
+    let node = Node::new(WORKER.name, WORKER.address);
+    let mut machine = card.boot(&WORKER, 1)?;
+    kept(&mut machine, &node, |machine| {
+        wait(machine, "the agent", READY, || node.get(4690, "/status.json").map(drop))?;
+        let limit = Duration::from_mins(1);
+        let kept = machine.run("stat -c '%a %u %s' /var/lib/computatom/secrets.json", limit)?;
+        ensure!(kept.trim() == format!("600 0 {}", text.len()), "DATA has: {kept}");
+        let supplicant = machine.run("stat -c %a /etc/wpa_supplicant/wpa_supplicant-wlan0.conf", limit)?;
+        ensure!(supplicant.trim() == "600", "wpa_supplicant reads: {supplicant}");
+        let said = machine.run(&format!("journalctl -b --no-pager | grep -c '{KEY}'"), limit)?;
+        // The shell's own echo is on the console, not in the journal.
+        ensure!(said.trim() == "0", "the journal has the key {said} times");
+        let devices = machine.run("ls /dev/i2c-1 /dev/spidev0.0 /dev/spidev0.1", limit)?;
+        ensure!(devices.split_whitespace().count() == 3, "there are: {devices}");
+        machine.run("sync", limit).map(drop)
+    })?;
+    machine.cut_power()?;
+    ensure!(
+        !holds(&card, KEY)?,
+        "the key is still on the first partition of the card"
+    );
+    Ok(())
+}
+
+/// Whether a text is anywhere on the first partition of a card.
+fn holds(card: &Card, text: &str) -> Result<bool> {
+    let file = fs::File::open(&card.image)?;
+    let first = Table::read(&file)?.get(1)?;
+    let mut bytes = vec![0; usize::try_from(first.size)?];
+    file.read_exact_at(&mut bytes, first.start)?;
+    Ok(bytes.windows(text.len()).any(|window| window == text.as_bytes()))
 }
 
 fn another_name(site: &Site) -> Result<()> {

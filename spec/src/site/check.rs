@@ -38,6 +38,13 @@ pub(super) fn check(site: &Site) -> Result<(), String> {
             }
         }
     }
+    if let Some(country) = &site.wifi_country
+        && !(country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase()))
+    {
+        return Err(format!(
+            "`wifi_country` is `{country}`; use the two capital letters of ISO 3166-1, such as `DE`"
+        ));
+    }
     if !is_zone(&site.timezone) {
         return Err(format!(
             "`timezone` is `{}`; use a name of /usr/share/zoneinfo, such as `Europe/Berlin`",

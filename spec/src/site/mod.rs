@@ -39,6 +39,10 @@ pub struct Site {
     pub ntp: Vec<String>,
     /// Time zone, as in `/usr/share/zoneinfo`.
     pub timezone: String,
+    /// Where the boards are, as the rules for radio want it (ISO 3166-1, two letters); unset: no wireless network beyond what
+    /// all countries allow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wifi_country: Option<String>,
     /// SSH public keys for root; no sshd starts without one.
     pub ssh_keys: Vec<String>,
     /// Nomad client settings.
@@ -147,6 +151,7 @@ impl Default for Site {
             roles: Vec::new(),
             ntp: Vec::new(),
             timezone: "Etc/UTC".to_owned(),
+            wifi_country: None,
             ssh_keys: Vec::new(),
             nomad: NomadSettings::default(),
             prometheus: PrometheusSettings::default(),

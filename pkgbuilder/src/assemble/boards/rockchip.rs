@@ -189,12 +189,9 @@ mod tests {
     use std::fs;
     use std::process::Command;
 
-    use super::super::super::testing::{image, lock, oracle, packages, rootfs, with_kernel};
-    use super::super::super::{DiskImage, Job, assemble};
+    use super::super::super::DiskImage;
+    use super::super::super::testing::{self, oracle, with_kernel};
     use super::*;
-    use crate::definition::image::Target;
-    use crate::fetch::cache::Cache;
-    use crate::reporter::Reporter;
 
     const RELEASE: &str = "6.12.10+deb13-arm64";
 
@@ -223,23 +220,7 @@ mod tests {
     }
 
     fn build(tree: &Tree, folder: &Path) -> Result<DiskImage> {
-        let mut image = image();
-        image.targets = vec![Target {
-            name: NAME_ROCK64.to_owned(),
-            arch: Arch::Arm64,
-            packages: Vec::new(),
-        }];
-        let job = Job {
-            image: &image,
-            target: &image.targets[0],
-            lock: &lock(),
-            packages: &packages(),
-            out: &folder.join("out"),
-            cache: &Cache::at(&folder.join("cache"))?,
-            level: 3,
-            keep_raw: true,
-        };
-        assemble(rootfs(tree), &job, &Reporter::new(true))
+        testing::build(tree, NAME_ROCK64, folder)
     }
 
     #[test]

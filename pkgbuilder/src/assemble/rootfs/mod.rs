@@ -31,6 +31,7 @@ type Rule = fn(&mut Tree, &Input<'_>) -> Result<()>;
 /// The rules in their order: what is removed, what every node has, what the definition says (so that it has the last
 /// word), and the times of it all.
 const RULES: &[(&str, Rule)] = &[
+    ("looking for what the site settings need", look_for_wifi),
     ("removing caches, backups and locks", remove_leftovers),
     ("leaving the kernel to its partition", remove_kernels),
     ("emptying mount points", empty_mount_points),
@@ -102,6 +103,17 @@ fn remove_leftovers(tree: &mut Tree, _: &Input<'_>) -> Result<()> {
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// A country for the wireless network is of no use without the program that joins one.
+fn look_for_wifi(tree: &mut Tree, input: &Input<'_>) -> Result<()> {
+    if input.image.site.wifi_country.is_some() && tree.stat("/usr/sbin/wpa_supplicant").is_err() {
+        bail_input!(
+            "the site settings have a `wifi_country`, and the image has no wpa_supplicant to join a network: add \
+             `computatom.wifi` to the definition, or leave `wifi_country` out"
+        );
     }
     Ok(())
 }
