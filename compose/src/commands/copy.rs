@@ -43,6 +43,7 @@ fn cp(process: &mut Process<'_>) -> Outcome {
             "-r --recursive",
             "-R",
             "-f --force",
+            "-l --link",
             "-n --no-clobber",
             "-T --no-target-directory",
             "-t --target-directory =",
@@ -73,10 +74,30 @@ fn cp(process: &mut Process<'_>) -> Outcome {
             Ok(id) if process.system.tree.inode(id).is_dir() && inside(process, &from, &to) => {
                 status = process.fail(&format!("cannot copy a directory, '{source}', into itself, '{target}'"));
             }
+            Ok(_) if args.has("-l") => status |= link(process, &args, &source, &target)?,
             Ok(id) => status |= copy(process, &mut copying, id, &source, &target),
         }
     }
     Ok(status)
+}
+
+/// `cp -l` of a file: another name for it.
+fn link(process: &mut Process<'_>, args: &Arguments, source: &str, target: &str) -> Outcome {
+    let (from, to) = (process.path(source), process.path(target));
+    let tree = &mut process.system.tree;
+    let plain = tree.lstat(&from).is_ok_and(Inode::is_file);
+    if !plain
+        || ["-f", "-n", "-v", "-a", "-r", "-R", "--remove-destination"]
+            .iter()
+            .any(|with| args.has(with))
+    {
+        return Err(process.unsupported("-l of anything but a file, or with options that say what to replace"));
+    }
+    if let Err(error) = tree.link(&from, &to) {
+        let said = format!("cannot create hard link '{target}' to '{source}': {}", error.errno);
+        return Ok(process.fail(&said));
+    }
+    Ok(0)
 }
 
 fn inside(process: &Process<'_>, from: &str, to: &str) -> bool {
@@ -433,6 +454,10 @@ mod tests {
             &["cp", "a", "la"],
             &["cp", "b", "la"],
             &["cp", "--remove-destination", "b", "la"],
+            &["cp", "-l", "b", "another"],
+            &["cp", "-l", "b", "d"],
+            &["cp", "-l", "b", "c"],
+            &["cp", "-l", "none", "another"],
             &["cp", "b", "dangling"],
             &["cp", "-f", "b", "dangling"],
             &["cp", "-T", "a", "d"],

@@ -10,10 +10,10 @@ use computatom_spec::manifest::{FORMAT, Manifest, PackageRecord};
 
 use super::{DiskImage, Job, assemble};
 use crate::compose::{Digests, Rootfs};
+use crate::definition::format::Format;
 use crate::definition::image::{Debian, Image, Partitions, Target, Units};
 use crate::fetch::cache::Cache;
 use crate::reporter::Reporter;
-use crate::resolve::Lock;
 
 /// Time of everything in [`sample`].
 pub(crate) const EPOCH: i64 = 1_700_000_000;
@@ -351,19 +351,6 @@ pub(crate) fn image() -> Image {
     }
 }
 
-/// A lock that pins nothing.
-pub(crate) fn lock() -> Lock {
-    Lock {
-        format: 1,
-        image: "test".to_owned(),
-        epoch: EPOCH,
-        disk_signature: "c0de0042".to_owned(),
-        components: BTreeMap::new(),
-        debian: BTreeMap::new(),
-        request: BTreeMap::new(),
-    }
-}
-
 /// The manifest of [`image`] with two packages.
 pub(crate) fn manifest(image: &Image) -> Manifest {
     Manifest {
@@ -391,7 +378,7 @@ pub(crate) fn build(tree: &Tree, target: &str, folder: &Path) -> anyhow::Result<
         out: &folder.join("out"),
         cache: &Cache::at(&folder.join("cache"))?,
         level: 3,
-        keep_raw: true,
+        formats: &[Format::Img, Format::Zst],
     };
     assemble(rootfs(tree), &job, &Reporter::new(true))
 }

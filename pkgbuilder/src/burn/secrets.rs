@@ -195,6 +195,7 @@ mod tests {
     use crate::assemble::testing::{build, oracle, with_kernel};
     use crate::burn::medium::Opened;
     use crate::burn::write;
+    use crate::definition::format::Format;
 
     const TEXT: &str = r#"{"wifi":{"ssid":"home","psk":"correct horse"}}"#;
 
@@ -212,7 +213,7 @@ mod tests {
         Given::read(&path, &reporter).unwrap();
         assert_eq!(reporter.warnings(), 1);
 
-        let mut image = Image::open(&made.compressed, &reporter).unwrap();
+        let mut image = Image::open(made.file(Format::Zst).unwrap(), &reporter).unwrap();
         assert!(image.vouched() && image.mapped());
         put(&mut image, &given).unwrap();
         let card = folder.path().join("card");
@@ -221,7 +222,7 @@ mod tests {
         medium.fit(image.size()).unwrap();
         write::burn(&image, &medium, &reporter).unwrap();
 
-        let raw = made.raw.unwrap();
+        let raw = made.file(Format::Img).unwrap().to_owned();
         let first = Table::read(&File::open(&raw).unwrap()).unwrap().get(FIRST).unwrap();
         let part = |of: &Path, name: &str| {
             let to = folder.path().join(name);

@@ -192,6 +192,7 @@ mod tests {
     use super::super::super::DiskImage;
     use super::super::super::testing::{self, oracle, with_kernel};
     use super::*;
+    use crate::definition::format::Format;
 
     const RELEASE: &str = "6.12.10+deb13-arm64";
 
@@ -228,7 +229,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tree = tree(924_160);
         let made = build(&tree, folder.path()).unwrap();
-        let raw = made.raw.unwrap();
+        let raw = made.file(Format::Img).unwrap().to_owned();
 
         // What `u-boot-install-rockchip` does, and bytes that nothing else has been written over.
         for (name, sector) in [("idbloader.img", 64), ("u-boot.itb", 16384)] {
@@ -316,11 +317,12 @@ mod tests {
     fn a_loader_that_is_damaged_is_noticed() {
         use std::os::unix::fs::FileExt;
         let folder = tempfile::tempdir().unwrap();
-        let raw = build(&tree(924_160), folder.path()).unwrap().raw.unwrap();
-        let file = fs::File::options().write(true).open(&raw).unwrap();
-        ROCK64.check(&raw).unwrap();
+        let made = build(&tree(924_160), folder.path()).unwrap();
+        let raw = made.file(Format::Img).unwrap();
+        let file = fs::File::options().write(true).open(raw).unwrap();
+        ROCK64.check(raw).unwrap();
         file.write_all_at(&[0; 4], 16384 * SECTOR).unwrap();
-        let error = ROCK64.check(&raw).unwrap_err();
+        let error = ROCK64.check(raw).unwrap_err();
         assert!(error.to_string().contains("no U-Boot at sector 16384"), "{error}");
     }
 }
