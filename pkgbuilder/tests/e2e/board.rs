@@ -80,22 +80,17 @@ impl Board {
                 "qemu-system-aarch64"
             }
         };
+        arguments.pair(
+            "-netdev",
+            format!("tap,id=n0,ifname={},script=no,downscript=no", host.tap),
+        );
+        // An empty option ROM: nothing is to start from the network.
         let adapter = if self.has_usb_network() {
             "usb-net"
         } else {
             "virtio-net-pci,romfile="
         };
-        arguments.pair(
-            "-netdev",
-            format!("tap,id=n0,ifname={},script=no,downscript=no", host.tap),
-        );
-        let (kind, rest) = adapter.split_once(',').unwrap_or((adapter, ""));
-        let rest = if rest.is_empty() {
-            String::new()
-        } else {
-            format!(",{rest}")
-        };
-        arguments.pair("-device", format!("{kind},netdev=n0,mac={}{rest}", host.mac));
+        arguments.pair("-device", format!("{adapter},netdev=n0,mac={}", host.mac));
         Ok(Start {
             program,
             arguments: arguments.0,

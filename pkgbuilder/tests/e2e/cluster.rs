@@ -74,11 +74,7 @@ impl Node {
     /// What the servers say of a node outlives a boot; what counts is that the client of this boot is registered: it
     /// has been given a time to live for its heartbeats only then (`registerNode` in Nomad's `client/client.go`).
     pub(crate) fn nomad_ready(&self) -> Result<()> {
-        let leader = self.get(4646, "/v1/status/leader")?;
-        ensure!(
-            leader.as_str().is_some_and(|leader| !leader.is_empty()),
-            "Nomad has no leader"
-        );
+        self.nomad_leader()?;
         let client = self.nomad_client()?;
         let lives = client["heartbeat_ttl"].as_str().unwrap_or("0s");
         ensure!(
@@ -112,6 +108,26 @@ impl Node {
         Ok(())
     }
 
+    /// Nomad's servers have a leader, and here is one of them and no client.
+    pub(crate) fn nomad_serves(&self) -> Result<()> {
+        self.nomad_leader()?;
+        let stats = self.get(4646, "/v1/agent/self")?["stats"].clone();
+        ensure!(
+            stats["nomad"]["server"] == "true" && stats["client"].is_null(),
+            "Nomad is no server, or more than that: {stats}"
+        );
+        Ok(())
+    }
+
+    fn nomad_leader(&self) -> Result<()> {
+        let leader = self.get(4646, "/v1/status/leader")?;
+        ensure!(
+            leader.as_str().is_some_and(|leader| !leader.is_empty()),
+            "Nomad has no leader"
+        );
+        Ok(())
+    }
+
     /// Nomad has registered itself in Consul, and Consul's DNS knows where.
     pub(crate) fn services_ready(&self) -> Result<()> {
         let services = self.get(8500, "/v1/catalog/services")?;
@@ -121,23 +137,21 @@ impl Node {
                 "`{service}` is not registered in Consul: {services}"
             );
         }
+        self.resolves("nomad.service.consul")
+    }
+
+    /// Consul's DNS has this node's address for a name.
+    pub(crate) fn resolves(&self, name: &str) -> Result<()> {
         let output = Command::new("dig")
-            .args([
-                "+short",
-                "+time=3",
-                "+tries=1",
-                "-p",
-                "8600",
-                &format!("@{}", self.address),
-                "nomad.service.consul",
-            ])
+            .args(["+short", "+time=3", "+tries=1", "-p", "8600"])
+            .args([&format!("@{}", self.address), name])
             .output()
             .context("running dig (package bind9-dnsutils)")?;
         let answer = String::from_utf8_lossy(&output.stdout);
         let address = self.address.to_string();
         ensure!(
             answer.lines().any(|line| line == address),
-            "nomad.service.consul is `{}`",
+            "{name} is `{}`",
             answer.trim()
         );
         Ok(())
@@ -145,10 +159,15 @@ impl Node {
 
     /// Prometheus scrapes all of it.
     pub(crate) fn prometheus_ready(&self) -> Result<()> {
+        self.scraped(&["nomad", "consul", "node", "agent"])
+    }
+
+    /// Each of Prometheus' `jobs` has targets, and all of them are up.
+    pub(crate) fn scraped(&self, jobs: &[&str]) -> Result<()> {
         let targets = self.get(9090, "/api/v1/targets?state=active")?;
         let active = array(&targets["data"]["activeTargets"]);
-        for job in ["nomad", "consul", "node", "agent"] {
-            let of_job: Vec<_> = active.iter().filter(|target| target["labels"]["job"] == job).collect();
+        for job in jobs {
+            let of_job: Vec<_> = active.iter().filter(|target| target["labels"]["job"] == *job).collect();
             let healthy = !of_job.is_empty() && of_job.iter().all(|target| target["health"] == "up");
             ensure!(healthy, "Prometheus' job `{job}` is not up: {of_job:?}");
         }
@@ -197,7 +216,7 @@ impl Node {
     }
 
     /// What the running client says about itself.
-    fn nomad_client(&self) -> Result<Value> {
+    pub(crate) fn nomad_client(&self) -> Result<Value> {
         let client = self.get(4646, "/v1/agent/self")?["stats"]["client"].clone();
         ensure!(client.is_object(), "Nomad runs no client");
         Ok(client)

@@ -33,6 +33,11 @@ pub(crate) struct Card {
 impl Card {
     /// Burns the compressed image to a new 8 GiB card for a board.
     pub(crate) fn burn(board: Board, compressed: &Path, folder: &Path, name: &str) -> Result<Self> {
+        Self::burn_sized(board, compressed, folder, name, CARD_SIZE)
+    }
+
+    /// The same to a card of `size` bytes, a power of two.
+    pub(crate) fn burn_sized(board: Board, compressed: &Path, folder: &Path, name: &str, size: u64) -> Result<Self> {
         let folder = folder.join(name);
         fs::create_dir_all(&folder)?;
         let image = folder.join("card.img");
@@ -43,7 +48,9 @@ impl Card {
             .status()
             .context("running zstd")?;
         ensure!(status.success(), "zstd cannot decompress {}", compressed.display());
-        File::options().write(true).open(&image)?.set_len(CARD_SIZE)?;
+        let file = File::options().write(true).open(&image)?;
+        ensure!(file.metadata()?.len() <= size, "the image is larger than its card");
+        file.set_len(size)?;
         Ok(Self { board, image, folder })
     }
 

@@ -6,10 +6,13 @@
 
 mod board;
 mod cluster;
+mod full;
 mod machine;
 mod network;
 mod readme;
 mod scenario;
+mod slots;
+mod ssh;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};

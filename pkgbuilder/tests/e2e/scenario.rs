@@ -4,6 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,13 +19,13 @@ use super::machine::{Card, Machine};
 use super::network::{Host, Lan, ROUTER};
 use super::readme;
 
-const CORE: Host = Host {
+pub(crate) const CORE: Host = Host {
     name: "core-1",
     mac: "52:54:00:c0:00:01",
     address: Ipv4Addr::new(10, 77, 0, 11),
     tap: "tap-core",
 };
-const WORKER: Host = Host {
+pub(crate) const WORKER: Host = Host {
     name: "worker-7",
     mac: "52:54:00:c0:00:07",
     address: Ipv4Addr::new(10, 77, 0, 17),
@@ -32,19 +33,19 @@ const WORKER: Host = Host {
 };
 
 /// A board in emulation, with everything else that a test machine does at the time.
-const READY: Duration = Duration::from_mins(5);
+pub(crate) const READY: Duration = Duration::from_mins(5);
 /// A board that is slow in emulation.
-const LONG: Duration = Duration::from_mins(15);
+pub(crate) const LONG: Duration = Duration::from_mins(15);
 /// The target of most images.
-const PI: &str = "raspberrypi-arm64";
+pub(crate) const PI: &str = "raspberrypi-arm64";
 /// The name of the example job and of its service.
 const JOB: &str = "hello";
 
 /// Where the boards run: the images, a folder for what they say, and their LAN.
 #[derive(Debug)]
 pub(crate) struct Site {
-    repository: PathBuf,
-    folder: PathBuf,
+    pub(crate) repository: PathBuf,
+    pub(crate) folder: PathBuf,
     _lan: Lan,
 }
 
@@ -67,7 +68,7 @@ impl Site {
     }
 
     /// A built image, by the name of its definition and its target.
-    fn image(&self, definition: &str, target: &str) -> Result<PathBuf> {
+    pub(crate) fn image(&self, definition: &str, target: &str) -> Result<PathBuf> {
         let image = self.repository.join(format!("out/{definition}-{target}.img.zst"));
         ensure!(
             image.exists(),
@@ -75,6 +76,30 @@ impl Site {
             image.display()
         );
         Ok(image)
+    }
+
+    /// Builds an image of a definition, with these site settings, in a folder of its own.
+    ///
+    /// There is no network here: everything is in the cache since scripts/build made the image that people burn.
+    pub(crate) fn build(&self, definition: &str, target: &str, settings: &str, folder: &Path) -> Result<PathBuf> {
+        fs::create_dir_all(folder)?;
+        let site = folder.join("site.jsonnet");
+        fs::write(&site, settings)?;
+        let output = Command::new(self.repository.join("out/bin/pkgbuilder"))
+            .current_dir(&self.repository)
+            .args(["image", definition, "--quiet", "--locked", "--target", target, "--site"])
+            .arg(&site)
+            .arg("--out")
+            .arg(folder)
+            .output()
+            .context("running out/bin/pkgbuilder (scripts/build makes it)")?;
+        ensure!(
+            output.status.success(),
+            "pkgbuilder image {definition}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let name = Path::new(definition).file_stem().unwrap_or_default();
+        Ok(folder.join(format!("{}-{target}.img.zst", name.display())))
     }
 
     /// The tests; what a board said is kept if its test fails.
@@ -102,13 +127,16 @@ impl Site {
             trial("secrets_move_and_the_pin_header_is_on", "secrets", secrets),
             trial("an_arm_machine_with_uefi", "virt", virt),
             trial("a_root_that_rots_is_an_error_and_never_a_wrong_byte", "rot", rot),
+            trial("a_card_without_room_for_data", "full", super::full::card_without_room),
             // Long, or of images that scripts/build does not make by itself: scripts/test --all.
+            trial("a_slot_is_tried_and_committed", "slots", super::slots::trial_and_commit).with_ignored_flag(true),
+            trial("keys_in_the_settings_open_ssh", "ssh", super::ssh::by_key).with_ignored_flag(true),
             trial("a_pc_is_a_whole_cluster", "pc", pc).with_ignored_flag(true),
             trial("sixty_packages_boot", "sixty", sixty).with_ignored_flag(true),
             trial("a_pi_zero_watches", "zero", zero).with_ignored_flag(true),
-            trial("servers_alone", "core", |site| other_image(site, "core")).with_ignored_flag(true),
-            trial("jobs_alone", "client", |site| other_image(site, "client")).with_ignored_flag(true),
-            trial("prometheus_alone", "monitor", |site| other_image(site, "monitor")).with_ignored_flag(true),
+            trial("servers_alone", "servers", servers).with_ignored_flag(true),
+            trial("jobs_alone", "jobs", jobs).with_ignored_flag(true),
+            trial("prometheus_alone", "prometheus", prometheus).with_ignored_flag(true),
         ]
     }
 }
@@ -162,7 +190,7 @@ fn slots(machine: &mut Machine) -> Result<()> {
         ensure!(slots["running"] == "a" && slots["committed"] == "a", "{slots}");
         let other = slots["other"].as_str().unwrap_or_default();
         ensure!(other.contains("no root of its own"), "{slots}");
-        // computatom-well.timer, a minute after the start.
+        // computatom-well.timer, a minute after the agent.
         if slots["failed"] == serde_json::json!([0, 0]) {
             return Ok(());
         }
@@ -273,6 +301,8 @@ fn whole_cluster(site: &Site, board: Board, target: &str, folder: &str) -> Resul
     let ids = kept(&mut machine, &node, |machine| {
         ready(machine, &node)?;
         healthy(machine)?;
+        super::ssh::closed(&node)?;
+        shown(machine, &node)?;
         node.ids()
     })?;
     say("power cut, second boot");
@@ -284,6 +314,23 @@ fn whole_cluster(site: &Site, board: Board, target: &str, folder: &str) -> Resul
         ensure!(now == ids, "the node ids were {ids:?} and are {now:?}");
         healthy(machine)
     })
+}
+
+/// The console says who the node is, how it is, what it runs from and how to reach it, and asks for no login.
+fn shown(machine: &mut Machine, node: &Node) -> Result<()> {
+    let lines = [
+        format!("{}  {}  server, client, monitor", node.name, node.address),
+        "  slot      a runs and starts".to_owned(),
+        format!("  page      http://{}:4690/", node.address),
+        "  ssh       off: the site settings hold no keys".to_owned(),
+        "  ok  prometheus".to_owned(),
+        "  ready for jobs".to_owned(),
+    ];
+    for line in lines {
+        machine.wait_for(&line, READY)?;
+    }
+    ensure!(!machine.console().contains("login:"), "the console asks for a login");
+    Ok(())
 }
 
 /// One bit in each MiB of the root is another than it was: the board resets when it reads one, three times, and then stands
@@ -341,22 +388,104 @@ fn zero(site: &Site) -> Result<()> {
     })
 }
 
-/// An image for some of the roles: what it has runs, and nothing has failed.
-fn other_image(site: &Site, name: &str) -> Result<()> {
-    say(name);
-    let node = Node::new(CORE.name, CORE.address);
-    let mut machine = Card::burn(Board::Pi3, &site.image(name, PI)?, &site.folder, name)?.boot(&CORE, 1)?;
+/// The image of servers, alone: a cluster without a place for jobs.
+fn servers(site: &Site) -> Result<()> {
+    only(site, "core", "servers", CORE, "server", |machine, node| {
+        wait(machine, "Consul", LONG, || node.consul_ready())?;
+        wait(machine, "Nomad's servers", LONG, || node.nomad_serves())?;
+        wait(machine, "Nomad in Consul's DNS", LONG, || {
+            node.resolves("nomad.service.consul")
+        })?;
+        wait(machine, "the node", LONG, || {
+            let status = node.get(4690, "/status.json")?;
+            ensure!(
+                status["waits_for"] == serde_json::json!([]),
+                "it waits for {}",
+                status["waits_for"]
+            );
+            Ok(())
+        })
+    })
+}
+
+/// The image for jobs, alone: all of it runs, and it says that it misses its servers.
+fn jobs(site: &Site) -> Result<()> {
+    only(site, "client", "jobs", WORKER, "client", |machine, node| {
+        wait(machine, "Nomad's client", LONG, || node.nomad_client().map(drop))?;
+        // The unit is of the type that says itself when it is ready.
+        wait_for_unit(machine, "docker.service")?;
+        misses_servers(machine, node, &["consul", "nomad client"])
+    })
+}
+
+/// The image for Prometheus, alone: it watches itself.
+fn prometheus(site: &Site) -> Result<()> {
+    only(site, "monitor", "prometheus", WORKER, "monitor", |machine, node| {
+        wait(machine, "Prometheus", LONG, || node.prometheus_answers())?;
+        wait(machine, "its targets", LONG, || {
+            node.scraped(&["node", "agent", "prometheus"])
+        })?;
+        misses_servers(machine, node, &["consul"])
+    })
+}
+
+/// An image for one of the roles, on a board of its own: it has that role and no other, what `steps` asks for, and no
+/// unit that failed.
+fn only(
+    site: &Site,
+    image: &str,
+    folder: &str,
+    host: Host,
+    role: &str,
+    steps: impl FnOnce(&mut Machine, &Node) -> Result<()>,
+) -> Result<()> {
+    say(image);
+    let node = Node::new(host.name, host.address);
+    let mut machine = Card::burn(Board::Pi3, &site.image(image, PI)?, &site.folder, folder)?.boot(&host, 1)?;
     kept(&mut machine, &node, |machine| {
         wait(machine, "the agent", LONG, || {
             let status = node.get(4690, "/status.json")?;
             ensure!(
-                status["identity"]["hostname"] == CORE.name,
-                "the board is {}",
-                status["identity"]
+                status["identity"]["hostname"] == host.name
+                    && status["assignment"]["roles"] == serde_json::json!([role]),
+                "the board is {} and {}",
+                status["identity"],
+                status["assignment"]
             );
             Ok(())
         })?;
+        steps(machine, &node)?;
         healthy(machine)
+    })
+}
+
+/// Waits until a unit is active.
+fn wait_for_unit(machine: &mut Machine, unit: &str) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let state = machine.run(&format!("systemctl is-active {unit}"), Duration::from_mins(1))?;
+        if state.trim() == "active" {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < LONG, "{unit} is {}", state.trim());
+        std::thread::sleep(Duration::from_secs(5));
+    }
+}
+
+/// What the node says of itself: only `services` do not do their work, and a person learns which server to look at.
+fn misses_servers(machine: &mut Machine, node: &Node, services: &[&str]) -> Result<()> {
+    wait(machine, "what the node says", LONG, || {
+        let status = node.get(4690, "/status.json")?;
+        let checks = status["checks"].as_array().context("the node has no checks")?;
+        let unhealthy: Vec<_> = checks.iter().filter(|check| check["healthy"] != true).collect();
+        let names: Vec<_> = unhealthy.iter().filter_map(|check| check["service"].as_str()).collect();
+        ensure!(names == services, "unhealthy are {unhealthy:?}");
+        let waits = status["waits_for"].to_string();
+        ensure!(
+            waits.contains(&format!("the server is `{}`: is it up?", CORE.name)),
+            "it waits for {waits}"
+        );
+        Ok(())
     })
 }
 
@@ -378,7 +507,7 @@ fn same(machine: &mut Machine, node: &Node, ids: &(String, String)) -> Result<()
 }
 
 /// The root is read-only, and no unit has failed.
-fn healthy(machine: &mut Machine) -> Result<()> {
+pub(crate) fn healthy(machine: &mut Machine) -> Result<()> {
     let limit = Duration::from_mins(1);
     let mounted = machine.run("findmnt -no FSTYPE,OPTIONS /", limit)?;
     let mut words = mounted.split_whitespace();
@@ -408,7 +537,7 @@ fn healthy(machine: &mut Machine) -> Result<()> {
 }
 
 /// Keeps the journal and the answers of a boot that went wrong.
-fn kept<T>(machine: &mut Machine, node: &Node, steps: impl FnOnce(&mut Machine) -> Result<T>) -> Result<T> {
+pub(crate) fn kept<T>(machine: &mut Machine, node: &Node, steps: impl FnOnce(&mut Machine) -> Result<T>) -> Result<T> {
     let result = steps(machine);
     if result.is_err() {
         for (name, command) in [
@@ -441,7 +570,12 @@ fn kept<T>(machine: &mut Machine, node: &Node, steps: impl FnOnce(&mut Machine) 
 }
 
 /// Asks again until it is so; the last refusal is the error.
-fn wait(machine: &mut Machine, what: &str, limit: Duration, mut check: impl FnMut() -> Result<()>) -> Result<()> {
+pub(crate) fn wait(
+    machine: &mut Machine,
+    what: &str,
+    limit: Duration,
+    mut check: impl FnMut() -> Result<()>,
+) -> Result<()> {
     let began = Instant::now();
     loop {
         match check() {
