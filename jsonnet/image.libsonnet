@@ -71,7 +71,12 @@ local exclude = import 'exclude.libsonnet';
   exclude: exclude.papers + exclude.boot_loaders + exclude.device_trees + exclude.modules,
 
   // Files by path, written last: `'/etc/motd': { text: 'hello\n' }` or `{ symlink: '/run/motd' }`, and `mode: '0600'`.
-  files: {},
+  files: {
+    // Generators are programs that systemd waits for before anything else. That of GPT disks would mount the EFI system
+    // partition, which nobody but `slot` writes to, and that of ssh offer logins without keys in the settings.
+    ['/etc/systemd/system-generators/systemd-%s-generator' % name]: { symlink: '/dev/null' }
+    for name in ['gpt-auto', 'ssh', 'hibernate-resume', 'rc-local', 'system-update', 'tpm2']
+  },
 
   // systemd units switched whatever their packages wanted.
   units: {
@@ -97,6 +102,17 @@ local exclude = import 'exclude.libsonnet';
       // sshd is started by its own unit, and only with keys.
       'ssh.socket',
       'sshd-keygen.service',
+      // Explanations for `journalctl -x`: seconds of a slow card at the first boot.
+      'systemd-journal-catalog-update.service',
+      // Nobody asks for these; each would load modules or mount while the services wait for the processor.
+      'modprobe@drm.service',
+      'sys-kernel-config.mount',
+      'sys-kernel-debug.mount',
+      'sys-kernel-tracing.mount',
+      'sys-fs-fuse-connections.mount',
+      'dev-hugepages.mount',
+      'proc-sys-fs-binfmt_misc.automount',
+      'systemd-binfmt.service',
     ],
   },
 
@@ -112,8 +128,9 @@ local exclude = import 'exclude.libsonnet';
   // the file and becomes DATA on the first boot.
   disk_gib: 16,
 
-  // Added to the kernel's command line.
-  cmdline: [],
+  // Added to the kernel's command line. Of Debian's security modules these: with `bpf` systemd would load a program into
+  // the kernel for a setting that no unit has, before it starts anything.
+  cmdline: ['lsm=landlock,lockdown,yama,integrity,apparmor'],
 
   // Site settings that the image's author fixes; those of `site.jsonnet` or `--site FILE` lie over them.
   site: {},

@@ -16,8 +16,11 @@ use crate::slots::state::State;
 const SLACK: u64 = 16 << 20;
 /// How often a repair is begun anew while it gets on.
 const REPAIRS: u32 = 4;
-/// From this size on mke2fs would make a journal of up to a gigabyte, and write all of it.
-const LARGE: u64 = 16 << 30;
+/// From this size on mke2fs would make a journal of 32 MiB up to a gigabyte, and write all of it: minutes of a slow card. A
+/// node writes little at a time; where a journal is full, what it holds is written out earlier than after `commit=` seconds.
+const LARGE: u64 = 1 << 30;
+/// The journal from there on, in MiB.
+const JOURNAL: &str = "size=16";
 
 /// Makes the file system of an empty DATA, else checks and grows it, with the tools of the root.
 ///
@@ -107,7 +110,7 @@ fn make(machine: &mut impl Machine, data: &Data) -> Result<()> {
     let mut options = vec!["-q", "-F", "-t", "ext4", "-m", "1", "-L", boot::DATA_LABEL];
     options.extend(["-E", "nodiscard,lazy_itable_init=1"]);
     if size >= LARGE {
-        options.extend(["-J", "size=64"]);
+        options.extend(["-J", JOURNAL]);
     }
     let made = machine.run(Tool::Mke2fs, &options, data.number)?;
     if made != 0 {
@@ -364,7 +367,7 @@ mod tests {
         let mut data = partition_of(20 << 30);
         boot(&mut data).unwrap();
         let text = debugfs(&data, "stat <8>");
-        assert!(text.contains("Size: 67108864"), "{text}");
+        assert!(text.contains("Size: 16777216"), "{text}");
         assert!(data.not_before == 0, "a new file system says nothing about the time");
         boot(&mut data).unwrap();
         assert!(data.not_before > 1_700_000_000);
