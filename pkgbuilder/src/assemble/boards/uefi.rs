@@ -12,7 +12,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
 use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
 use computatom_spec::boot::{self, gpt};
@@ -41,10 +40,6 @@ const OS_RELEASE: &str = "os-release";
 const KERNEL: &str = "vmlinuz";
 const RELEASE: &str = "release";
 const INITRAMFS: &str = "initrd.img";
-
-/// What UEFI's shell runs of itself: a firmware that could not start what the ESP holds (a write that was cut short) ends
-/// there, and would wait for a key; it tries again instead.
-const STARTUP: &str = "reset\r\n";
 
 /// To use the root.
 const NEEDED: &[&str] = &["squashfs", "dm-verity", "overlay", "ext4"];
@@ -96,6 +91,23 @@ pub const ARM64: Uefi = Uefi {
     suffix: "aa64",
     console: "console=tty0 console=ttyAMA0,115200",
 };
+
+/// What UEFI's shell runs of itself. A firmware ends there that could not start what the ESP holds (a write that was cut
+/// short), or whose variables name the disk in a place where it no longer is; it would wait for a key. The loader is started
+/// wherever it is found, and else everything is tried again.
+fn startup(loader: &str) -> String {
+    let loader = loader.replace('/', "\\");
+    let lines = [
+        "@echo -off".to_owned(),
+        "for %i in 0 1 2 3 4 5 6 7".to_owned(),
+        format!("  if exist FS%i:\\{loader} then"),
+        format!("    FS%i:\\{loader}"),
+        "  endif".to_owned(),
+        "endfor".to_owned(),
+        "reset".to_owned(),
+    ];
+    lines.map(|line| line + "\r\n").concat()
+}
 
 impl Board for Uefi {
     fn name(&self) -> &'static str {
@@ -165,11 +177,12 @@ impl Board for Uefi {
             ],
         )?;
         let loader = format!("EFI/BOOT/BOOT{}.EFI", self.suffix.to_uppercase());
+        let startup = startup(&loader);
         let files = Files::from([
             (loader, take(LOADER)?),
             (format!("EFI/Linux/{}", gpt::KERNEL_A), image.into()),
             ("loader/loader.conf".to_owned(), boot::loader_conf(gpt::KERNEL_A).into()),
-            ("startup.nsh".to_owned(), Bytes::from_static(STARTUP.as_bytes())),
+            ("startup.nsh".to_owned(), startup.into()),
         ]);
         Ok(vec![BootVolume {
             partition: gpt::ESP,
