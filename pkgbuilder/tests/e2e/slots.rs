@@ -40,9 +40,14 @@ pub(crate) fn trial_and_commit(site: &Site) -> Result<()> {
     let mut machine = boot(&card, 4, ("b", "a", Some("running")))?;
     let node = Node::new(CORE.name, CORE.address);
     kept(&mut machine, &node, |machine| {
-        wait(machine, "Nomad on slot b", LONG, || node.nomad_ready())?;
-        wait(machine, "Prometheus on slot b", LONG, || node.prometheus_ready())?;
-        // Not before the node itself says that it is ready.
+        // What the node itself calls ready: before that it refuses to commit.
+        wait(machine, "slot b", LONG, || {
+            let status = node.get(4690, "/status.json")?;
+            let checked = status["checks"].as_array().is_some_and(|checks| !checks.is_empty());
+            let waits = &status["waits_for"];
+            ensure!(checked && *waits == serde_json::json!([]), "it waits for {waits}");
+            Ok(())
+        })?;
         let said = machine.run("computatom-agent slot commit", LONG)?;
         ensure!(said.contains("slot b starts from now on"), "{said}");
         Ok(())
