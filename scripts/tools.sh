@@ -32,7 +32,7 @@ quick_packages=(
 test_packages=(
   g++ lintian mmdebstrap uidmap locales
   ovmf qemu-efi-aarch64 qemu-user-static iproute2 dnsmasq-base bind9-dnsutils curl
-  python3-venv
+  python3-venv skopeo umoci vagrant
 )
 # The program by which a package is known to be there where dpkg does not say; `-` if it has none, no line if it has the
 # package's name.
