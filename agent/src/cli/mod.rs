@@ -72,7 +72,7 @@ impl Cli {
             Command::Run(command) => command.run(&root),
             Command::Status(command) => return command.run(&root),
             Command::Peers(command) => command.run(&root),
-            Command::Wait(command) => command.run(),
+            Command::Wait(command) => command.run(&root),
             Command::Slot(command) => return command.run(&root),
             Command::Secrets(command) => command.run(&root),
         };

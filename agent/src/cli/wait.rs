@@ -6,7 +6,8 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use crate::cli;
-use crate::status::checks;
+use crate::root::Root;
+use crate::status::{checks, docker};
 
 /// Wait until a service of this node does its work
 ///
@@ -24,19 +25,23 @@ pub(super) struct Wait {
 enum What {
     /// Consul knows a leader
     Consul,
+    /// Docker answers, where Nomad has allocations that it will look for there
+    Docker,
 }
 
 impl Wait {
-    pub(super) fn run(&self) -> anyhow::Result<()> {
+    pub(super) fn run(&self, root: &Root) -> anyhow::Result<()> {
         let deadline = cli::deadline(self.timeout);
-        let ask = match self.what {
-            What::Consul => checks::consul_leader,
+        let ask: fn(&Root) -> anyhow::Result<()> = match self.what {
+            What::Consul => |_| checks::consul_leader().map(drop),
+            What::Docker if !docker::is_needed(root) => return Ok(()),
+            What::Docker => docker::answers,
         };
         loop {
-            match ask() {
-                Ok(_) => return Ok(()),
+            match ask(root) {
+                Ok(()) => return Ok(()),
                 Err(err) if cli::is_over(deadline) => {
-                    return Err(err).with_context(|| format!("waiting {} seconds for Consul", self.timeout));
+                    return Err(err).with_context(|| format!("waiting {} seconds for {:?}", self.timeout, self.what));
                 }
                 Err(_) => std::thread::sleep(Duration::from_secs(1)),
             }

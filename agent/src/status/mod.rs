@@ -21,6 +21,9 @@ pub mod api;
 /// One check per service.
 pub mod checks;
 
+/// Docker's own interface.
+pub mod docker;
+
 /// Text for terminals and consoles.
 pub mod text;
 
