@@ -176,7 +176,7 @@ mod tests {
             &b"correct horse"[..],
             br#"{"wifi":{"ssid":"","psk":"correct horse"}}"#,
             b"\0\0",
-            &[b'x'; LIMIT + 1],
+            &vec![b'x'; LIMIT + 1],
         ] {
             let node = Node::new(Some(wrong));
             let error = format!("{:#}", node.take().unwrap_err());

@@ -1,5 +1,7 @@
 //! The wireless network: what wpa_supplicant and networkd read, where the secrets name a network.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context, Result};
 use computatom_spec::secrets::Wifi;
 
@@ -58,7 +60,10 @@ fn supplicant(wifi: &Wifi, country: Option<&str>) -> String {
     let country = country
         .map(|country| format!("country={country}\n"))
         .unwrap_or_default();
-    let ssid: String = wifi.ssid.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let ssid = wifi.ssid.bytes().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    });
     let psk = if wifi.has_raw_key() {
         wifi.psk.clone()
     } else {

@@ -29,7 +29,8 @@ const FIRST: u32 = 1;
 pub(super) struct MoveSecrets {}
 
 impl MoveSecrets {
-    pub(super) fn run(self, root: &Root) -> Result<()> {
+    #[allow(clippy::unused_self, reason = "every subcommand has the same shape")]
+    pub(super) fn run(&self, root: &Root) -> Result<()> {
         if root.is_system() {
             if let Some(device) = with_secrets(root)? {
                 mounted(&device, Path::new(BOOT), |boot| secrets::take(root, boot))?;

@@ -50,7 +50,7 @@ pub fn merge(blob: &[u8], overlay: &[Node]) -> Result<Vec<u8>> {
     for node in overlay {
         for (name, value) in node.properties {
             let value = bytes(&mut tree, value)?;
-            set(&mut tree, node.path, name, value)?;
+            set(&mut tree, node.path, name, &value)?;
         }
     }
     Ok(tree.to_dtb())
@@ -87,14 +87,14 @@ fn make(tree: &mut DeviceTree, path: &str) -> Result<()> {
     Ok(())
 }
 
-fn set(tree: &mut DeviceTree, path: &str, name: &str, value: Vec<u8>) -> Result<()> {
+fn set(tree: &mut DeviceTree, path: &str, name: &str, value: &[u8]) -> Result<()> {
     let node = tree
         .find_node_mut(path)
         .with_context(|| format!("it has no node {path}"))?;
     if let Some(property) = node.property_mut(name) {
-        property.set_value(value.as_slice());
+        property.set_value(value);
     } else {
-        let property = DeviceTreeProperty::new(name, value.as_slice())
+        let property = DeviceTreeProperty::new(name, value)
             .map_err(|error| anyhow::anyhow!("naming property {name} of {path}: {error}"))?;
         node.add_property(property);
     }
@@ -131,7 +131,7 @@ fn phandle(tree: &mut DeviceTree, path: &str) -> Result<u32> {
         return Ok(known);
     }
     let next = highest(&tree.root).checked_add(1).context("it has no phandle left")?;
-    set(tree, path, "phandle", next.to_be_bytes().to_vec())?;
+    set(tree, path, "phandle", &next.to_be_bytes())?;
     Ok(next)
 }
 
