@@ -33,6 +33,9 @@ pub mod burn;
 /// An image as a cluster of virtual machines.
 pub mod cluster;
 
+/// Names under `.consul` on this machine.
+pub mod dns;
+
 /// What can be had from where.
 pub mod catalog;
 

@@ -1,7 +1,7 @@
 //! Progress and remarks for the person who waits, all on standard error: standard output carries data only.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -94,8 +94,8 @@ impl Reporter {
             .add(ProgressBar::new(total).with_style(style).with_message(label))
     }
 
-    #[allow(clippy::print_stderr, reason = "this is the one place that talks to the person")]
+    /// A reader that has gone away is no reason to stop half-way.
     fn line(&self, text: &str) {
-        self.bars.suspend(|| eprintln!("{text}"));
+        self.bars.suspend(|| writeln!(std::io::stderr(), "{text}").ok());
     }
 }

@@ -15,6 +15,9 @@ mod burn;
 /// `pkgbuilder cluster`
 mod cluster;
 
+/// `pkgbuilder dns`
+mod dns;
+
 /// `pkgbuilder firmware`
 mod firmware;
 
@@ -90,6 +93,7 @@ enum Command {
     Burn(burn::Arguments),
     Firmware(firmware::Arguments),
     Cluster(cluster::Arguments),
+    Dns(dns::Arguments),
     Lock(lock::Arguments),
     Inspect(inspect::Arguments),
     Diff(diff::Arguments),
@@ -131,6 +135,7 @@ fn execute(command: Command, reporter: &Reporter) -> Result<()> {
         Command::Burn(arguments) => arguments.run(reporter),
         Command::Firmware(arguments) => arguments.run(reporter),
         Command::Cluster(arguments) => arguments.run(reporter),
+        Command::Dns(arguments) => arguments.run(reporter),
         Command::Lock(arguments) => arguments.run(reporter),
         Command::Inspect(arguments) => arguments.run(reporter),
         Command::Diff(arguments) => arguments.run(reporter),

@@ -1,0 +1,207 @@
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+/// The checkout: topologies and images are found from there.
+pub(crate) fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The program with clusters of its own, which go when this does.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    state: tempfile::TempDir,
+    agent: ureq::Agent,
+}
+
+impl Tool {
+    pub(crate) fn new() -> Result<Self> {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build();
+        Ok(Self {
+            state: tempfile::tempdir()?,
+            agent: config.into(),
+        })
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pkgbuilder"));
+        command
+            .arg("cluster")
+            .args(arguments)
+            .current_dir(checkout())
+            .env("XDG_STATE_HOME", self.state.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// A script of the README's in the checkout, with the program that is built there.
+    pub(crate) fn shell(&self, script: &str) -> Result<Output> {
+        Command::new("bash")
+            .args(["-euo", "pipefail", "-c", script])
+            .current_dir(checkout())
+            .env("XDG_STATE_HOME", self.state.path())
+            .stdin(Stdio::null())
+            .output()
+            .context("running bash")
+    }
+
+    /// Runs it; what it said, whatever the end.
+    pub(crate) fn output(&self, arguments: &[&str]) -> Result<Output> {
+        self.command(arguments).output().context("running pkgbuilder")
+    }
+
+    /// Runs it to a good end; its standard output.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<String> {
+        let began = Instant::now();
+        let output = self.output(arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        say(&format!(
+            "`cluster {}` took {} s: {}",
+            arguments.join(" "),
+            began.elapsed().as_secs(),
+            said.trim()
+        ));
+        ensure!(
+            output.status.success(),
+            "`cluster {}`: {}",
+            arguments.join(" "),
+            said.trim()
+        );
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Runs it to an end with this code; its standard error.
+    pub(crate) fn refuses(&self, code: i32, arguments: &[&str]) -> Result<String> {
+        let output = self.output(arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(
+            output.status.code() == Some(code),
+            "`cluster {}` ended with {}, not {code}: {said}",
+            arguments.join(" "),
+            output.status
+        );
+        Ok(said)
+    }
+
+    /// Where its clusters are.
+    pub(crate) fn clusters(&self) -> PathBuf {
+        self.state.path().join("computatom/clusters")
+    }
+
+    /// Nothing is left of any cluster: no folder, no process.
+    pub(crate) fn nothing_left(&self) -> Result<()> {
+        let folders: Vec<_> = fs::read_dir(self.clusters()).into_iter().flatten().flatten().collect();
+        ensure!(folders.is_empty(), "folders are left: {folders:?}");
+        let processes = self.processes()?;
+        ensure!(processes.is_empty(), "processes are left: {processes:?}");
+        Ok(())
+    }
+
+    /// Command lines of the processes that have a folder of ours as their current one, also of one that is gone.
+    pub(crate) fn processes(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc")?.flatten() {
+            let Ok(place) = fs::read_link(entry.path().join("cwd")) else {
+                continue;
+            };
+            if place.starts_with(self.state.path()) {
+                let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                found.push(String::from_utf8_lossy(&line).replace('\0', " "));
+            }
+        }
+        Ok(found)
+    }
+
+    /// An answer of a service behind a forwarded port.
+    pub(crate) fn get(&self, port: u16, path: &str) -> Result<Value> {
+        let url = format!("http://127.0.0.1:{port}{path}");
+        self.agent
+            .get(&url)
+            .call()
+            .and_then(|mut answer| answer.body_mut().read_json())
+            .with_context(|| url)
+    }
+
+    /// Submits a job written in HCL, as `nomad job run` does.
+    pub(crate) fn submit(&self, port: u16, hcl: &str) -> Result<()> {
+        let send = |path: &str, body: &Value| -> Result<Value> {
+            let url = format!("http://127.0.0.1:{port}{path}");
+            self.agent
+                .post(&url)
+                .send_json(body)
+                .and_then(|mut answer| answer.body_mut().read_json())
+                .with_context(|| url)
+        };
+        let parsed = post(
+            "/v1/jobs/parse",
+            &serde_json::json!({"JobHCL": hcl, "Canonicalize": true}),
+        )?;
+        send("/v1/jobs", &serde_json::json!({"Job": parsed}))?;
+        Ok(())
+    }
+
+    /// What `status --json` says of a node.
+    pub(crate) fn node(&self, name: &str) -> Result<Value> {
+        let output = self.output(&["status", "--json"])?;
+        let reports: Vec<Value> = serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        reports
+            .into_iter()
+            .find(|report| report["name"] == name)
+            .context("no such node")
+    }
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        if self.clusters().exists() {
+            let kept = checkout().join("out/cluster");
+            for entry in fs::read_dir(self.clusters()).into_iter().flatten().flatten() {
+                let _ = fs::create_dir_all(&kept);
+                let _ = Command::new("sh")
+                    .args(["-c", r#"cp "$1"/*.log "$1"/*.json "$2""#, "sh"])
+                    .args([&entry.path(), &kept])
+                    .status();
+            }
+            let _ = self.output(&["down", "--all"]);
+        }
+    }
+}
+
+/// Free ports of this machine for a cluster, as arguments of `up`, and in the order consul, nomad, prometheus, dns.
+pub(crate) fn ports() -> Result<(Vec<String>, [u16; 4])> {
+    let ports: [u16; 4] = computatom_cluster::uplink::free_ports(4)?
+        .try_into()
+        .map_err(|_| anyhow::anyhow!("not four ports"))?;
+    let arguments = ["consul", "nomad", "prometheus", "dns"]
+        .iter()
+        .zip(ports)
+        .flat_map(|(name, port)| ["--port".to_owned(), format!("{name}={port}")])
+        .collect();
+    Ok((arguments, ports))
+}
+
+/// Tries `what` until it succeeds.
+pub(crate) fn eventually<T>(limit: Duration, mut what: impl FnMut() -> Result<T>) -> Result<T> {
+    let began = Instant::now();
+    loop {
+        match what() {
+            Ok(value) => return Ok(value),
+            Err(error) if began.elapsed() > limit => bail!("not within {} s: {error:#}", limit.as_secs()),
+            Err(_) => std::thread::sleep(Duration::from_secs(1)),
+        }
+    }
+}
+
+/// Tells the person who waits.
+#[allow(clippy::print_stderr, reason = "a test speaks to who runs it")]
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "    {text}");
+}
