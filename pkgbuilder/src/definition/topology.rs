@@ -86,7 +86,7 @@ mod tests {
         };
         let text = said("{\n  nodes: [{ name: 'a', roles: ['worker'] }],\n}");
         assert!(
-            text.contains("unknown value `nodes[0].roles[0]") && text.contains("server, client, monitor"),
+            text.contains("`nodes[0].roles[0]`: unknown value `worker`") && text.contains("server, client, monitor"),
             "{text}"
         );
         let text = said("{\n  node: [],\n}");
