@@ -15,6 +15,9 @@ pub mod device_tree;
 /// The initramfs.
 pub mod initramfs;
 
+/// What an image is written to.
+pub mod medium;
+
 /// The partition table.
 pub mod partitions;
 
@@ -43,19 +46,19 @@ pub mod firmware;
 pub mod outputs;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use computatom_spec::arch::Arch;
 use computatom_spec::manifest::{FORMAT, Manifest, PackageRecord};
 
 use self::boards::{Board, BootInput, BootVolume};
+use self::medium::{Layout, Medium};
 use self::outputs::{Folder, Papers, Ranges};
-use self::partitions::Table;
+use self::partitions::{Partition, Table};
 use self::squashfs::BlockCache;
-use crate::bail_input;
 use crate::compose::Rootfs;
 use crate::definition::format::Format;
 use crate::definition::image::{Image, Target};
@@ -65,6 +68,7 @@ use crate::provenance::licenses::Texts;
 use crate::reporter::Reporter;
 use crate::resolve::Lock;
 use crate::verify::Sha256;
+use crate::{bail_input, input_error};
 
 pub use self::boards::names as board_names;
 pub use self::outputs::DiskImage;
@@ -136,33 +140,34 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
     let (mut manifest, texts) = finish_root(&mut rootfs, job)?;
 
     let stem = format!("{}-{}", job.image.name, job.target.name);
-    let mut raw = folder.begin(&stem)?;
-    let file = raw.file();
-    file.set_len(table.disk_size()).context("sizing the image")?;
-    let mut mapped = write_tables(file, &table)?;
-    let root_hash = write_root(file, &table, board, &rootfs, job, reporter, &mut mapped)?;
+    let mut draft = Draft::new(board, table)?;
+    let (partition, written) = draft.write_root(&rootfs, job, reporter)?;
     drop(rootfs);
+    let root_hash = draft.write_hash_tree(partition, written.bytes, signature)?;
     let boot = BootInput {
-        table: &table,
+        table: &draft.table,
         root_hash,
         cmdline: &job.image.cmdline,
     };
     for (at, bytes) in board.raw(&mut boot_files)? {
-        file.write_all_at(&bytes, at).context("writing the boot loader")?;
-        mapped.add(at..at + bytes.len() as u64);
+        draft
+            .layout
+            .write_shared(&bytes, at)
+            .context("writing the boot loader")?;
+        draft.mapped.add(at..at + bytes.len() as u64);
     }
     let volumes = board.boot_volumes(boot_files, &boot)?;
-    write_volumes(file, &table, &volumes, &mut mapped)?;
+    draft.write_volumes(&volumes)?;
     manifest.volumes = volumes.iter().map(BootVolume::records).collect();
     drop(volumes);
     board
-        .check(raw.temporary())
+        .check(&draft.layout)
         .context("booting the finished image in the firmware model")?;
     let papers = Papers {
         manifest: &manifest,
         texts: &texts,
     };
-    folder.publish(&stem, raw, &mapped, &papers, job, reporter)
+    folder.publish(&stem, &draft.layout, &draft.mapped, &papers, job, reporter)
 }
 
 /// Makes the composed tree the root of a node; gives the manifest of it.
@@ -232,83 +237,100 @@ fn declared(image: &Image, package: &PackageRecord) -> Option<String> {
     Some(component.license.clone())
 }
 
-/// Writes the partition table.
-fn write_tables(file: &File, table: &Table) -> Result<Ranges> {
-    table.write(file)?;
-    let mut mapped = Ranges::default();
-    for range in table.written() {
-        mapped.add(range);
-    }
-    Ok(mapped)
+/// An image as far as it is written.
+struct Draft {
+    board: &'static dyn Board,
+    table: Table,
+    layout: Layout,
+    /// What counts of it.
+    mapped: Ranges,
 }
 
-fn write_volumes(file: &File, table: &Table, volumes: &[BootVolume], mapped: &mut Ranges) -> Result<()> {
-    for volume in volumes {
-        let partition = table.get(volume.partition)?;
-        let serial = table.serial(volume.partition);
-        let used = fat::write(file, partition, volume.label, serial, &volume.files)?;
-        mapped.add(partition.start..partition.start + used);
+impl Draft {
+    /// An image with a partition table.
+    fn new(board: &'static dyn Board, table: Table) -> Result<Self> {
+        let layout = Layout::new(table.disk_size());
+        table.write(&layout)?;
+        let mut mapped = Ranges::default();
+        for range in table.written() {
+            mapped.add(range);
+        }
+        // A root of an earlier use of the card must not be mistaken for one of this image.
+        for idle in board.idle_roots() {
+            let idle = table.get(*idle)?;
+            mapped.add(idle.start..idle.start + SECTOR);
+        }
+        Ok(Self {
+            board,
+            table,
+            layout,
+            mapped,
+        })
     }
-    Ok(())
+
+    /// Writes the root that a fresh image boots, and says where.
+    fn write_root(
+        &self,
+        rootfs: &Rootfs,
+        job: &Job<'_>,
+        reporter: &Reporter,
+    ) -> Result<(Partition, squashfs::Written)> {
+        let partition = self.table.get(self.board.root())?;
+        let cache = Arc::new(BlockCache::open(&job.cache.root().join("squashfs"), job.level)?);
+        let options = squashfs::Options {
+            level: job.level,
+            epoch: job.lock.epoch,
+        };
+        let bar = reporter.bytes("compressing the root", squashfs::content_size(&rootfs.tree)?);
+        let progress = |done| bar.inc(done);
+        let written = squashfs::write(rootfs, &self.layout, partition.start, options, Some(&cache), &progress)
+            .map_err(explain_full_image)?;
+        reporter.step(format_args!(
+            "root file system: {} MiB, {} of {} blocks from the cache",
+            written.bytes.div_ceil(1 << 20),
+            written.cached,
+            written.blocks
+        ));
+        Ok((partition, written))
+    }
+
+    /// Writes the hash tree behind a root of so many bytes, and gives its root hash.
+    fn write_hash_tree(&mut self, partition: Partition, bytes: u64, signature: u32) -> Result<Sha256> {
+        let needed = verity::needed(bytes);
+        if needed > partition.size {
+            bail_input!(
+                "the root file system has {} MiB and its partition {} MiB: raise `partitions.root_mib` to at least {}",
+                needed.div_ceil(1 << 20),
+                partition.size >> 20,
+                needed.div_ceil(1 << 20)
+            );
+        }
+        self.mapped.add(partition.start..partition.start + needed);
+        verity::write(&self.layout, partition.start, bytes, signature)
+    }
+
+    fn write_volumes(&mut self, volumes: &[BootVolume]) -> Result<()> {
+        for volume in volumes {
+            let partition = self.table.get(volume.partition)?;
+            let serial = self.table.serial(volume.partition);
+            let used = fat::write(&self.layout, partition, volume.label, serial, &volume.files)?;
+            self.mapped.add(partition.start..partition.start + used);
+        }
+        Ok(())
+    }
 }
 
-fn write_root(
-    file: &File,
-    table: &Table,
-    board: &dyn Board,
-    rootfs: &Rootfs,
-    job: &Job<'_>,
-    reporter: &Reporter,
-    mapped: &mut Ranges,
-) -> Result<Sha256> {
-    let partition = table.get(board.root())?;
-    let cache = BlockCache::open(&job.cache.root().join("squashfs"), job.level)?;
-    let options = squashfs::Options {
-        level: job.level,
-        epoch: job.lock.epoch,
-    };
-    let bar = reporter.bytes("compressing the root", squashfs::content_size(&rootfs.tree)?);
-    let progress = |done| bar.inc(done);
-    let written = squashfs::write(rootfs, file, partition.start, options, Some(&cache), &progress)?;
-    let needed = verity::needed(written.bytes);
-    if needed > partition.size {
-        bail_input!(
-            "the root file system has {} MiB and its partition {} MiB: raise `partitions.root_mib` to at least {}",
-            needed.div_ceil(1 << 20),
-            partition.size >> 20,
-            needed.div_ceil(1 << 20)
-        );
+/// A root that is longer than all that comes behind its beginning gets a next step; how long it is nobody knows.
+fn explain_full_image(error: anyhow::Error) -> anyhow::Error {
+    if kinds(&error).any(|kind| kind == ErrorKind::FileTooLarge) {
+        return input_error!("the root file system is larger than the image: raise `partitions.root_mib`");
     }
-    let root_hash = verity::write(
-        file,
-        partition.start,
-        written.bytes,
-        partitions::parse_signature(&job.lock.disk_signature)?,
-    )?;
-    reporter.step(format_args!(
-        "root file system: {} MiB, {} of {} blocks from the cache",
-        written.bytes.div_ceil(1 << 20),
-        written.cached,
-        written.blocks
-    ));
-    mapped.add(partition.start..partition.start + needed);
-    // A root of an earlier use of the card must not be mistaken for one of this image.
-    for idle in board.idle_roots() {
-        let idle = table.get(*idle)?;
-        mapped.add(idle.start..idle.start + SECTOR);
-    }
-    Ok(root_hash)
+    error
 }
 
 /// A full disk gets a next step.
 fn explain_full_disk(error: anyhow::Error, out: &Path) -> anyhow::Error {
-    let full = error.chain().any(|cause| {
-        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        matches!(
-            kind,
-            Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-        )
-    });
+    let full = kinds(&error).any(|kind| matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded));
     if full {
         error.context(format!(
             "there is no space left for the image in {}: free some or choose another folder with `--out`",
@@ -317,6 +339,12 @@ fn explain_full_disk(error: anyhow::Error, out: &Path) -> anyhow::Error {
     } else {
         error
     }
+}
+
+/// What the system said.
+fn kinds(error: &anyhow::Error) -> impl Iterator<Item = ErrorKind> + '_ {
+    let causes = error.chain();
+    causes.filter_map(|cause| Some(cause.downcast_ref::<std::io::Error>()?.kind()))
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -144,7 +145,11 @@ fn bmaptool_burns_over_a_used_card() {
             .arg(made.file(Format::Zst).unwrap())
             .arg(&card),
     );
-    firmware::check(&card, &[firmware::Board::Pi3, firmware::Board::Pi4]).unwrap();
+    firmware::check(
+        &File::open(&card).unwrap(),
+        &[firmware::Board::Pi3, firmware::Board::Pi4],
+    )
+    .unwrap();
     let table = Table::read(&File::open(&card).unwrap()).unwrap();
     for number in 1..=3 {
         let partition = table.get(number).unwrap();

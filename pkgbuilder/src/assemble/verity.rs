@@ -8,14 +8,12 @@
 //! level above, until there is one block: its digest is the root hash (cryptsetup, `lib/verity/verity_hash.c`). What is
 //! left of a hash block is zeros.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
 use anyhow::{Context, Result};
 use computatom_spec::verity::{BLOCK, FAN_OUT, Layout, SALT, Superblock};
 use rayon::prelude::*;
 
 use super::guid::{Guid, derived};
+use super::medium::Medium;
 use crate::interrupt;
 use crate::verify::Sha256;
 use crate::verify::digest::Hasher;
@@ -41,7 +39,7 @@ pub fn needed(data: u64) -> u64 {
 /// # Errors
 ///
 /// Fails if the file cannot be read or written, or the person interrupts.
-pub fn write(file: &File, start: u64, data: u64, signature: u32) -> Result<Sha256> {
+pub fn write(file: &dyn Medium, start: u64, data: u64, signature: u32) -> Result<Sha256> {
     let salt: [u8; SALT] = derived("verity salt", signature);
     let Guid(uuid) = Guid::derived("verity", signature);
     let superblock = Superblock {
@@ -68,7 +66,7 @@ pub fn write(file: &File, start: u64, data: u64, signature: u32) -> Result<Sha25
 /// # Errors
 ///
 /// Fails if there is no squashfs with such a tree.
-pub fn root_hash(file: &File, start: u64) -> Result<Sha256> {
+pub fn root_hash(file: &dyn Medium, start: u64) -> Result<Sha256> {
     let layout = Layout::find(|buffer, at| file.read_exact_at(buffer, start + at)).map_err(anyhow::Error::msg)?;
     let mut block = vec![0; usize::try_from(BLOCK)?];
     file.read_exact_at(&mut block, start + layout.top() * BLOCK)
@@ -77,7 +75,7 @@ pub fn root_hash(file: &File, start: u64) -> Result<Sha256> {
 }
 
 /// The digest of each block of data.
-fn leaves(file: &File, start: u64, blocks: u64, salt: &[u8; SALT]) -> Result<Vec<Sha256>> {
+fn leaves(file: &dyn Medium, start: u64, blocks: u64, salt: &[u8; SALT]) -> Result<Vec<Sha256>> {
     let chunks: Vec<u64> = (0..blocks).step_by(CHUNK).collect();
     let leaves: Vec<Vec<Sha256>> = chunks
         .into_par_iter()

@@ -1,6 +1,7 @@
 //! A board with a card in memory: the firmware model starts it, `/init`'s own code does the rest with the real e2fsprogs.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -167,7 +168,8 @@ impl<'a> Board<'a> {
         if let Ok(table @ Table::Gpt(_)) = table {
             self.show_front();
             self.restore_primary();
-            firmware::uefi::check(self.workshop.front.path(), "x64").context("following systemd-boot")?;
+            let image = File::open(self.workshop.front.path())?;
+            firmware::uefi::check(&image, "x64").context("following systemd-boot")?;
             let disk = self.disk()?;
             let chain = Chain::of(&table);
             let committed = chain.menu(&disk, &table)?.slot.context("loader.conf names no slot")?;

@@ -13,7 +13,6 @@ pub mod uefi;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::path::Path;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -24,6 +23,7 @@ use computatom_spec::manifest::FileRecord;
 
 use super::container;
 use super::fat::Files;
+use super::medium::Medium;
 use super::partitions::Table;
 use crate::definition::format::Format;
 use crate::definition::image::{Partitions, Target};
@@ -84,7 +84,7 @@ pub trait Board: Debug + Sync {
     }
 
     /// Boots the finished image as far as its firmware would, and fails if that does not end in a kernel and a root.
-    fn check(&self, image: &Path) -> Result<()>;
+    fn check(&self, image: &dyn Medium) -> Result<()>;
 }
 
 /// What the boot partitions say of the rest of the image.

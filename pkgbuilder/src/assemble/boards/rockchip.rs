@@ -12,8 +12,6 @@
 //! Offsets are those of Debian's `u-boot-install-rockchip` (opensource.rock-chips.com, "Boot option"); a GPT ends at sector
 //! 34. A label that cannot be loaded makes U-Boot try the other one (`boot_unattempted_labels` in its boot/pxe_utils.c).
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use computatom_compose::tree::Tree;
@@ -23,6 +21,7 @@ use computatom_spec::boot::{self, extlinux, gpt};
 use super::super::fat::Files;
 use super::super::firmware::u_boot;
 use super::super::initramfs::{self, Kernel, Modules};
+use super::super::medium::Medium;
 use super::super::partitions::{SECTOR, Table};
 use super::{Board, BootInput, BootVolume, command_line};
 use crate::bail_input;
@@ -171,7 +170,7 @@ impl Board for Rockchip {
         }])
     }
 
-    fn check(&self, image: &Path) -> Result<()> {
+    fn check(&self, image: &dyn Medium) -> Result<()> {
         u_boot::check(image)
     }
 }
@@ -187,6 +186,7 @@ fn label(slot: &str, cmdline: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
     use std::process::Command;
 
     use super::super::super::DiskImage;
@@ -315,14 +315,13 @@ mod tests {
 
     #[test]
     fn a_loader_that_is_damaged_is_noticed() {
-        use std::os::unix::fs::FileExt;
         let folder = tempfile::tempdir().unwrap();
         let made = build(&tree(924_160), folder.path()).unwrap();
         let raw = made.file(Format::Img).unwrap();
-        let file = fs::File::options().write(true).open(raw).unwrap();
-        ROCK64.check(raw).unwrap();
+        let file = fs::File::options().read(true).write(true).open(raw).unwrap();
+        ROCK64.check(&file).unwrap();
         file.write_all_at(&[0; 4], 16384 * SECTOR).unwrap();
-        let error = ROCK64.check(raw).unwrap_err();
+        let error = ROCK64.check(&file).unwrap_err();
         assert!(error.to_string().contains("no U-Boot at sector 16384"), "{error}");
     }
 }

@@ -9,8 +9,6 @@
 //!
 //! A trial is one boot of the other entry (`LoaderEntryOneShot`, systemd-boot(7)), a commit another loader.conf.
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
@@ -19,6 +17,7 @@ use computatom_spec::boot::{self, gpt};
 use super::super::fat::Files;
 use super::super::firmware::uefi;
 use super::super::initramfs::{self, Kernel, Modules};
+use super::super::medium::Medium;
 use super::super::partitions::Table;
 use super::super::uki::{self, Section};
 use super::{Board, BootInput, BootVolume, command_line};
@@ -208,7 +207,7 @@ impl Board for Uefi {
         }
     }
 
-    fn check(&self, image: &Path) -> Result<()> {
+    fn check(&self, image: &dyn Medium) -> Result<()> {
         uefi::check(image, self.suffix)
     }
 }

@@ -8,14 +8,13 @@ mod names;
 mod volume;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 
 use self::names::Names;
 pub use self::volume::Volume;
+use super::medium::Medium;
 use super::partitions::{Partition, SECTOR};
 use crate::{bail_input, interrupt};
 
@@ -111,7 +110,7 @@ impl Geometry {
 /// # Errors
 ///
 /// Wrong input if the files do not fit; else fails if a name is none that FAT can have or the image cannot be written.
-pub fn write(image: &File, partition: Partition, label: &str, serial: u32, files: &Files) -> Result<u64> {
+pub fn write(image: &dyn Medium, partition: Partition, label: &str, serial: u32, files: &Files) -> Result<u64> {
     let context = || format!("writing the file system {label}");
     let mut writer = Writer {
         image,
@@ -158,7 +157,7 @@ fn tree(files: &Files) -> Result<BTreeMap<&str, Node<'_>>> {
 }
 
 struct Writer<'a> {
-    image: &'a File,
+    image: &'a dyn Medium,
     start: u64,
     geometry: Geometry,
     /// The table: for every cluster so far its next.
@@ -236,7 +235,8 @@ impl Writer<'_> {
                     let size = u32::try_from(content.len()).with_context(|| format!("{name} is larger than 4 GiB"))?;
                     let first = self.allocate(u64::from(size))?;
                     if first != 0 {
-                        self.put(content, self.geometry.cluster(first))?;
+                        let at = self.start + self.geometry.cluster(first);
+                        self.image.write_shared(content, at)?;
                     }
                     (ATTRIBUTE_FILE, first, size)
                 }

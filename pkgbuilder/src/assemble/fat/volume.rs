@@ -1,12 +1,11 @@
 //! Reading FAT, by `hadris-fat`: another implementation than the one that writes.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail};
 use hadris_fat::{DirectoryEntry, FatDir, FatVolume, FatVolumeReadExt};
 
+use crate::assemble::medium::Medium;
 use crate::assemble::partitions::Partition;
 
 /// More files than these on a boot partition are damage.
@@ -22,7 +21,7 @@ const PAGES: usize = 4;
 /// A part of a file, as a volume of its own.
 #[derive(Debug)]
 struct Window<'a> {
-    file: &'a File,
+    file: &'a dyn Medium,
     start: u64,
     size: u64,
     position: u64,
@@ -31,7 +30,7 @@ struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    fn new(file: &'a File, partition: Partition) -> Self {
+    fn new(file: &'a dyn Medium, partition: Partition) -> Self {
         Self {
             file,
             start: partition.start,
@@ -119,7 +118,7 @@ impl<'a> Volume<'a> {
     /// # Errors
     ///
     /// Fails if there is none.
-    pub fn open(image: &'a File, partition: Partition) -> Result<Self> {
+    pub fn open(image: &'a dyn Medium, partition: Partition) -> Result<Self> {
         let inner = FatVolume::open(Window::new(image, partition))
             .map_err(describe)
             .with_context(|| format!("opening the FAT file system of partition {}", partition.number))?;

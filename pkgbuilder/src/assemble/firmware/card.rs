@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 
 use super::super::fat::Volume;
+use super::super::medium::Medium;
 use super::super::partitions::{Kind, Table};
 use crate::{bail_input, input_error};
 
@@ -29,7 +29,7 @@ pub trait Card {
 /// The card that an image makes.
 #[derive(Debug)]
 pub struct ImageCard<'a> {
-    file: &'a File,
+    file: &'a dyn Medium,
     /// What firmware reads.
     primary: Table,
     /// What Linux reads: logical partitions, too.
@@ -44,7 +44,7 @@ impl<'a> ImageCard<'a> {
     /// # Errors
     ///
     /// Fails if there is no partition table; an image without a FAT partition is wrong input.
-    pub fn open(file: &'a File) -> Result<Self> {
+    pub fn open(file: &'a dyn Medium) -> Result<Self> {
         let primary = Table::read_primary(file)?;
         let volumes = primary
             .partitions

@@ -39,6 +39,7 @@ use self::card::ImageCard;
 use self::eeprom::Eeprom;
 pub use self::models::Board;
 use self::start::Firmware;
+use super::medium::Medium;
 use super::partitions::Table;
 use super::verity;
 
@@ -117,14 +118,13 @@ fn boot_from(card: &ImageCard<'_>, board: Board, options: &Options) -> Result<Bo
     })
 }
 
-/// Boots each of `boards` from the image in every way a fresh card can be asked to, and looks at what would be started.
+/// Boots each of `boards` from an image in every way a fresh card can be asked to, and looks at what would be started.
 ///
 /// # Errors
 ///
 /// Fails if one of them does not end in a kernel, an initramfs, a device tree and an existing squashfs root.
-pub fn check(image: &Path, boards: &[Board]) -> Result<()> {
-    let file = File::open(image).with_context(|| format!("opening image {}", image.display()))?;
-    let card = ImageCard::open(&file)?;
+pub fn check(image: &dyn Medium, boards: &[Board]) -> Result<()> {
+    let card = ImageCard::open(image)?;
     let old = Eeprom::of(OLD_EEPROM.parse()?);
     let ways = [
         ("a normal boot", false, Eeprom::default()),
@@ -148,7 +148,7 @@ pub fn check(image: &Path, boards: &[Board]) -> Result<()> {
             let boot = boot_from(&card, *board, &options).with_context(context)?;
             let key = (boot.partition, boot.kernel_name.clone(), boot.device_tree_name.clone());
             if !seen.contains(&key) {
-                check_boot(&file, card.table(), &boot).with_context(context)?;
+                check_boot(image, card.table(), &boot).with_context(context)?;
                 seen.push(key);
             }
         }
@@ -156,7 +156,7 @@ pub fn check(image: &Path, boards: &[Board]) -> Result<()> {
     Ok(())
 }
 
-fn check_boot(file: &File, table: &Table, boot: &Boot) -> Result<()> {
+fn check_boot(image: &dyn Medium, table: &Table, boot: &Boot) -> Result<()> {
     let ((at, magic), kind) = if boot.sixty_four {
         (ARM64_MAGIC, "an arm64")
     } else {
@@ -174,11 +174,11 @@ fn check_boot(file: &File, table: &Table, boot: &Boot) -> Result<()> {
     if boot.cmdline.is_empty() {
         bail!("partition {} has no cmdline.txt, or an empty one", boot.partition);
     }
-    check_root(file, table, &boot.cmdline)
+    check_root(image, table, &boot.cmdline)
 }
 
 /// Fails if there is no squashfs where the command line says that the root is, or its hash tree comes to something else.
-fn check_root(file: &File, table: &Table, cmdline: &str) -> Result<()> {
+fn check_root(image: &dyn Medium, table: &Table, cmdline: &str) -> Result<()> {
     let value = |name: &str| {
         cmdline
             .split_whitespace()
@@ -191,7 +191,7 @@ fn check_root(file: &File, table: &Table, cmdline: &str) -> Result<()> {
         .iter()
         .find(|partition| table.partuuid(partition.number).is_ok_and(|id| id == root))
         .with_context(|| format!("the command line's root {root} is not in the partition table"))?;
-    let hash = verity::root_hash(file, partition.start)
+    let hash = verity::root_hash(image, partition.start)
         .with_context(|| format!("reading partition {}, the root", partition.number))?;
     let asked = value(boot::ROOT_HASH).context("the command line has no root hash")?;
     if hash.hex() != asked {

@@ -1,5 +1,3 @@
-use std::os::unix::fs::FileExt;
-
 use super::super::boards::{self, BootInput};
 use super::super::testing::{EPOCH, with_kernel};
 use super::super::{fat, partitions, verity};
@@ -39,7 +37,7 @@ fn card(change: impl Fn(u8, &mut fat::Files)) -> tempfile::NamedTempFile {
 #[test]
 fn a_fresh_card_boots_every_board_every_way() {
     let card = card(|_, _| {});
-    check(card.path(), &[Board::Pi3, Board::Pi02, Board::Pi4]).unwrap();
+    check(card.as_file(), &[Board::Pi3, Board::Pi02, Board::Pi4]).unwrap();
     let pi3 = boot(card.path(), Board::Pi3, &Options::default()).unwrap();
     assert_eq!(pi3.device_tree_name, "bcm2837-rpi-3-b.dtb");
     assert!(pi3.cmdline.starts_with("root=PARTUUID=c0de0042-05 "));
@@ -61,7 +59,7 @@ fn what_keeps_a_board_dark_is_said() {
                 files.remove(file).unwrap();
             }
         });
-        let error = format!("{:#}", check(card.path(), &[Board::Pi3]).unwrap_err());
+        let error = format!("{:#}", check(card.as_file(), &[Board::Pi3]).unwrap_err());
         assert!(error.contains(said), "{file}: {error}");
     }
 }
@@ -81,7 +79,7 @@ fn a_kernel_cut_off_in_the_middle_is_found_at_the_end_of_the_build() {
                 }
             }
         });
-        let error = format!("{:#}", check(cut.path(), &[Board::Pi4]).unwrap_err());
+        let error = format!("{:#}", check(cut.as_file(), &[Board::Pi4]).unwrap_err());
         assert!(error.contains(said), "{error}");
     }
 }
@@ -96,7 +94,7 @@ fn a_root_that_is_not_there_is_said() {
                 .into();
         }
     });
-    let error = format!("{:#}", check(wrong.path(), &[Board::Pi4]).unwrap_err());
+    let error = format!("{:#}", check(wrong.as_file(), &[Board::Pi4]).unwrap_err());
     assert!(error.contains("partition 6") && error.contains("squashfs"), "{error}");
     let table = partitions::Table::read(wrong.as_file()).unwrap();
     assert_eq!(table.partuuid(6).unwrap(), "c0de0042-06");

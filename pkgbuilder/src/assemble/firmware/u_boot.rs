@@ -2,14 +2,12 @@
 //! the label that they come to (U-Boot, doc/README.pxe).
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use computatom_spec::boot::{extlinux, gpt};
 
 use super::super::fat::Volume;
+use super::super::medium::Medium;
 use super::super::partitions::{SECTOR, Table};
 use super::{ARM64_MAGIC, DEVICE_TREE_MAGIC, NEWC_MAGIC, check_root};
 
@@ -78,15 +76,14 @@ impl Menu {
 /// # Errors
 ///
 /// Fails if one does not end in a kernel and a root with the root hash that its command line asks for.
-pub fn check(image: &Path) -> Result<()> {
-    let file = File::open(image).with_context(|| format!("opening image {}", image.display()))?;
+pub fn check(image: &dyn Medium) -> Result<()> {
     let mut head = [0; 4];
-    file.read_exact_at(&mut head, U_BOOT).context("reading U-Boot")?;
+    image.read_exact_at(&mut head, U_BOOT).context("reading U-Boot")?;
     if head != DEVICE_TREE_MAGIC {
         bail!("there is no U-Boot at sector {}", U_BOOT / SECTOR);
     }
-    let table = Table::read(&file)?;
-    let volume = Volume::open(&file, table.get(gpt::ESP)?)?;
+    let table = Table::read(image)?;
+    let volume = Volume::open(image, table.get(gpt::ESP)?)?;
     let must = |name: &str| -> Result<Vec<u8>> {
         let content = volume.read(name.trim_start_matches('/'))?;
         content.with_context(|| format!("the boot partition has no {name}"))
@@ -118,7 +115,7 @@ pub fn check(image: &Path) -> Result<()> {
             .as_deref()
             .context("there is no command line")
             .with_context(context)?;
-        check_root(&file, &table, append).with_context(context)?;
+        check_root(image, &table, append).with_context(context)?;
     }
     Ok(())
 }

@@ -1,25 +1,22 @@
 //! What a UEFI machine would start from an image: systemd-boot, its settings, and the unified kernel image that they name.
 
-use std::fs::File;
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use computatom_spec::boot::{self, gpt};
 
 use super::super::fat::Volume;
+use super::super::medium::Medium;
 use super::super::partitions::Table;
 use super::super::uki;
 use super::check_root;
 
-/// Follows the firmware of an architecture (`x64`, `aa64`) through the image, and looks at what would be started.
+/// Follows the firmware of an architecture (`x64`, `aa64`) through an image, and looks at what would be started.
 ///
 /// # Errors
 ///
 /// Fails if that does not end in a kernel and a root with the root hash that its command line asks for.
-pub fn check(image: &Path, suffix: &str) -> Result<()> {
-    let file = File::open(image).with_context(|| format!("opening image {}", image.display()))?;
-    let table = Table::read(&file)?;
-    let volume = Volume::open(&file, table.get(gpt::ESP)?)?;
+pub fn check(image: &dyn Medium, suffix: &str) -> Result<()> {
+    let table = Table::read(image)?;
+    let volume = Volume::open(image, table.get(gpt::ESP)?)?;
     let must = |name: &str| -> Result<Vec<u8>> {
         let content = volume.read(name)?;
         content.with_context(|| format!("the EFI system partition has no {name}"))
@@ -42,5 +39,5 @@ pub fn check(image: &Path, suffix: &str) -> Result<()> {
     if !section(".initrd")?.starts_with(super::NEWC_MAGIC) {
         bail!("the initramfs of {name} is not a newc archive");
     }
-    check_root(&file, &table, &String::from_utf8_lossy(section(".cmdline")?))
+    check_root(image, &table, &String::from_utf8_lossy(section(".cmdline")?))
 }

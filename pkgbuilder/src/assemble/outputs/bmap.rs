@@ -1,11 +1,10 @@
 //! `.bmap`: the block map of an image, format 2.0 (github.com/yoctoproject/bmaptool, `docs`).
 
 use std::fmt::Write;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
 
+use super::super::medium::Medium;
 use super::Ranges;
 use super::ranges::BLOCK;
 use crate::interrupt;
@@ -14,8 +13,9 @@ use crate::verify::digest::Hasher;
 
 const CHUNK: u64 = 4 << 20;
 
-/// The XML for `size` bytes of `raw`. Its own checksum is taken over itself with zeros in the checksum's place.
-pub(super) fn describe(raw: &File, size: u64, mapped: &Ranges) -> Result<String> {
+/// The XML for an image. Its own checksum is taken over itself with zeros in the checksum's place.
+pub(super) fn describe(image: &dyn Medium, mapped: &Ranges) -> Result<String> {
+    let size = image.size().context("measuring the image")?;
     let nothing = "0".repeat(64);
     let mut ranges = String::new();
     for range in mapped.iter() {
@@ -25,7 +25,7 @@ pub(super) fn describe(raw: &File, size: u64, mapped: &Ranges) -> Result<String>
         } else {
             format!("{first}-{last}")
         };
-        let sum = digest(raw, range.start, range.end.min(size))?;
+        let sum = digest(image, range.start, range.end.min(size))?;
         writeln!(ranges, "        <Range chksum=\"{sum}\"> {blocks} </Range>")?;
     }
     let xml = format!(
@@ -48,14 +48,14 @@ pub(super) fn describe(raw: &File, size: u64, mapped: &Ranges) -> Result<String>
     Ok(xml.replacen(&nothing, &own.hex(), 1))
 }
 
-fn digest(raw: &File, start: u64, end: u64) -> Result<Sha256> {
+fn digest(image: &dyn Medium, start: u64, end: u64) -> Result<Sha256> {
     let mut digest = Hasher::default();
     let mut chunk = vec![0; usize::try_from(CHUNK)?];
     let mut at = start;
     while at < end {
         interrupt::check()?;
         let part = &mut chunk[..usize::try_from(CHUNK.min(end - at))?];
-        raw.read_exact_at(part, at).context("reading the image back")?;
+        image.read_exact_at(part, at).context("reading the image back")?;
         digest.update(part);
         at += part.len() as u64;
     }
@@ -64,6 +64,7 @@ fn digest(raw: &File, start: u64, end: u64) -> Result<Sha256> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::{Read, Write as _};
     use std::process::Command;
 
@@ -82,7 +83,7 @@ mod tests {
         let mut mapped = Ranges::default();
         mapped.add(0..9);
         mapped.add(500_000..509_000);
-        std::fs::write(path("x.bmap"), describe(&image, 1 << 20, &mapped).unwrap()).unwrap();
+        std::fs::write(path("x.bmap"), describe(&image, &mapped).unwrap()).unwrap();
         let copy = |target: &str| {
             let mut command = Command::new("bmaptool");
             command

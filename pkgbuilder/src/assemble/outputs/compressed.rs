@@ -7,11 +7,14 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::FileExt;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use rayon::prelude::*;
+use zstd::bulk::Compressor;
 
+use super::super::medium::Medium;
 use super::Ranges;
 use crate::atomic::Pending;
 use crate::fetch::cache::Cache;
@@ -22,8 +25,9 @@ use crate::verify::digest::Hasher;
 
 /// Bytes of the image in one frame.
 const FRAME: u64 = 4 << 20;
-/// Frames in flight: bounds memory to 64 MiB of image.
-const BATCH: u64 = 16;
+/// Frames that are compressed at once, and as many that may wait to be written: together with their chunks they bound
+/// memory to 100 MiB.
+const BATCH: u64 = 8;
 /// Most of the image is compressed already: this finds that out quickly …
 pub(super) const QUICK: i32 = 1;
 /// … and where there is something to gain (kernel, firmware, device trees), this takes it.
@@ -36,74 +40,156 @@ const MOST: usize = 64;
 
 /// The bytes of one frame.
 enum Frame {
-    /// Those of a frame of zeros: there is nothing.
-    Zeros,
     /// Its own: it holds a part of the root, which is long and like nothing else.
     Own(Vec<u8>),
-    /// Those of an earlier frame, whose content had this digest.
-    Known(Sha256),
+    /// Those of other frames, too.
+    Shared(Arc<[u8]>),
     /// Of a content with this digest: there may be more of it.
     New(Sha256, Vec<u8>),
 }
 
-/// Compresses `size` bytes of `raw`, of which `mapped` may be other than zero; gives the digest of the file.
+/// Compresses an image, of which `mapped` may be other than zero, into a file; gives the digest of that.
 pub(super) fn write(
-    raw: &File,
-    size: u64,
+    image: &dyn Medium,
     mapped: &Ranges,
     out: &mut File,
     cache: &Cache,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<String> {
-    let zeros = compress(&vec![0; usize::try_from(FRAME)?], QUICK)?;
-    // Both slots hold the same boot files at the same places: the second costs nothing.
-    let mut known: HashMap<Sha256, Vec<u8>> = HashMap::new();
-    let mut digest = Hasher::default();
+    let size = image.size().context("measuring the image")?;
     let frames = size.div_ceil(FRAME);
-    for first in (0..frames).step_by(usize::try_from(BATCH)?) {
-        interrupt::check()?;
-        let packed = (first..frames.min(first + BATCH))
-            .into_par_iter()
-            .map_init(Vec::new, |chunk: &mut Vec<u8>, number| {
-                let range = number * FRAME..size.min((number + 1) * FRAME);
-                if range.end - range.start == FRAME && !mapped.touches(&range) {
-                    return Ok(Frame::Zeros);
+    let mut packer = Packer {
+        image,
+        size,
+        mapped,
+        cache,
+        progress,
+        zeros: compress(&vec![0; usize::try_from(FRAME)?], QUICK)?.into(),
+        known: HashMap::new(),
+        desks: Mutex::default(),
+        memory: Mutex::default(),
+    };
+    let digest = std::thread::scope(|scope| {
+        let (frame, to_write) = sync_channel(usize::try_from(BATCH)?);
+        let (written, empty) = sync_channel(usize::try_from(2 * BATCH)?);
+        let writer = scope.spawn(move || write_frames(out, to_write, |memory| written.try_send(memory).is_ok()));
+        'all: for first in (0..frames).step_by(usize::try_from(BATCH)?) {
+            interrupt::check()?;
+            let packed = (first..frames.min(first + BATCH))
+                .into_par_iter()
+                .map(|number| packer.pack(number))
+                .collect::<Result<Vec<_>>>()?;
+            for made in packed {
+                // The thread ends early by an error only, which is told below.
+                if frame.send(packer.remember(made)).is_err() {
+                    break 'all;
                 }
-                chunk.resize(usize::try_from(range.end - range.start)?, 0);
-                raw.read_exact_at(chunk, range.start)
-                    .context("reading the image back")?;
-                progress(chunk.len() as u64);
-                pack(chunk, &known, cache)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        for frame in packed {
-            let bytes = match &frame {
-                Frame::Zeros => &zeros,
-                Frame::Known(key) => &known[key],
-                Frame::Own(bytes) | Frame::New(_, bytes) => bytes,
-            };
-            out.write_all(bytes).context("writing the compressed image")?;
-            digest.update(bytes);
-            if let Frame::New(key, bytes) = frame {
-                known.insert(key, bytes);
             }
+            packer.memory.get_mut().expect(UNPOISONED).extend(empty.try_iter());
+        }
+        drop(frame);
+        writer
+            .join()
+            .map_err(|_| anyhow!("the thread that writes has panicked"))?
+    })?;
+    cache.keep_newest(KIND, MOST)?;
+    Ok(digest)
+}
+
+/// Writes frames one behind the other, and gives the digest of all; the memory of those that were alone in it is given
+/// back.
+fn write_frames(out: &mut File, frames: Receiver<Frame>, give_back: impl Fn(Vec<u8>) -> bool) -> Result<String> {
+    let mut digest = Hasher::default();
+    for frame in frames {
+        let bytes = match &frame {
+            Frame::Own(bytes) | Frame::New(_, bytes) => bytes.as_slice(),
+            Frame::Shared(bytes) => bytes,
+        };
+        out.write_all(bytes).context("writing the compressed image")?;
+        digest.update(bytes);
+        if let Frame::Own(bytes) = frame {
+            give_back(bytes);
         }
     }
-    cache.keep_newest(KIND, MOST)?;
     Ok(digest.finish().hex())
 }
 
-/// The frame of a chunk; `known` are those of earlier ones.
-fn pack(chunk: &[u8], known: &HashMap<Sha256, Vec<u8>>, cache: &Cache) -> Result<Frame> {
-    let quick = compress(chunk, QUICK)?;
-    if !worth_keeping(&quick, chunk) {
-        return Ok(Frame::Own(quick));
+const UNPOISONED: &str = "no thread panics while it holds it";
+
+/// Makes the frames of an image.
+struct Packer<'a> {
+    image: &'a dyn Medium,
+    size: u64,
+    mapped: &'a Ranges,
+    cache: &'a Cache,
+    progress: &'a (dyn Fn(u64) + Sync),
+    /// The frame of zeros.
+    zeros: Arc<[u8]>,
+    /// Both slots hold the same boot files at the same places: the second costs nothing.
+    known: HashMap<Sha256, Arc<[u8]>>,
+    /// What frames are made with, as many as threads make some, …
+    desks: Mutex<Vec<Desk>>,
+    /// … and what those lay in that are written: fresh memory takes longer than what is done with it.
+    memory: Mutex<Vec<Vec<u8>>>,
+}
+
+/// What a thread makes frames with.
+struct Desk {
+    quick: Compressor<'static>,
+    chunk: Vec<u8>,
+}
+
+impl Packer<'_> {
+    /// The frame with a number.
+    fn pack(&self, number: u64) -> Result<Frame> {
+        let range = number * FRAME..self.size.min((number + 1) * FRAME);
+        if range.end - range.start == FRAME && !self.mapped.touches(&range) {
+            return Ok(Frame::Shared(self.zeros.clone()));
+        }
+        let desk = self.desks.lock().expect(UNPOISONED).pop();
+        let mut desk = match desk {
+            Some(desk) => desk,
+            None => Desk {
+                quick: compressor(QUICK)?,
+                chunk: Vec::new(),
+            },
+        };
+        desk.chunk.resize(usize::try_from(range.end - range.start)?, 0);
+        self.image
+            .read_exact_at(&mut desk.chunk, range.start)
+            .context("reading the image back")?;
+        let frame = self.compress(&mut desk.quick, &desk.chunk)?;
+        (self.progress)(desk.chunk.len() as u64);
+        self.desks.lock().expect(UNPOISONED).push(desk);
+        Ok(frame)
     }
-    let key = Sha256::of(chunk);
-    if known.contains_key(&key) {
-        return Ok(Frame::Known(key));
+
+    /// The frame of a chunk.
+    fn compress(&self, quick: &mut Compressor<'_>, chunk: &[u8]) -> Result<Frame> {
+        let mut frame = self.memory.lock().expect(UNPOISONED).pop().unwrap_or_default();
+        frame.clear();
+        frame.reserve(zstd::zstd_safe::compress_bound(chunk.len()));
+        quick
+            .compress_to_buffer(chunk, &mut frame)
+            .context("compressing the image")?;
+        if !worth_keeping(&frame, chunk) {
+            return Ok(Frame::Own(frame));
+        }
+        self.memory.lock().expect(UNPOISONED).push(frame);
+        let key = Sha256::of(chunk);
+        Ok(match self.known.get(&key) {
+            Some(known) => Frame::Shared(known.clone()),
+            None => Frame::New(key, thorough(chunk, &key, self.cache)?),
+        })
     }
-    Ok(Frame::New(key, thorough(chunk, &key, cache)?))
+
+    /// Keeps a frame whose content may come again.
+    fn remember(&mut self, frame: Frame) -> Frame {
+        match frame {
+            Frame::New(key, bytes) => Frame::Shared(self.known.entry(key).or_insert_with(|| bytes.into()).clone()),
+            frame => frame,
+        }
+    }
 }
 
 /// Whether the frame of a chunk saves anything.
@@ -132,13 +218,18 @@ fn thorough(chunk: &[u8], key: &Sha256, cache: &Cache) -> Result<Vec<u8>> {
 }
 
 pub(super) fn compress(chunk: &[u8], level: i32) -> Result<Vec<u8>> {
-    let mut compressor = zstd::bulk::Compressor::new(level).context("preparing zstd")?;
+    compressor(level)?.compress(chunk).context("compressing the image")
+}
+
+fn compressor(level: i32) -> Result<Compressor<'static>> {
+    let mut compressor = Compressor::new(level).context("preparing zstd")?;
     compressor.include_checksum(true).context("preparing zstd")?;
-    compressor.compress(chunk).context("compressing the image")
+    Ok(compressor)
 }
 
 /// The digest of the image itself, unmapped stretches counted as the zeros that they are.
-pub(super) fn digest(raw: &File, size: u64, mapped: &Ranges) -> Result<String> {
+pub(super) fn digest(image: &dyn Medium, mapped: &Ranges) -> Result<String> {
+    let size = image.size().context("measuring the image")?;
     let mut digest = Hasher::default();
     let mut chunk = vec![0; usize::try_from(FRAME)?];
     for start in (0..size).step_by(usize::try_from(FRAME)?) {
@@ -146,7 +237,7 @@ pub(super) fn digest(raw: &File, size: u64, mapped: &Ranges) -> Result<String> {
         let range = start..size.min(start + FRAME);
         let part = &mut chunk[..usize::try_from(range.end - range.start)?];
         if mapped.touches(&range) {
-            raw.read_exact_at(part, start).context("reading the image back")?;
+            image.read_exact_at(part, start).context("reading the image back")?;
         } else {
             part.fill(0);
         }
@@ -175,7 +266,7 @@ mod tests {
         raw.write_all_at(&last, FRAME).unwrap();
         let (size, mut mapped) = (FRAME + last.len() as u64, Ranges::default());
         mapped.add(FRAME..size);
-        write(&raw, size, &mapped, &mut out, &cache, &|_| {}).unwrap();
+        write(&raw, &mapped, &mut out, &cache, &|_| {}).unwrap();
         assert!(!folder.path().join(KIND).exists());
     }
 
@@ -200,19 +291,19 @@ mod tests {
         let mut out = tempfile::NamedTempFile::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path()).unwrap();
-        let packed = write(&raw, size, &mapped, out.as_file_mut(), &cache, &|_| {}).unwrap();
+        let packed = write(&raw, &mapped, out.as_file_mut(), &cache, &|_| {}).unwrap();
         let compressed = std::fs::read(out.path()).unwrap();
         assert_eq!(packed, Sha256::of(&compressed).hex());
         assert!(compressed.len() < 13_000_000);
         let mut image = vec![0; usize::try_from(size).unwrap()];
         raw.read_exact_at(&mut image, 0).unwrap();
         assert!(zstd::decode_all(compressed.as_slice()).unwrap() == image);
-        assert_eq!(digest(&raw, size, &mapped).unwrap(), Sha256::of(&image).hex());
+        assert_eq!(digest(&raw, &mapped).unwrap(), Sha256::of(&image).hex());
 
         let single = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let mut again = tempfile::NamedTempFile::new().unwrap();
         let alone = single
-            .install(|| write(&raw, size, &mapped, again.as_file_mut(), &cache, &|_| {}))
+            .install(|| write(&raw, &mapped, again.as_file_mut(), &cache, &|_| {}))
             .unwrap();
         assert_eq!(alone, packed);
 
@@ -226,7 +317,7 @@ mod tests {
             std::fs::write(&path, rotten).unwrap();
         }
         let mut third = tempfile::NamedTempFile::new().unwrap();
-        let mended = write(&raw, size, &mapped, third.as_file_mut(), &cache, &|_| {}).unwrap();
+        let mended = write(&raw, &mapped, third.as_file_mut(), &cache, &|_| {}).unwrap();
         assert_eq!(mended, packed);
     }
 }

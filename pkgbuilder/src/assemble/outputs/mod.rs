@@ -34,6 +34,7 @@ use self::output::Output;
 pub use self::ranges::Ranges;
 use self::source::Source;
 use super::Job;
+use super::medium::{Layout, Medium};
 use super::rootfs::json;
 use crate::atomic::{self, Pending};
 use crate::definition::format::Format;
@@ -167,21 +168,12 @@ impl Folder {
         })
     }
 
-    /// Begins the image `stem` (`home-raspberrypi-arm64`).
-    ///
-    /// # Errors
-    ///
-    /// Fails if the folder cannot be written to.
-    pub fn begin(&self, stem: &str) -> Result<Pending> {
-        Pending::create(&self.file(stem, "img"))
-    }
-
     fn file(&self, stem: &str, suffix: &str) -> PathBuf {
         self.path.join(format!("{stem}.{suffix}"))
     }
 
-    /// Makes of the image in `raw`, of which `mapped` counts, what is asked for, with its companions, and gives all of them
-    /// their names.
+    /// Makes of the image, of which `mapped` counts, what is asked for, with its companions, and gives all of them their
+    /// names; `stem` is what these begin with (`home-raspberrypi-arm64`).
     ///
     /// # Errors
     ///
@@ -189,33 +181,29 @@ impl Folder {
     pub fn publish(
         &self,
         stem: &str,
-        mut raw: Pending,
+        image: &Layout,
         mapped: &Ranges,
         papers: &Papers<'_>,
         job: &Job<'_>,
         reporter: &Reporter,
     ) -> Result<DiskImage> {
-        let size = raw.file().metadata().context("measuring the image")?.len();
+        let size = image.size().context("measuring the image")?;
         let mut files = Files::new(self, stem);
         let asked = |format| job.formats.contains(&format);
         let bmap = if asked(Format::Zst) {
             let mut compressed = Pending::create(&self.file(stem, Format::Zst.suffix()))?;
             let bar = reporter.bytes("compressing the image", mapped.total());
-            let (image, target): (&File, &mut File) = (raw.file(), compressed.file());
+            let target = compressed.file();
             let (packed, bmap) = rayon::join(
-                || compressed::write(image, size, mapped, target, job.cache, &|done| bar.inc(done)),
-                || bmap::describe(image, size, mapped),
+                || compressed::write(image, mapped, target, job.cache, &|done| bar.inc(done)),
+                || bmap::describe(image, mapped),
             );
             files.add(Format::Zst.suffix(), compressed, packed?);
             bmap?
         } else {
-            bmap::describe(raw.file(), size, mapped)?
+            bmap::describe(image, mapped)?
         };
-        let source = Source {
-            file: raw.file(),
-            size,
-            mapped,
-        };
+        let source = Source { image, size, mapped };
         let subject = vagrant::Subject {
             source: &source,
             virtual_size: job.image.disk_gib << 30,
@@ -230,7 +218,9 @@ impl Folder {
             files.write("bmap", bmap.as_bytes())?;
         }
         if asked(Format::Img) {
-            let digest = compressed::digest(raw.file(), size, mapped)?;
+            let digest = compressed::digest(image, mapped)?;
+            let mut raw = Pending::create(&self.file(stem, Format::Img.suffix()))?;
+            image.save(raw.file(), mapped)?;
             files.add(Format::Img.suffix(), raw, digest);
         }
         files.papers(papers)?;

@@ -204,7 +204,7 @@ mod tests {
         let raw = folder.join("x.img");
         let (file, mapped) = made(&raw, parts, size);
         let source = Source {
-            file: &file,
+            image: &file,
             size,
             mapped: &mapped,
         };

@@ -1,12 +1,11 @@
 //! The finished image, read by all that is made of it.
 
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 
+use super::super::medium::Medium;
 use super::Ranges;
 use crate::interrupt;
 
@@ -16,7 +15,7 @@ const IN_FLIGHT: usize = 64 << 20;
 /// An image, of which only a part is other than zero.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source<'a> {
-    pub(super) file: &'a File,
+    pub(super) image: &'a dyn Medium,
     /// In bytes.
     pub(super) size: u64,
     pub(super) mapped: &'a Ranges,
@@ -69,7 +68,7 @@ impl Source<'_> {
             return Ok(None);
         }
         buffer.resize(usize::try_from(range.end - range.start)?, 0);
-        self.file
+        self.image
             .read_exact_at(buffer, range.start)
             .context("reading the image back")?;
         Ok(Some(buffer))
@@ -78,6 +77,7 @@ impl Source<'_> {
 
 #[cfg(test)]
 pub(super) mod testing {
+    use std::fs::File;
     use std::path::Path;
 
     use super::*;
@@ -126,7 +126,7 @@ pub(super) mod testing {
         let (file, mapped) = made(&folder.path().join("x"), &holes(size), size);
         let whole = std::fs::read(folder.path().join("x")).unwrap();
         let source = Source {
-            file: &file,
+            image: &file,
             size,
             mapped: &mapped,
         };

@@ -177,7 +177,7 @@ mod tests {
         for (size, virtual_size) in [(3 << 20, 3 << 20), (400_000_512, 16 << 30)] {
             let (file, mapped) = made(&raw, &holes(size), size);
             let source = Source {
-                file: &file,
+                image: &file,
                 size,
                 mapped: &mapped,
             };

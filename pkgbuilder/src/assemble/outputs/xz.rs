@@ -194,7 +194,7 @@ mod tests {
         parts.extend([(20 << 20, boot.clone()), (32 << 20, boot)]);
         let (file, mapped) = made(&raw, &parts, size);
         let source = Source {
-            file: &file,
+            image: &file,
             size,
             mapped: &mapped,
         };

@@ -14,14 +14,13 @@
 //! The first boot moves the second header to the end of the disk and puts p4 DATA in front of it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail};
 use computatom_spec::boot::{ALIGNMENT, extlinux, gpt};
 
 use super::super::guid::Guid;
+use super::super::medium::Medium;
 use super::{Kind, Partition, SECTOR, Scheme, Table, sizes, word};
 use crate::definition::image::Partitions;
 
@@ -120,7 +119,7 @@ pub(super) fn is_protective(mbr: &[u8; 512]) -> bool {
 }
 
 /// Writes the protective MBR and both tables.
-pub(super) fn write(table: &Table, disk: Guid, guids: &BTreeMap<u8, Guid>, file: &File) -> Result<()> {
+pub(super) fn write(table: &Table, disk: Guid, guids: &BTreeMap<u8, Guid>, file: &dyn Medium) -> Result<()> {
     let sectors = table.disk_size() / SECTOR;
     let entries = entries(table, guids);
     let primary = Place {
@@ -207,7 +206,7 @@ fn header(disk: Guid, sectors: u64, place: &Place, entries: &[u8]) -> Vec<u8> {
 }
 
 /// Reads the table at the beginning: an image is whole, or it is none.
-pub(super) fn read(file: &File) -> Result<Table> {
+pub(super) fn read(file: &dyn Medium) -> Result<Table> {
     let mut head = [0; HEADER as usize];
     file.read_exact_at(&mut head, SECTOR)
         .context("reading the partition table")?;

@@ -24,13 +24,12 @@
 //! and cylinders do not, which is what the `fe ff ff` in every entry says. The kernel gives logical partitions the
 //! `PARTUUID` signature-05, -06, …, as `block/partitions/msdos.c` does.
 
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail};
 use computatom_spec::boot::{ALIGNMENT, mbr};
 
+use super::super::medium::Medium;
 use super::{Kind, Partition, SECTOR, Scheme, Table, read_sector, sizes, word};
 use crate::bail_input;
 use crate::definition::image::Partitions;
@@ -99,7 +98,7 @@ pub(super) fn written(table: &Table) -> Vec<Range<u64>> {
 }
 
 /// Writes MBR and EBRs.
-pub(super) fn write(table: &Table, signature: u32, file: &File) -> Result<()> {
+pub(super) fn write(table: &Table, signature: u32, file: &dyn Medium) -> Result<()> {
     let put = |sector: &[u8; 512], at: u64| file.write_all_at(sector, at).context("writing the partition table");
     let mut sector = empty_sector();
     sector[SIGNATURE_AT..SIGNATURE_AT + 4].copy_from_slice(&signature.to_le_bytes());
@@ -154,8 +153,8 @@ pub(super) fn primary(mbr: &[u8; 512]) -> Table {
 }
 
 /// Reads primary partitions, then the chain of EBRs; the sector given is the MBR.
-pub(super) fn read(file: &File, mbr: &[u8; 512]) -> Result<Table> {
-    let size = file.metadata().context("reading the partition table")?.len();
+pub(super) fn read(file: &dyn Medium, mbr: &[u8; 512]) -> Result<Table> {
+    let size = file.size().context("reading the partition table")?;
     let Table { scheme, mut partitions } = primary(mbr);
     let extended = partitions
         .iter()

@@ -7,14 +7,13 @@ mod gpt;
 mod mbr;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail};
 use computatom_spec::boot::ALIGNMENT;
 
 use super::guid::Guid;
+use super::medium::Medium;
 use crate::bail_input;
 use crate::definition::image::Partitions;
 
@@ -157,7 +156,7 @@ impl Table {
     /// # Errors
     ///
     /// Fails if the file cannot be written, or a partition lies where the table cannot say it.
-    pub fn write(&self, file: &File) -> Result<()> {
+    pub fn write(&self, file: &dyn Medium) -> Result<()> {
         match &self.scheme {
             Scheme::Mbr { signature } => mbr::write(self, *signature, file),
             Scheme::Gpt { disk, partitions } => gpt::write(self, *disk, partitions, file),
@@ -178,7 +177,7 @@ impl Table {
     /// # Errors
     ///
     /// Fails if there is none, or it is damaged.
-    pub fn read(file: &File) -> Result<Self> {
+    pub fn read(file: &dyn Medium) -> Result<Self> {
         let first = read_sector(file, 0)?;
         if gpt::is_protective(&first) {
             gpt::read(file)
@@ -193,7 +192,7 @@ impl Table {
     /// # Errors
     ///
     /// Fails if there is no MBR.
-    pub fn read_primary(file: &File) -> Result<Self> {
+    pub fn read_primary(file: &dyn Medium) -> Result<Self> {
         Ok(mbr::primary(&read_sector(file, 0)?))
     }
 }
@@ -223,7 +222,7 @@ pub fn parse_signature(text: &str) -> Result<u32> {
     }
 }
 
-fn read_sector(file: &File, at: u64) -> Result<[u8; 512]> {
+fn read_sector(file: &dyn Medium, at: u64) -> Result<[u8; 512]> {
     let mut sector = [0; 512];
     file.read_exact_at(&mut sector, at)
         .with_context(|| format!("reading the partition table at byte {at}"))?;

@@ -1,10 +1,12 @@
 //! File contents: cut into blocks, which are packed on all cores and written in tree order.
 //!
-//! Small files are collected into fragment blocks. A block ends when the next file does not fit, and also, once it is
-//! half full, after a file whose digest ends in [`CUT_BITS`] zero bits: as in content-defined chunking, the blocks
-//! behind a changed file come out as before, and the cache has them.
+//! Small files and short ends of large ones are collected into fragment blocks: in company they compress better than alone,
+//! but a file that takes more than half a block leaves room there that few others fit into. A fragment block ends when the
+//! next part does not fit, and also, once it is half full, after one whose digest ends in [`CUT_BITS`] zero bits: as in
+//! content-defined chunking, the blocks behind a changed file come out as before, and the cache has them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -18,8 +20,12 @@ use crate::verify::Sha256;
 
 /// Blocks in flight: bounds memory to 32 MiB of compressed data.
 const BATCH: usize = 256;
-/// One file in 16 may end a fragment block that is half full.
-const CUT_BITS: u32 = 4;
+/// Files up to this length share a block.
+const SMALL: usize = BLOCK_SIZE / 2;
+/// So do ends of files up to this length, behind the last full block.
+const SHORT: usize = BLOCK_SIZE / 4;
+/// One part in 32 may end a fragment block that is half full.
+const CUT_BITS: u32 = 5;
 /// Index of a file without fragment.
 pub(super) const NO_FRAGMENT: u32 = u32::MAX;
 
@@ -62,24 +68,38 @@ struct Cut {
 }
 
 impl Cut {
-    fn blocks(&self) -> impl Iterator<Item = Bytes> + '_ {
-        (0..self.keys.len()).map(|index| {
-            let from = index * BLOCK_SIZE;
-            self.bytes.slice(from..self.bytes.len().min(from + BLOCK_SIZE))
-        })
+    /// The blocks of its own, with their digests.
+    fn blocks(&self) -> impl Iterator<Item = (Bytes, Sha256)> + '_ {
+        let own = self.keys.len() - usize::from(self.has_fragment());
+        (0..own).map(|index| self.part(index))
     }
 
-    fn is_fragment(&self) -> bool {
-        self.bytes.len() < BLOCK_SIZE
+    /// What it has in a fragment block, with its digest.
+    fn fragment(&self) -> Option<(Bytes, Sha256)> {
+        self.has_fragment().then(|| self.part(self.keys.len() - 1))
+    }
+
+    fn has_fragment(&self) -> bool {
+        match self.bytes.len() {
+            0 => false,
+            1..=SMALL => true,
+            length => length > BLOCK_SIZE && (1..=SHORT).contains(&(length % BLOCK_SIZE)),
+        }
+    }
+
+    fn part(&self, index: usize) -> (Bytes, Sha256) {
+        let from = index * BLOCK_SIZE;
+        let to = self.bytes.len().min(from + BLOCK_SIZE);
+        (self.bytes.slice(from..to), self.keys[index])
     }
 }
 
 /// Compresses and writes the contents of all files.
 pub(super) fn write(
     rootfs: &Rootfs,
-    out: &mut Output,
+    out: &mut Output<'_>,
     level: i32,
-    cache: Option<&BlockCache>,
+    cache: Option<&Arc<BlockCache>>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Data> {
     let files = cut(rootfs)?;
@@ -103,8 +123,8 @@ pub(super) fn write(
             blocks: 0,
         },
     };
-    writer.write_blocks(out, unique.iter().copied().filter(|file| !file.is_fragment()))?;
-    writer.write_fragments(out, unique.iter().copied().filter(|file| file.is_fragment()))?;
+    writer.write_blocks(out, &unique)?;
+    writer.write_fragments(out, &unique)?;
     for (copy, first) in copies {
         let content = writer.data.contents[&first].clone();
         writer.data.contents.insert(copy, content);
@@ -143,8 +163,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes the files that have blocks of their own.
-    fn write_blocks<'c>(&mut self, out: &mut Output, files: impl Iterator<Item = &'c Cut>) -> Result<()> {
+    /// Writes the blocks that files have of their own.
+    fn write_blocks(&mut self, out: &mut Output<'_>, files: &[&Cut]) -> Result<()> {
         let mut batch: Vec<Whole> = Vec::new();
         for file in files {
             self.data.contents.insert(
@@ -154,11 +174,11 @@ impl Writer<'_> {
                     ..Content::default()
                 },
             );
-            for (bytes, key) in file.blocks().zip(&file.keys) {
+            for (bytes, key) in file.blocks() {
                 batch.push(Whole {
                     id: file.id,
                     bytes,
-                    key: *key,
+                    key,
                 });
                 if batch.len() == BATCH {
                     self.write_block_batch(out, &mut batch)?;
@@ -168,14 +188,14 @@ impl Writer<'_> {
         self.write_block_batch(out, &mut batch)
     }
 
-    fn write_block_batch(&mut self, out: &mut Output, batch: &mut Vec<Whole>) -> Result<()> {
+    fn write_block_batch(&mut self, out: &mut Output<'_>, batch: &mut Vec<Whole>) -> Result<()> {
         let packed = self.packer.pack(batch)?;
         for (Whole { id, bytes, .. }, packed) in batch.drain(..).zip(packed) {
             let start = out.position;
             let hole = packed.bytes.is_empty();
             let size = packed.size;
             self.store(out, packed)?;
-            let content = self.data.contents.get_mut(&id).expect("inserted with its first block");
+            let content = self.data.contents.get_mut(&id).expect("inserted before its blocks");
             if content.sizes.is_empty() {
                 content.start = start;
             }
@@ -187,30 +207,28 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Collects small files into blocks and writes those.
-    fn write_fragments<'c>(&mut self, out: &mut Output, files: impl Iterator<Item = &'c Cut>) -> Result<()> {
+    /// Collects what shares blocks, and writes those.
+    fn write_fragments(&mut self, out: &mut Output<'_>, files: &[&Cut]) -> Result<()> {
         let mut batch: Vec<Shared> = Vec::new();
         let mut block = Shared::default();
         let mut count = 0_u32;
         for file in files {
-            let mut content = Content {
-                fragment: NO_FRAGMENT,
-                ..Content::default()
+            let Some((bytes, key)) = file.fragment() else {
+                continue;
             };
-            if let Some(key) = file.keys.first() {
-                if block.length + file.bytes.len() > BLOCK_SIZE {
-                    batch.push(std::mem::take(&mut block));
-                    count += 1;
-                }
-                content.fragment = count;
-                content.offset = u32::try_from(block.length).expect("a block has 128 KiB");
-                block.add(&file.bytes, *key);
-                if block.length >= BLOCK_SIZE / 2 && key.as_bytes()[31].trailing_zeros() >= CUT_BITS {
-                    batch.push(std::mem::take(&mut block));
-                    count += 1;
-                }
+            if block.length + bytes.len() > BLOCK_SIZE {
+                batch.push(std::mem::take(&mut block));
+                count += 1;
             }
-            self.data.contents.insert(file.id, content);
+            let content = self.data.contents.get_mut(&file.id);
+            let content = content.expect("inserted before its blocks");
+            content.fragment = count;
+            content.offset = u32::try_from(block.length).expect("a block has 128 KiB");
+            block.add(&bytes, key);
+            if block.length >= BLOCK_SIZE / 2 && key.as_bytes()[31].trailing_zeros() >= CUT_BITS {
+                batch.push(std::mem::take(&mut block));
+                count += 1;
+            }
             if batch.len() >= BATCH {
                 self.write_fragment_batch(out, &mut batch)?;
             }
@@ -221,7 +239,7 @@ impl Writer<'_> {
         self.write_fragment_batch(out, &mut batch)
     }
 
-    fn write_fragment_batch(&mut self, out: &mut Output, batch: &mut Vec<Shared>) -> Result<()> {
+    fn write_fragment_batch(&mut self, out: &mut Output<'_>, batch: &mut Vec<Shared>) -> Result<()> {
         let packed = self.packer.pack(batch)?;
         for (block, mut packed) in batch.drain(..).zip(packed) {
             // A fragment block cannot be a hole: zeros are stored as they are.
@@ -237,12 +255,11 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn store(&mut self, out: &mut Output, packed: Packed) -> Result<()> {
-        out.write(&packed.bytes)?;
+    fn store(&mut self, out: &mut Output<'_>, packed: Packed) -> Result<()> {
         self.data.blocks += 1;
         if !packed.fresh {
             self.data.cached += 1;
         }
-        self.packer.keep(packed)
+        self.packer.write(packed, out)
     }
 }

@@ -13,10 +13,11 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use anyhow::{Context, Result};
 
+use super::super::medium::Keeper;
 use crate::verify::Sha256;
 use crate::verify::digest::Hasher;
 
@@ -29,6 +30,19 @@ const MAX_BODY: u32 = 128 << 10;
 const MAX_FILE: u64 = 6 << 30;
 /// Fresh records gathered before they are appended.
 const BUFFER: usize = 8 << 20;
+
+/// A block that the cache has, or will have when it is flushed.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) cache: Arc<BlockCache>,
+    pub(super) key: Sha256,
+}
+
+impl Keeper for Kept {
+    fn read(&self, buffer: &mut [u8]) -> std::io::Result<()> {
+        self.cache.read(&self.key, buffer)
+    }
+}
 
 /// The cache; shared by the threads of a build and by builds that run at the same time.
 #[derive(Debug)]
@@ -95,6 +109,14 @@ impl BlockCache {
         }
         record.drain(..HEAD);
         Some((record, entry.length & STORED != 0))
+    }
+
+    /// Gives what [`BlockCache::get`] gave, or what was kept since, once more, unchecked.
+    fn read(&self, key: &Sha256, buffer: &mut [u8]) -> std::io::Result<()> {
+        let entry = self.lock().index.get(key).copied();
+        let entry = entry.filter(|entry| (entry.length & !STORED) as usize == buffer.len());
+        let entry = entry.ok_or_else(|| std::io::Error::other("the block cache has lost a block"))?;
+        self.file.read_exact_at(buffer, entry.start + HEAD as u64)
     }
 
     /// Keeps the compressed form of a block.

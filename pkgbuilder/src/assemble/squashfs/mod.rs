@@ -7,8 +7,8 @@
 //! | fragment table | id table | extended attributes
 //! ```
 //!
-//! Contents are cut into blocks of [`BLOCK_SIZE`]. A file shorter than one block is a fragment: it shares a block with
-//! its neighbours. Where a fragment block ends depends on content (see [`blocks`]), so that one changed file does not
+//! Contents are cut into blocks of [`BLOCK_SIZE`]. Short files and short ends of others are fragments: they share a block
+//! with their neighbours. Where a fragment block ends depends on content (see [`blocks`]), so that one changed file does not
 //! shift, and thereby recompress, all that follow. Equal files are stored once, blocks of zeros not at all.
 //! Left out because nothing here needs them: the export table (NFS), directory indexes, compressors other than zstd.
 
@@ -20,12 +20,12 @@ mod output;
 mod packing;
 mod tables;
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use computatom_compose::tree::{Kind, Tree};
 
+use super::medium::Medium;
 use crate::compose::Rootfs;
 
 use output::Output;
@@ -72,34 +72,52 @@ pub struct Written {
     pub blocks: usize,
 }
 
-/// Writes `rootfs` into `file` from `offset` on; `cache` has blocks of earlier ones, and `progress` is told how many bytes
+/// Writes `rootfs` into `image` from `offset` on; `cache` has blocks of earlier ones, and `progress` is told how many bytes
 /// of content were done.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be written, a name or number does not fit the format, or the person interrupts.
+/// Fails if the image cannot be written, a name or number does not fit the format, or the person interrupts.
 pub fn write(
     rootfs: &Rootfs,
-    file: &File,
+    image: &dyn Medium,
     offset: u64,
     options: Options,
-    cache: Option<&BlockCache>,
+    cache: Option<&Arc<BlockCache>>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Written> {
-    let mut out = Output::new(file, offset)?;
+    std::thread::scope(|scope| {
+        let mut out = Output::new(scope, image, offset);
+        let (superblock, written) = write_front_to_back(rootfs, &mut out, options, cache, progress)?;
+        out.finish()?;
+        image
+            .write_all_at(&superblock, offset)
+            .context("writing the superblock of the root file system")?;
+        Ok(written)
+    })
+}
+
+/// Writes all but the superblock, for which it leaves room, and gives that.
+fn write_front_to_back(
+    rootfs: &Rootfs,
+    out: &mut Output<'_>,
+    options: Options,
+    cache: Option<&Arc<BlockCache>>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(Vec<u8>, Written)> {
     // The superblock is written when all is known.
     out.write(&[0; SUPERBLOCK_SIZE])?;
     out.write(&compressor_options(options.level))?;
-    let data = blocks::write(rootfs, &mut out, options.level, cache, progress)?;
+    let data = blocks::write(rootfs, out, options.level, cache, progress)?;
 
     let inodes = inodes::encode(&rootfs.tree, &data, options.level)?;
     let inode_table = out.position;
     out.write(&inodes.inode_table)?;
     let directory_table = out.position;
     out.write(&inodes.directory_table)?;
-    let fragment_table = tables::write_fragments(&mut out, &data.fragments, options.level)?;
-    let id_table = tables::write_ids(&mut out, &inodes.ids, options.level)?;
-    let xattr_table = tables::write_xattrs(&mut out, &inodes.xattrs, options.level)?;
+    let fragment_table = tables::write_fragments(out, &data.fragments, options.level)?;
+    let id_table = tables::write_ids(out, &inodes.ids, options.level)?;
+    let xattr_table = tables::write_xattrs(out, &inodes.xattrs, options.level)?;
 
     let mut flags = FLAG_DUPLICATES | FLAG_COMPRESSOR_OPTIONS;
     if data.fragments.is_empty() {
@@ -136,15 +154,13 @@ pub fn write(
     ] {
         superblock.extend(position.to_le_bytes());
     }
-    out.finish()?;
-    file.write_all_at(&superblock, offset)
-        .context("writing the superblock of the root file system")?;
-    Ok(Written {
+    let written = Written {
         bytes: out.position,
         inodes: inodes.count,
         cached: data.cached,
         blocks: data.blocks,
-    })
+    };
+    Ok((superblock, written))
 }
 
 /// Bytes of content that [`write`] will tell its `progress` of: every distinct inode counts.

@@ -3,7 +3,7 @@
 //! A block that the cache has, by the digest of its content, is not looked at again: not the content of a root is read,
 //! but its digests, which came with the tree.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -11,7 +11,8 @@ use computatom_compose::tree::InodeId;
 use rayon::prelude::*;
 use zstd::bulk::Compressor;
 
-use super::{BLOCK_SIZE, BlockCache, STORED};
+use super::cache::Kept;
+use super::{BLOCK_SIZE, BlockCache, Output, STORED};
 use crate::interrupt;
 use crate::verify::Sha256;
 use crate::verify::digest::Hasher;
@@ -50,7 +51,7 @@ impl Block for Whole {
     }
 }
 
-/// A fragment block: small files, one behind the other.
+/// A fragment block: small files and ends of others, one behind the other.
 #[derive(Default)]
 pub(super) struct Shared {
     files: Vec<(Bytes, Sha256)>,
@@ -106,7 +107,8 @@ pub(super) struct Packed {
     pub(super) bytes: Vec<u8>,
     /// Their number, [`STORED`] set where they are not compressed.
     pub(super) size: u32,
-    key: Sha256,
+    /// By which the cache knows them, unless they are nothing.
+    key: Option<Sha256>,
     /// Not yet in the cache.
     pub(super) fresh: bool,
 }
@@ -114,7 +116,7 @@ pub(super) struct Packed {
 /// Compresses blocks, or has them from the cache.
 pub(super) struct Packer<'a> {
     level: i32,
-    cache: Option<&'a BlockCache>,
+    cache: Option<&'a Arc<BlockCache>>,
     /// Told how many bytes of content were done.
     progress: &'a (dyn Fn(u64) + Sync),
     /// What blocks that are written lay in, for those to come: fresh memory takes longer than what is done with it.
@@ -123,7 +125,7 @@ pub(super) struct Packer<'a> {
 
 impl<'a> Packer<'a> {
     /// Compresses by zstd at `level`.
-    pub(super) fn new(level: i32, cache: Option<&'a BlockCache>, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
+    pub(super) fn new(level: i32, cache: Option<&'a Arc<BlockCache>>, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
         Self {
             level,
             cache,
@@ -159,17 +161,21 @@ impl<'a> Packer<'a> {
         Some(Packed {
             size: if stored { STORED | length } else { length },
             bytes,
-            key: *key,
+            key: Some(*key),
             fresh: false,
         })
     }
 
-    /// Takes back a block that was written: the cache may have it, and others its memory.
-    pub(super) fn keep(&mut self, packed: Packed) -> Result<()> {
-        if packed.fresh
-            && let Some(cache) = self.cache
-        {
-            cache.put(&packed.key, &packed.bytes, packed.size & STORED != 0)?;
+    /// Writes a block, which the cache gets, and others its memory.
+    pub(super) fn write(&mut self, packed: Packed, out: &mut Output<'_>) -> Result<()> {
+        if let (Some(key), Some(cache)) = (packed.key, self.cache) {
+            if packed.fresh {
+                cache.put(&key, &packed.bytes, packed.size & STORED != 0)?;
+            }
+            let cache = cache.clone();
+            out.write_kept(&packed.bytes, Box::new(Kept { cache, key }))?;
+        } else {
+            out.write(&packed.bytes)?;
         }
         let memory = self.memory.get_mut().expect("no thread panics while it holds it");
         memory.push(packed.bytes);
@@ -183,7 +189,7 @@ fn compress(compressor: &mut std::io::Result<Compressor<'static>>, block: &[u8],
         return Ok(Packed {
             bytes: Vec::new(),
             size: 0,
-            key,
+            key: None,
             fresh: false,
         });
     }
@@ -199,7 +205,7 @@ fn compress(compressor: &mut std::io::Result<Compressor<'static>>, block: &[u8],
     Ok(Packed {
         size: flag | u32::try_from(bytes.len()).expect("a block has 128 KiB"),
         bytes,
-        key,
+        key: Some(key),
         fresh: true,
     })
 }

@@ -35,7 +35,7 @@ impl Xattrs {
 }
 
 /// Writes the fragment table and returns where its index begins.
-pub(super) fn write_fragments(out: &mut Output, fragments: &[Fragment], level: i32) -> Result<u64> {
+pub(super) fn write_fragments(out: &mut Output<'_>, fragments: &[Fragment], level: i32) -> Result<u64> {
     let mut table = Table::new(level)?;
     for fragment in fragments {
         table.write(&fragment.start.to_le_bytes())?;
@@ -46,7 +46,7 @@ pub(super) fn write_fragments(out: &mut Output, fragments: &[Fragment], level: i
 }
 
 /// Writes the table of owners and groups.
-pub(super) fn write_ids(out: &mut Output, ids: &[u32], level: i32) -> Result<u64> {
+pub(super) fn write_ids(out: &mut Output<'_>, ids: &[u32], level: i32) -> Result<u64> {
     let mut table = Table::new(level)?;
     for id in ids {
         table.write(&id.to_le_bytes())?;
@@ -55,7 +55,7 @@ pub(super) fn write_ids(out: &mut Output, ids: &[u32], level: i32) -> Result<u64
 }
 
 /// Writes names and values, the table of sets, and its index.
-pub(super) fn write_xattrs(out: &mut Output, xattrs: &Xattrs, level: i32) -> Result<u64> {
+pub(super) fn write_xattrs(out: &mut Output<'_>, xattrs: &Xattrs, level: i32) -> Result<u64> {
     if xattrs.sets.is_empty() {
         return Ok(NO_TABLE);
     }
@@ -105,7 +105,7 @@ fn encode_xattr(name: &str, value: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// A table's blocks and, behind them, their positions: that index is what the superblock points to.
-fn write_indexed(out: &mut Output, table: Table) -> Result<u64> {
+fn write_indexed(out: &mut Output<'_>, table: Table) -> Result<u64> {
     let (bytes, starts) = table.finish()?;
     let base = out.position;
     out.write(&bytes)?;

@@ -5,16 +5,22 @@ use std::process::Command;
 
 use computatom_compose::tree::{InodeId, Kind};
 
+use super::super::medium::Layout;
 use super::super::testing::{EPOCH, from_tar, oracle, rootfs, sample};
 use super::*;
 
 const OPTIONS: Options = Options { level: 3, epoch: EPOCH };
 
-fn image(tree: &Tree, cache: Option<&BlockCache>) -> (Vec<u8>, Written) {
-    let file = tempfile::tempfile().unwrap();
-    let written = write(&rootfs(tree), &file, 0, OPTIONS, cache, &|_| {}).unwrap();
-    let mut bytes = vec![0; usize::try_from(written.bytes).unwrap()];
-    file.read_exact_at(&mut bytes, 0).unwrap();
+fn image(tree: &Tree, cache: Option<&Arc<BlockCache>>) -> (Vec<u8>, Written) {
+    let (file, layout) = (tempfile::tempfile().unwrap(), Layout::new(1 << 30));
+    let media: [&dyn Medium; 2] = [&layout, &file];
+    let [(bytes, written), (same, _)] = media.map(|medium| {
+        let written = write(&rootfs(tree), medium, 0, OPTIONS, cache, &|_| {}).unwrap();
+        let mut bytes = vec![0; usize::try_from(written.bytes).unwrap()];
+        medium.read_exact_at(&mut bytes, 0).unwrap();
+        (bytes, written)
+    });
+    assert!(bytes == same);
     (bytes, written)
 }
 
@@ -111,6 +117,34 @@ fn the_bytes_do_not_depend_on_threads_or_offset() {
 }
 
 #[test]
+fn files_of_every_length_have_their_blocks() {
+    const HALF: usize = BLOCK_SIZE / 2;
+    const QUARTER: usize = BLOCK_SIZE / 4;
+    let mut tree = Tree::new(EPOCH);
+    let mut put = |blocks: usize, rest: usize| {
+        let content: Vec<u8> = (0..blocks * BLOCK_SIZE + rest)
+            .map(|at| u8::try_from((at / 3 + blocks + rest) % 251).unwrap())
+            .collect();
+        tree.write(&format!("/{blocks}-{rest}"), content, 0o644).unwrap();
+    };
+    for rest in [1, QUARTER, QUARTER + 1, HALF, HALF + 1, BLOCK_SIZE - 1] {
+        for blocks in 0..3 {
+            put(blocks, rest);
+        }
+    }
+    put(1, 0);
+    put(2, 0);
+    // The short end of what is a hole but for it.
+    let mut sparse = vec![0; 3 * BLOCK_SIZE];
+    sparse.extend(b"end");
+    tree.write("/sparse", sparse, 0o644).unwrap();
+    tree.write("/zeros", vec![0; BLOCK_SIZE + 5], 0o644).unwrap();
+    tree.write("/empty", "", 0o644).unwrap();
+    let (bytes, _) = image(&tree, None);
+    compare(&tree, &bytes);
+}
+
+#[test]
 fn an_empty_tree_is_a_file_system() {
     let (bytes, written) = image(&Tree::new(EPOCH), None);
     assert_eq!(written.inodes, 1);
@@ -121,7 +155,7 @@ fn an_empty_tree_is_a_file_system() {
 fn the_cache_gives_the_same_bytes_and_survives_damage() {
     let folder = tempfile::tempdir().unwrap();
     let tree = sample();
-    let open = || BlockCache::open(folder.path(), OPTIONS.level).unwrap();
+    let open = || Arc::new(BlockCache::open(folder.path(), OPTIONS.level).unwrap());
     let (cold, first) = image(&tree, Some(&open()));
     let (warm, second) = image(&tree, Some(&open()));
     assert!(cold == warm && cold == image(&tree, None).0);
@@ -155,8 +189,8 @@ fn two_builds_share_the_cache() {
     let folder = tempfile::tempdir().unwrap();
     let tree = sample();
     let caches = [
-        BlockCache::open(folder.path(), 3).unwrap(),
-        BlockCache::open(folder.path(), 3).unwrap(),
+        Arc::new(BlockCache::open(folder.path(), 3).unwrap()),
+        Arc::new(BlockCache::open(folder.path(), 3).unwrap()),
     ];
     std::thread::scope(|scope| {
         let images: Vec<_> = caches
@@ -166,7 +200,7 @@ fn two_builds_share_the_cache() {
         let images: Vec<_> = images.into_iter().map(|thread| thread.join().unwrap()).collect();
         assert!(images[0] == images[1]);
     });
-    let (_, written) = image(&tree, Some(&BlockCache::open(folder.path(), 3).unwrap()));
+    let (_, written) = image(&tree, Some(&caches[0]));
     assert_eq!(written.cached, written.blocks);
 }
 
@@ -183,7 +217,7 @@ fn a_changed_small_file_leaves_most_blocks_in_the_cache() {
         }
         tree.write(&format!("/{number:04}"), content, 0o644).unwrap();
     }
-    let open = || BlockCache::open(folder.path(), OPTIONS.level).unwrap();
+    let open = || Arc::new(BlockCache::open(folder.path(), OPTIONS.level).unwrap());
     image(&tree, Some(&open()));
     tree.write("/0100", "shorter", 0o644).unwrap();
     let (_, written) = image(&tree, Some(&open()));
@@ -199,7 +233,7 @@ fn measure_a_real_root() {
         let folder = tempfile::tempdir().unwrap();
         for run in ["cold", "warm"] {
             let start = std::time::Instant::now();
-            let cache = BlockCache::open(folder.path(), level).unwrap();
+            let cache = Arc::new(BlockCache::open(folder.path(), level).unwrap());
             let file = tempfile::tempfile().unwrap();
             let options = Options { level, epoch: EPOCH };
             let written = write(&rootfs(&tree), &file, 0, options, Some(&cache), &|_| {}).unwrap();

@@ -23,6 +23,7 @@ use self::kernels::Flavour;
 use super::super::fat::Files;
 use super::super::firmware;
 use super::super::initramfs::{self, Kernel, Modules};
+use super::super::medium::Medium;
 use super::super::partitions::Table;
 use super::{Board, BootInput, BootVolume, command_line};
 use crate::bail_input;
@@ -210,7 +211,7 @@ impl Board for RaspberryPi {
         ])
     }
 
-    fn check(&self, image: &Path) -> Result<()> {
+    fn check(&self, image: &dyn Medium) -> Result<()> {
         firmware::check(image, self.models)
     }
 }
