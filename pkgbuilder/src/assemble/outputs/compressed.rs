@@ -28,6 +28,8 @@ const FRAME: u64 = 4 << 20;
 /// Frames that are compressed at once, and as many that may wait to be written: together with their chunks they bound
 /// memory to 100 MiB.
 const BATCH: u64 = 8;
+/// So much may be written and not yet be on the disk: at the end nobody waits for more.
+const UNSYNCED: u64 = 64 << 20;
 /// Most of the image is compressed already: this finds that out quickly …
 pub(super) const QUICK: i32 = 1;
 /// … and where there is something to gain (kernel, firmware, device trees), this takes it.
@@ -100,6 +102,7 @@ pub(super) fn write(
 /// back.
 fn write_frames(out: &mut File, frames: Receiver<Frame>, give_back: impl Fn(Vec<u8>) -> bool) -> Result<String> {
     let mut digest = Hasher::default();
+    let mut unsynced = 0;
     for frame in frames {
         let bytes = match &frame {
             Frame::Own(bytes) | Frame::New(_, bytes) => bytes.as_slice(),
@@ -107,6 +110,11 @@ fn write_frames(out: &mut File, frames: Receiver<Frame>, give_back: impl Fn(Vec<
         };
         out.write_all(bytes).context("writing the compressed image")?;
         digest.update(bytes);
+        unsynced += bytes.len() as u64;
+        if unsynced >= UNSYNCED {
+            out.sync_data().context("writing the compressed image")?;
+            unsynced = 0;
+        }
         if let Frame::Own(bytes) = frame {
             give_back(bytes);
         }
