@@ -322,7 +322,7 @@ mod tests {
             file.set_len(SIZE as u64).unwrap();
             let mut mapped = Ranges::default();
             for (at, length, byte, kept) in writes {
-                let bytes: Vec<u8> = (0..length).map(|offset| byte.wrapping_add((offset / 7 % 256) as u8)).collect();
+                let bytes: Vec<u8> = (0..length).map(|offset| byte.wrapping_add(u8::try_from(offset / 7 % 256).unwrap())).collect();
                 let written = if kept {
                     let shelf = Shelf(Mutex::new(bytes.clone()).into());
                     layout.write_kept(&bytes, Box::new(shelf), at as u64)

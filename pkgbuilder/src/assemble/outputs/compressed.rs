@@ -77,11 +77,11 @@ pub(super) fn write(
         let writer = scope.spawn(move || write_frames(out, to_write, |memory| written.try_send(memory).is_ok()));
         'all: for first in (0..frames).step_by(usize::try_from(BATCH)?) {
             interrupt::check()?;
-            let packed = (first..frames.min(first + BATCH))
+            let batch = (first..frames.min(first + BATCH))
                 .into_par_iter()
                 .map(|number| packer.pack(number))
                 .collect::<Result<Vec<_>>>()?;
-            for made in packed {
+            for made in batch {
                 // The thread ends early by an error only, which is told below.
                 if frame.send(packer.remember(made)).is_err() {
                     break 'all;
