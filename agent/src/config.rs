@@ -9,6 +9,7 @@ use computatom_spec::role::ImageRoles;
 use computatom_spec::site::{Site, lay_over};
 use serde_json::{Map, Value};
 
+use crate::atomic;
 use crate::identity::Identity;
 use crate::role::Assignment;
 use crate::root::Root;
@@ -32,7 +33,7 @@ impl Error for Fault {}
 /// A [`Fault`] for settings that the agent cannot act on: the message names the key.
 pub fn load(root: &Root) -> anyhow::Result<Site> {
     let (mut settings, mut from) = (Value::Object(Map::new()), paths::SITE);
-    for place in [paths::SITE, paths::SITE_CREDENTIAL] {
+    for place in [paths::SITE, paths::SITE_TOLD] {
         let text = root.read(place).with_context(|| format!("reading {place}"))?;
         let Some(text) = text else { continue };
         let value = serde_json::from_str(&text).map_err(|error| Fault(format!("{place} is not usable: {error}")))?;
@@ -43,6 +44,22 @@ pub fn load(root: &Root) -> anyhow::Result<Site> {
     let site: Site = serde_json::from_value(settings).map_err(|error| fault(error.to_string()))?;
     site.check().map_err(fault)?;
     Ok(site)
+}
+
+/// Takes what this machine was started with to where every part of the agent reads it: systemd hides credentials from units
+/// that are shut in (systemd.exec(5): those have their own, or none).
+///
+/// # Errors
+/// It cannot be read or written.
+pub fn adopt(root: &Root) -> anyhow::Result<()> {
+    let text = root
+        .read(paths::SITE_CREDENTIAL)
+        .with_context(|| format!("reading {}", paths::SITE_CREDENTIAL))?;
+    if let Some(text) = text {
+        atomic::write_if_changed(&root.path(paths::SITE_TOLD), &text, 0o644)
+            .with_context(|| format!("writing {}", paths::SITE_TOLD))?;
+    }
+    Ok(())
 }
 
 /// Reads what the running image can be; an image that does not say it can be all.

@@ -3,7 +3,8 @@
 /// Site settings, JSON ([`crate::site::Site`]); part of the verified root.
 pub const SITE: &str = "/usr/share/computatom/site.json";
 /// Site settings that lie over [`SITE`] for this machine alone, JSON objects merged field by field: a system credential
-/// (systemd.exec(5), "CREDENTIALS"), by which whoever starts a virtual machine tells it its cluster.
+/// (systemd.exec(5), "CREDENTIALS"), by which whoever starts a virtual machine tells it its cluster. Only units without a
+/// mount name space of their own see it.
 pub const SITE_CREDENTIAL: &str = "/run/credentials/@system/computatom.site";
 /// What the nodes of this image can be, JSON ([`crate::role::ImageRoles`]); part of the verified root.
 pub const ROLES: &str = "/usr/share/computatom/roles.json";
@@ -13,6 +14,8 @@ pub const MANIFEST: &str = "/usr/share/computatom/manifest.json";
 pub const INIT: &str = "/usr/lib/computatom/init";
 /// What the agent derived at this boot.
 pub const RUN: &str = "/run/computatom";
+/// What [`SITE_CREDENTIAL`] said at this boot, for all.
+pub const SITE_TOLD: &str = "/run/computatom/site.json";
 /// Who this node is, JSON.
 pub const IDENTITY: &str = "/run/computatom/identity.json";
 /// Which roles it has and why, JSON.

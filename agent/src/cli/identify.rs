@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::cli;
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::identity::{Identity, lease};
 use crate::root::Root;
 
@@ -22,6 +22,7 @@ pub(super) struct Identify {
 
 impl Identify {
     pub(super) fn run(&self, root: &Root) -> anyhow::Result<()> {
+        config::adopt(root)?;
         let settings = Settings::load(root);
         let site = &settings.site;
         let deadline = cli::deadline(self.wait);

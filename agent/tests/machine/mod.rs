@@ -59,6 +59,7 @@ impl Machine {
 
     /// What `identify` and `render` do.
     pub(crate) fn boot(&self) -> Vec<Change> {
+        config::adopt(&self.root).unwrap();
         let site = config::load(&self.root).unwrap();
         let identity = Identity::derive(&self.root, &site);
         let assignment = Assignment::decide(&site, &identity, &config::image_roles(&self.root).unwrap()).unwrap();
