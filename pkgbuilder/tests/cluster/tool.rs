@@ -139,7 +139,7 @@ impl Tool {
                 .and_then(|mut answer| answer.body_mut().read_json())
                 .with_context(|| url)
         };
-        let parsed = post(
+        let parsed = send(
             "/v1/jobs/parse",
             &serde_json::json!({"JobHCL": hcl, "Canonicalize": true}),
         )?;
