@@ -110,26 +110,32 @@ fn ctrl_c_while_scripts_are_interpreted() {
 
 #[test]
 fn ctrl_c_while_the_root_is_written() {
-    ctrl_c(&board::world(32, 1), &|world| unfinished(world) == 1);
+    // It is kept in memory; the cache of its blocks is opened first.
+    ctrl_c(&board::world(32, 1), &|world| world.cache().join("squashfs").exists());
 }
 
 #[test]
 fn ctrl_c_while_the_image_is_compressed() {
-    ctrl_c(&board::world(32, 1), &|world| unfinished(world) == 2);
+    ctrl_c(&board::world(32, 1), &|world| unfinished(world) == 1);
 }
 
 /// A killed build cannot clean up after itself; the next one does, and leaves alone what somebody is still at.
 #[test]
 fn what_a_killed_build_leaves_is_swept_by_the_next() {
     let world = board::world(32, 1);
-    let output = stopped(&world, &|world| unfinished(world) == 2, Signal::KILL);
+    let output = stopped(&world, &|world| unfinished(world) == 1, Signal::KILL);
     assert_eq!(output.status.code(), None, "it was killed");
-    assert_eq!(unfinished(&world), 2);
+    // The image, or one of its companions too by now.
+    let left = unfinished(&world);
+    assert!(left >= 1);
+    let files = if left == 1 { "file" } else { "files" };
     let alive = pkgbuilder::atomic::Pending::create(&world.out().join("another")).unwrap();
     let said = world.succeeds(world.command("image", &[]));
     assert_says(
         &said,
-        &["removed 2 unfinished files that a killed build had left in out"],
+        &[&format!(
+            "removed {left} unfinished {files} that a killed build had left in out"
+        )],
     );
     let name = alive.temporary().file_name().unwrap().to_str().unwrap().to_owned();
     world.assert_image(&[&name]);

@@ -158,7 +158,8 @@ impl Folder {
         let left = atomic::sweep(path);
         if left > 0 {
             reporter.step(format_args!(
-                "removed {left} unfinished files that a killed build had left in {}",
+                "removed {left} unfinished file{} that a killed build had left in {}",
+                if left == 1 { "" } else { "s" },
                 path.display()
             ));
         }
