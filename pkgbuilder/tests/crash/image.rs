@@ -190,6 +190,8 @@ fn boot_files() -> Files {
         ("bcm2837-rpi-zero-2-w.dtb", device_tree),
         ("bcm2711-rpi-4-b.dtb", device_tree),
         ("bootcode.bin", b"bootcode"),
+        // The name under which the board's own stage hands on what the kernel is told.
+        ("words of the kernel", b"console=tty0 console=ttyS1,115200"),
     ])
 }
 
