@@ -1,5 +1,6 @@
 //! Nomad: server, client, or both in one process.
 
+use computatom_spec::arch::Arch;
 use computatom_spec::paths;
 use computatom_spec::role::Role;
 use serde_json::{Value, json};
@@ -117,7 +118,7 @@ fn client(input: &Input<'_>) -> Value {
     if let Some(interface) = &input.identity.interface {
         map.insert("network_interface".to_owned(), json!(interface.name));
     }
-    if let Some(mhz) = board.mhz {
+    if let Some(mhz) = board.mhz.or_else(|| assumed_mhz(board.arch)) {
         map.insert("cpu_total_compute".to_owned(), json!(mhz * board.cores));
     }
     if let Some(join) = join(input) {
@@ -129,6 +130,12 @@ fn client(input: &Input<'_>) -> Value {
 /// How to find the servers besides Consul, which is asked by itself; a single server has nobody to join.
 fn join(input: &Input<'_>) -> Option<&'static str> {
     (!input.alone()).then_some("exec=/usr/bin/computatom-agent peers")
+}
+
+/// What a processor counts as of which nobody says how fast it is: a virtual machine's on Arm, where neither firmware nor
+/// `/proc/cpuinfo` do. Nomad would count nothing, and have room for no job.
+fn assumed_mhz(arch: Option<Arch>) -> Option<u32> {
+    (arch? != Arch::Amd64).then_some(1000)
 }
 
 fn server_join(join: &[&str]) -> Value {
