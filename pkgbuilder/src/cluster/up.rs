@@ -15,7 +15,7 @@ use computatom_cluster::uplink;
 
 use crate::inspect::image::{self, Opened};
 use crate::reporter::Reporter;
-use crate::{bail_input, failure, input_error, interrupt};
+use crate::{bail_input, input_error, interrupt};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -276,9 +276,4 @@ fn first_wait(report: &Report) -> &str {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// Whether an error leaves the cluster as it is, to be looked at.
-pub fn stays(error: &anyhow::Error) -> bool {
-    error.is::<NotReady>() && failure::exit_code(error) != 130
 }
