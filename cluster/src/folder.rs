@@ -63,6 +63,11 @@ impl Folder {
         &self.0
     }
 
+    /// The cluster's name.
+    pub fn name(&self) -> String {
+        self.0.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// A file in it.
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)

@@ -110,7 +110,7 @@ impl Down {
         let names = match (self.all, name) {
             (true, Some(_)) => bail_input!("--all and --name say different things"),
             (true, None) => cluster::names(&cluster::clusters()?),
-            (false, name) => vec![file_name(cluster::find(name)?.path())],
+            (false, name) => vec![cluster::find(name)?.name()],
         };
         for name in names {
             let folder = cluster::find(Some(&name))?;
@@ -161,8 +161,4 @@ impl List {
         };
         super::super::print(&text)
     }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
