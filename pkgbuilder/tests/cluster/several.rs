@@ -56,12 +56,12 @@ pub(crate) fn the_default() -> Result<()> {
     })?;
     say(&format!("another leader after {} s", began.elapsed().as_secs()));
     tool.run(&["start", &victim])?;
-    ready(&tool, &victim)?;
+    tool.is_ready(&victim)?;
 
     // A server that was written anew is the same member.
     let id = member(&tool, consul, &victim)?["Tags"]["id"].clone();
     tool.run(&["reflash", &victim])?;
-    ready(&tool, &victim)?;
+    tool.is_ready(&victim)?;
     ensure!(
         member(&tool, consul, &victim)?["Tags"]["id"] == id,
         "{victim} has another id"
@@ -86,7 +86,7 @@ pub(crate) fn the_default() -> Result<()> {
     );
     tool.run(&["heal"])?;
     for name in ["core-1", "core-2", "core-3", "worker-1", "worker-2", "watch-1"] {
-        ready(&tool, name)?;
+        tool.is_ready(name)?;
     }
     tool.run(&["down"])?;
     tool.nothing_left()
@@ -146,14 +146,6 @@ pub(crate) fn the_readme() -> Result<()> {
         "{answers}"
     );
     tool.nothing_left()
-}
-
-fn ready(tool: &Tool, name: &str) -> Result<()> {
-    eventually(Duration::from_mins(10), || {
-        let node = tool.node(name)?;
-        ensure!(node["ready"] == true, "{name} waits for {}", node["waits_for"]);
-        Ok(())
-    })
 }
 
 fn leader(tool: &Tool, consul: u16) -> Result<String> {

@@ -157,6 +157,15 @@ impl Tool {
             .find(|report| report["name"] == name)
             .context("no such node")
     }
+
+    /// Waits until everything that belongs on a node works.
+    pub(crate) fn is_ready(&self, name: &str) -> Result<()> {
+        eventually(Duration::from_mins(10), || {
+            let node = self.node(name)?;
+            ensure!(node["ready"] == true, "{name} waits for {}", node["waits_for"]);
+            Ok(())
+        })
+    }
 }
 
 impl Drop for Tool {
