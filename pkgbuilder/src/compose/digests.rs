@@ -23,13 +23,17 @@ pub struct Sums {
 impl Sums {
     /// Takes the digests of a content.
     pub fn of(content: &[u8]) -> Self {
-        let blocks: Vec<Sha256> = content.chunks(BLOCK).map(Sha256::of).collect();
+        let blocks = blocks_of(content);
         let whole = match blocks.as_slice() {
             [only] => *only,
             _ => Sha256::of(content),
         };
         Self { whole, blocks }
     }
+}
+
+fn blocks_of(content: &[u8]) -> Vec<Sha256> {
+    content.chunks(BLOCK).map(Sha256::of).collect()
 }
 
 /// The digests of contents in memory, found by where these lie.
@@ -70,6 +74,14 @@ impl Digests {
             None => Sums::of(content),
         }
     }
+
+    /// The digests of its blocks alone, which are taken now if they are not known.
+    pub fn of_blocks(&self, content: &Bytes) -> Vec<Sha256> {
+        match self.known.get(&place(content)) {
+            Some((_, sums)) => sums.blocks.clone(),
+            None => blocks_of(content),
+        }
+    }
 }
 
 /// Where a content lies. Contents of no bytes may lie anywhere, and are all the same.
@@ -99,6 +111,7 @@ mod tests {
             Bytes::from_static(b"new"),
         ] {
             assert_eq!(digests.of(&content), Sums::of(&content));
+            assert_eq!(digests.of_blocks(&content), Sums::of(&content).blocks);
         }
         let sums = digests.of(&long);
         assert_eq!(sums.blocks.len(), 2);

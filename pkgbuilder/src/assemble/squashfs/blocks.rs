@@ -151,7 +151,7 @@ fn cut(rootfs: &Rootfs) -> Result<Vec<Cut>> {
         .into_par_iter()
         .map(|(id, bytes)| Cut {
             id,
-            keys: digests.of(&bytes).blocks,
+            keys: digests.of_blocks(&bytes),
             bytes,
         })
         .collect())
