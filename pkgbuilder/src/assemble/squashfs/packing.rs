@@ -10,6 +10,7 @@ use bytes::Bytes;
 use computatom_compose::tree::InodeId;
 use rayon::prelude::*;
 use zstd::bulk::Compressor;
+use zstd::zstd_safe::compress_bound;
 
 use super::cache::Kept;
 use super::{BLOCK_SIZE, BlockCache, Output, STORED};
@@ -159,7 +160,7 @@ impl<'a> Packer<'a> {
                             if self.cache.is_some() {
                                 block.check()?;
                             }
-                            compress(compressor, &block.content(), key)?
+                            self.compressed(compressor, &block.content(), key)?
                         }
                     };
                     (self.progress)(block.len() as u64);
@@ -170,8 +171,7 @@ impl<'a> Packer<'a> {
     }
 
     fn cached(&self, key: &Sha256) -> Option<Packed> {
-        let memory = self.memory.lock().expect("no thread panics while it holds it").pop();
-        let (bytes, stored) = self.cache?.get(key, memory.unwrap_or_default())?;
+        let (bytes, stored) = self.cache?.get(key, self.memory())?;
         let length = u32::try_from(bytes.len()).ok()?;
         Some(Packed {
             size: if stored { STORED | length } else { length },
@@ -179,6 +179,50 @@ impl<'a> Packer<'a> {
             key: Some(*key),
             fresh: false,
         })
+    }
+
+    /// The stored form of a block: nothing for one of zeros.
+    fn compressed(
+        &self,
+        compressor: &mut std::io::Result<Compressor<'static>>,
+        block: &[u8],
+        key: Sha256,
+    ) -> Result<Packed> {
+        if is_zero(block) {
+            return Ok(Packed {
+                bytes: Vec::new(),
+                size: 0,
+                key: None,
+                fresh: false,
+            });
+        }
+        let compressor = compressor
+            .as_mut()
+            .map_err(|error| anyhow::anyhow!("preparing zstd: {error}"))?;
+        let mut bytes = self.memory();
+        bytes.clear();
+        bytes.reserve(compress_bound(block.len()));
+        compressor
+            .compress_to_buffer(block, &mut bytes)
+            .context("compressing a block")?;
+        let mut flag = 0;
+        if bytes.len() >= block.len() {
+            bytes.clear();
+            bytes.extend_from_slice(block);
+            flag = STORED;
+        }
+        Ok(Packed {
+            size: flag | u32::try_from(bytes.len()).expect("a block has 128 KiB"),
+            bytes,
+            key: Some(key),
+            fresh: true,
+        })
+    }
+
+    /// What a block that is written lay in, or nothing.
+    fn memory(&self) -> Vec<u8> {
+        let mut memory = self.memory.lock().expect("no thread panics while it holds it");
+        memory.pop().unwrap_or_default()
     }
 
     /// Writes a block, which the cache gets, and others its memory.
@@ -196,33 +240,6 @@ impl<'a> Packer<'a> {
         memory.push(packed.bytes);
         Ok(())
     }
-}
-
-/// The stored form of a block: nothing for one of zeros.
-fn compress(compressor: &mut std::io::Result<Compressor<'static>>, block: &[u8], key: Sha256) -> Result<Packed> {
-    if is_zero(block) {
-        return Ok(Packed {
-            bytes: Vec::new(),
-            size: 0,
-            key: None,
-            fresh: false,
-        });
-    }
-    let compressor = compressor
-        .as_mut()
-        .map_err(|error| anyhow::anyhow!("preparing zstd: {error}"))?;
-    let packed = compressor.compress(block).context("compressing a block")?;
-    let (bytes, flag) = if packed.len() < block.len() {
-        (packed, 0)
-    } else {
-        (block.to_vec(), STORED)
-    };
-    Ok(Packed {
-        size: flag | u32::try_from(bytes.len()).expect("a block has 128 KiB"),
-        bytes,
-        key: Some(key),
-        fresh: true,
-    })
 }
 
 fn is_zero(block: &[u8]) -> bool {
