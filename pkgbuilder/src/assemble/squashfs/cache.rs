@@ -5,25 +5,32 @@
 //!          | check 16 (SHA-256 over the 40 bytes before and the body, cut) | body
 //! ```
 //!
-//! The file describes itself: opening it walks over the heads. A record whose check fails is compressed anew. What a
-//! killed process left at the end is cut off by the next one that writes. Readers need no lock, for what is written
-//! never changes; writers hold the file's lock while they append.
+//! The file describes itself: opening it walks over the heads, from where the index beside it ends (see
+//! [`State::remembered`]). A record whose check fails is compressed anew. What a killed process left at the end is cut off by
+//! the next one that writes. Readers need no lock, for what is written never changes; writers hold the file's lock while
+//! they append.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::io::Write;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
 
 use super::super::medium::Keeper;
+use crate::atomic::Pending;
+use crate::fetch::summed::{Summed, sound};
 use crate::verify::Sha256;
 use crate::verify::digest::Hasher;
 
 const MAGIC: u32 = 0x6b62_7163;
 const HEAD: usize = 4 + 32 + 4 + 16;
 const STORED: u32 = 1 << 31;
+/// Bytes of an entry of the index.
+const ENTRY: usize = 32 + 8 + 4;
 /// No block is longer: a length beyond is garbage.
 const MAX_BODY: u32 = 128 << 10;
 /// A file that has grown beyond is begun anew.
@@ -48,6 +55,8 @@ impl Keeper for Kept {
 #[derive(Debug)]
 pub struct BlockCache {
     file: File,
+    /// Where the index lies.
+    index: PathBuf,
     state: Mutex<State>,
 }
 
@@ -56,6 +65,8 @@ struct State {
     index: HashMap<Sha256, Entry>,
     /// The heads before this position are in the index.
     end: u64,
+    /// The index beside the file goes that far.
+    kept: u64,
     fresh: Vec<u8>,
     /// Keys of the records in `fresh`.
     pending: HashSet<Sha256>,
@@ -88,10 +99,12 @@ impl BlockCache {
             .create(true)
             .open(&path)
             .with_context(context)?;
-        let mut state = State::default();
+        let index = path.with_extension("index");
+        let mut state = State::remembered(&index, &file).with_context(context)?;
         state.scan(&file).with_context(context)?;
         Ok(Self {
             file,
+            index,
             state: Mutex::new(state),
         })
     }
@@ -138,13 +151,26 @@ impl BlockCache {
         Ok(())
     }
 
-    /// Appends what is still in memory.
+    /// Appends what is still in memory, and writes down where all of it is.
     pub(super) fn flush(&self) -> Result<()> {
-        self.append(&mut self.lock())
+        let mut state = self.lock();
+        self.append(&mut state)?;
+        if state.end == state.kept {
+            return Ok(());
+        }
+        let mut index = Pending::create(&self.index)?;
+        let written = (|| {
+            let mut to = Summed::new(index.file());
+            to.write_all(&state.to_remember(&self.file)?)?;
+            to.finish().map(drop)
+        })();
+        written.with_context(|| format!("writing {}", self.index.display()))?;
+        index.commit()?;
+        state.kept = state.end;
+        Ok(())
     }
 
     fn append(&self, state: &mut State) -> Result<()> {
-        use std::io::Write;
         if state.fresh.is_empty() {
             return Ok(());
         }
@@ -167,6 +193,56 @@ impl BlockCache {
 }
 
 impl State {
+    /// What the index says that was written last, all little endian:
+    ///
+    /// ```text
+    /// inode u64 | time of birth, ns u64 | end u64 | entries: key 32 | start u64 | length u32, bit 31 as in the record
+    /// ```
+    ///
+    /// To read heads that lie 100 KB from each other takes a disk much longer than one file. Nothing is believed of one
+    /// that is damaged or was made for another file; each record that it names is checked when it is read.
+    fn remembered(index: &Path, file: &File) -> std::io::Result<Self> {
+        let mut state = Self::default();
+        let Some(found) = std::fs::read(index).ok() else {
+            return Ok(state);
+        };
+        let head = identity(file)?;
+        let end = sound(&found)
+            .and_then(|content| content.strip_prefix(&head))
+            .and_then(|rest| rest.split_first_chunk());
+        let Some((end, entries)) = end else {
+            return Ok(state);
+        };
+        let end = u64::from_le_bytes(*end);
+        if end > file.metadata()?.len() {
+            return Ok(state);
+        }
+        for entry in entries.chunks_exact(ENTRY) {
+            let (key, place) = entry.split_first_chunk().expect("an entry begins with its key");
+            let (start, length) = place.split_first_chunk().expect("8 bytes, and 4 behind them");
+            let length = length.try_into().expect("the last four");
+            let entry = Entry {
+                start: u64::from_le_bytes(*start),
+                length: u32::from_le_bytes(length),
+            };
+            state.index.insert(Sha256::from(*key), entry);
+        }
+        (state.end, state.kept) = (end, end);
+        Ok(state)
+    }
+
+    /// What [`State::remembered`] reads.
+    fn to_remember(&self, file: &File) -> std::io::Result<Vec<u8>> {
+        let mut content = identity(file)?.to_vec();
+        content.extend(self.end.to_le_bytes());
+        for (key, Entry { start, length }) in &self.index {
+            content.extend_from_slice(key.as_bytes());
+            content.extend(start.to_le_bytes());
+            content.extend(length.to_le_bytes());
+        }
+        Ok(content)
+    }
+
     /// Takes in the records from the known end on, up to the end of the file or to garbage.
     fn scan(&mut self, file: &File) -> std::io::Result<()> {
         let size = file.metadata()?.len();
@@ -192,6 +268,21 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// What keeps a file apart from one that had its name before.
+fn identity(file: &File) -> std::io::Result<[u8; 16]> {
+    let about = file.metadata()?;
+    // Not every file system knows it.
+    let born = about
+        .created()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let mut identity = [0; 16];
+    identity[..8].copy_from_slice(&about.ino().to_le_bytes());
+    // Cut: a number that differs is all that is asked for.
+    identity[8..].copy_from_slice(&born.unwrap_or_default().as_nanos().to_le_bytes()[..8]);
+    Ok(identity)
 }
 
 fn check(head: &[u8], body: &[u8]) -> [u8; 16] {

@@ -162,12 +162,14 @@ fn the_cache_gives_the_same_bytes_and_survives_damage() {
     assert_eq!(second.cached, second.blocks);
     assert!(first.cached < first.blocks);
 
-    let path = std::fs::read_dir(folder.path())
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let of_kind = |kind: &str| {
+        let found = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let mut found = found.filter(|path| path.extension().is_some_and(|extension| extension == kind));
+        found.next().unwrap()
+    };
+    let path = of_kind("blocks");
     let pristine = std::fs::read(&path).unwrap();
     let mut rotten = pristine.clone();
     rotten[100] ^= 1;
@@ -180,6 +182,25 @@ fn the_cache_gives_the_same_bytes_and_survives_damage() {
     assert_eq!(fourth.cached, fourth.blocks);
 
     std::fs::write(&path, &pristine[..pristine.len() / 2]).unwrap();
+    assert!(image(&tree, Some(&open())).0 == cold);
+    assert_eq!(image(&tree, Some(&open())).1.cached, fourth.blocks);
+
+    // Without its index, with a damaged one, and with that of another file that had its name.
+    let index = of_kind("index");
+    let whole = std::fs::read(&index).unwrap();
+    let mut damaged = whole.clone();
+    damaged[30] ^= 1;
+    std::fs::write(&index, damaged).unwrap();
+    assert_eq!(image(&tree, Some(&open())).1.cached, fourth.blocks);
+    std::fs::remove_file(&index).unwrap();
+    assert_eq!(image(&tree, Some(&open())).1.cached, fourth.blocks);
+    std::fs::rename(&path, folder.path().join("other")).unwrap();
+    std::fs::write(
+        &path,
+        vec![0; usize::try_from(path.with_file_name("other").metadata().unwrap().len()).unwrap()],
+    )
+    .unwrap();
+    std::fs::write(&index, whole).unwrap();
     assert!(image(&tree, Some(&open())).0 == cold);
     assert_eq!(image(&tree, Some(&open())).1.cached, fourth.blocks);
 }
