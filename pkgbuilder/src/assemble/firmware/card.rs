@@ -29,12 +29,10 @@ pub trait Card {
 /// The card that an image makes.
 #[derive(Debug)]
 pub struct ImageCard<'a> {
-    file: &'a dyn Medium,
-    /// What firmware reads.
-    primary: Table,
     /// What Linux reads: logical partitions, too.
     table: Table,
-    lists: BTreeMap<u8, Vec<String>>,
+    /// The FAT partitions, which firmware reads; nothing where one cannot be read.
+    volumes: BTreeMap<u8, Option<(Volume<'a>, Vec<String>)>>,
     read: RefCell<HashMap<(u8, String), Option<Bytes>>>,
 }
 
@@ -46,25 +44,26 @@ impl<'a> ImageCard<'a> {
     /// Fails if there is no partition table; an image without a FAT partition is wrong input.
     pub fn open(file: &'a dyn Medium) -> Result<Self> {
         let primary = Table::read_primary(file)?;
-        let volumes = primary
+        let partitions = primary
             .partitions
             .iter()
             .filter(|partition| partition.kind == Kind::Fat);
-        let lists: BTreeMap<u8, Vec<String>> = volumes
+        let volumes: BTreeMap<_, _> = partitions
             .map(|partition| {
-                let files = Volume::open(file, *partition).and_then(|volume| volume.files());
-                (partition.number, files.unwrap_or_default())
+                let opened = Volume::open(file, *partition).and_then(|volume| {
+                    let files = volume.files()?;
+                    Ok((volume, files))
+                });
+                (partition.number, opened.ok())
             })
             .collect();
-        if lists.is_empty() {
+        if volumes.is_empty() {
             bail_input!("the image has no FAT partition, so no Raspberry Pi starts from it");
         }
         Ok(Self {
-            file,
             // Logical partitions that cannot be read are none of the firmware's business.
-            table: Table::read(file).unwrap_or_else(|_| primary.clone()),
-            primary,
-            lists,
+            table: Table::read(file).unwrap_or(primary),
+            volumes,
             read: RefCell::default(),
         })
     }
@@ -77,11 +76,12 @@ impl<'a> ImageCard<'a> {
 
 impl Card for ImageCard<'_> {
     fn volumes(&self) -> Vec<u8> {
-        self.lists.keys().copied().collect()
+        self.volumes.keys().copied().collect()
     }
 
     fn files(&self, partition: u8) -> Vec<String> {
-        self.lists.get(&partition).cloned().unwrap_or_default()
+        let volume = self.volumes.get(&partition).and_then(Option::as_ref);
+        volume.map(|(_, files)| files.clone()).unwrap_or_default()
     }
 
     fn read(&self, partition: u8, path: &str) -> Option<Bytes> {
@@ -89,12 +89,9 @@ impl Card for ImageCard<'_> {
         if let Some(known) = self.read.borrow().get(&key) {
             return known.clone();
         }
-        let found = self
-            .primary
-            .get(partition)
-            .and_then(|partition| Volume::open(self.file, partition))
-            .and_then(|volume| volume.read(path));
-        let found = found.ok().flatten().map(Bytes::from);
+        let volume = self.volumes.get(&partition).and_then(Option::as_ref);
+        let found = volume.and_then(|(volume, _)| volume.read(path).ok().flatten());
+        let found = found.map(Bytes::from);
         self.read.borrow_mut().insert(key, found.clone());
         found
     }
