@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use computatom_compose::tree::{Inode, Kind, Tree};
 use pkgbuilder::assemble::squashfs::{self, Options};
-use pkgbuilder::compose::{Digests, Rootfs};
+use pkgbuilder::compose::{Digests, Reading, Rootfs};
 use rayon::prelude::*;
 
 fn main() -> Result<()> {
@@ -22,7 +22,8 @@ fn main() -> Result<()> {
     let tree = tree(Path::new(folder))?;
     // Blocks' digests alone are taken as they are needed: there is no manifest that tells files'.
     let digests = Digests::default();
-    let rootfs = Rootfs { tree, digests };
+    let reading = Reading::default();
+    let rootfs = Rootfs { tree, digests, reading };
     let out = File::create(file).with_context(|| format!("creating {file}"))?;
     let options = Options {
         level: level.parse().context("reading the level")?,

@@ -127,6 +127,7 @@ fn make_container(
         texts: &texts,
     };
     let stem = format!("{}-{}", job.image.name, job.target.name);
+    std::mem::take(&mut rootfs.reading).finish()?;
     folder.publish_container(&stem, &rootfs, &papers, job, reporter)
 }
 
@@ -142,7 +143,8 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
     let stem = format!("{}-{}", job.image.name, job.target.name);
     let mut draft = Draft::new(board, table)?;
     let (partition, written) = draft.write_root(&rootfs, job, reporter)?;
-    drop(rootfs);
+    let reading = rootfs.reading;
+    drop((rootfs.tree, rootfs.digests));
     let root_hash = draft.write_hash_tree(partition, written.bytes, signature)?;
     let boot = BootInput {
         table: &draft.table,
@@ -167,6 +169,7 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
         manifest: &manifest,
         texts: &texts,
     };
+    reading.finish()?;
     folder.publish(&stem, &draft.layout, &draft.mapped, &papers, job, reporter)
 }
 

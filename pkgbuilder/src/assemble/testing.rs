@@ -9,7 +9,7 @@ use computatom_compose::tree::{Inode, Kind, Tree};
 use computatom_spec::manifest::{FORMAT, Manifest, PackageRecord};
 
 use super::{DiskImage, Job, assemble};
-use crate::compose::{Digests, Rootfs};
+use crate::compose::{Digests, Reading, Rootfs};
 use crate::definition::format::Format;
 use crate::definition::image::{Debian, Image, Partitions, Target, Units};
 use crate::fetch::cache::Cache;
@@ -23,6 +23,7 @@ pub(crate) fn rootfs(tree: &Tree) -> Rootfs {
     Rootfs {
         tree: tree.clone(),
         digests: Digests::default(),
+        reading: Reading::default(),
     }
 }
 

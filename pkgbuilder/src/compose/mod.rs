@@ -6,9 +6,8 @@
 
 mod digests;
 mod kept;
+mod payload;
 
-use std::fs::File;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -22,20 +21,17 @@ use computatom_compose::tree::Tree;
 use computatom_spec::manifest::PackageRecord;
 use rayon::prelude::*;
 
-use crate::atomic::Pending;
 use crate::definition::image::Target;
 use crate::definition::{Image, exclude};
 use crate::failure::Interrupted;
 use crate::fetch::cache::Cache;
-use crate::fetch::summed::{Summed, sound};
 use crate::reporter::Reporter;
 use crate::verify::deb::VerifiedDeb;
 use crate::{bail_input, input_error, interrupt};
 
 pub use self::digests::{BLOCK, Digests};
-
-/// Bytes decompressed at once.
-const CHUNK: usize = 256 << 10;
+pub use self::payload::Reading;
+use self::payload::{Payload, map};
 
 /// A verified package on disk.
 #[derive(Clone, Debug)]
@@ -53,6 +49,8 @@ pub struct Rootfs {
     pub tree: Tree,
     /// The digests of the files in it, as far as they are known.
     pub digests: Digests,
+    /// What the tree lies in, while it is read whether it is what was written.
+    pub reading: Reading,
 }
 
 /// Composes the root file system of `target` from verified packages; `asked` are the names that were asked for, all
@@ -67,12 +65,13 @@ pub fn compose(
     reporter: &Reporter,
 ) -> Result<Rootfs> {
     let bar = reporter.items("unpacking packages", inputs.len() as u64);
-    let payloads: Vec<Bytes> = inputs
+    let payloads: Vec<Payload> = inputs
         .par_iter()
         .map(|input| {
             interrupt::check()?;
             let sha256 = input.record.digest.trim_start_matches("sha256:");
-            let payload = payload(&input.path, sha256, cache).with_context(|| format!("unpacking {}", named(input)))?;
+            let payload = Payload::of(&input.path, sha256, cache);
+            let payload = payload.with_context(|| format!("unpacking {}", named(input)))?;
             bar.inc(1);
             Ok(payload)
         })
@@ -90,14 +89,22 @@ pub fn compose(
             .collect(),
     };
     let key = kept::key(inputs, &options)?;
-    if let Some((tree, digests)) = kept::load(cache, &key, &payloads)? {
-        return Ok(Rootfs { tree, digests });
+    let contents: Vec<Bytes> = payloads.iter().map(Payload::content).collect();
+    if let Some((tree, digests)) = kept::load(cache, &key, &contents)? {
+        let reading = Reading::begin(payloads);
+        return Ok(Rootfs { tree, digests, reading });
     }
-    let packages: Vec<Package> = inputs
+    let (packages, contents): (Vec<Package>, Vec<Bytes>) = inputs
         .par_iter()
-        .zip(&payloads)
-        .map(|(input, payload)| with(&input.path, payload).with_context(|| format!("reading {}", named(input))))
-        .collect::<Result<_>>()?;
+        .zip(payloads)
+        .map(|(input, payload)| {
+            let read = payload.sound(&input.path, cache);
+            let read = read.and_then(|content| Ok((with(&input.path, &content)?, content)));
+            read.with_context(|| format!("reading {}", named(input)))
+        })
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .unzip();
     check_dependencies(&packages)?;
     let bar = reporter.items("configuring packages", 0);
     let composed = computatom_compose::compose(&packages, &options, &mut |progress| {
@@ -111,8 +118,9 @@ pub fn compose(
         .with_context(|| format!("composing the root file system of {} for {}", image.name, target.name))?
         .tree;
     let digests = Digests::of_tree(&tree);
-    kept::store(cache, &key, &tree, &digests, &payloads)?;
-    Ok(Rootfs { tree, digests })
+    kept::store(cache, &key, &tree, &digests, &contents)?;
+    let reading = Reading::default();
+    Ok(Rootfs { tree, digests, reading })
 }
 
 /// A package, for messages.
@@ -165,7 +173,8 @@ fn check_dependencies(packages: &[Package]) -> Result<()> {
 
 /// A package of the archive whose payload is mapped from the cache.
 pub fn open(deb: &VerifiedDeb, cache: &Cache) -> Result<Package> {
-    with(deb.path(), &payload(deb.path(), &deb.locked().sha256, cache)?)
+    let payload = Payload::of(deb.path(), &deb.locked().sha256, cache)?;
+    with(deb.path(), &payload.sound(deb.path(), cache)?)
 }
 
 /// A package with its payload.
@@ -179,56 +188,6 @@ fn opened(deb: &Path) -> Result<Archive> {
     Archive::open(&map(deb)?).map_err(|error| input_error!("{error:#}"))
 }
 
-/// The payload of a package with this digest, mapped from the cache.
-fn payload(deb: &Path, sha256: &str, cache: &Cache) -> Result<Bytes> {
-    let path = cache.derived("unpacked", sha256)?;
-    if let Some(payload) = unpacked(&path)? {
-        return Ok(payload);
-    }
-    keep(&opened(deb)?, &path, cache)?;
-    unpacked(&path)?.with_context(|| {
-        format!(
-            "{} is read other than it was written: look after that disk",
-            path.display()
-        )
-    })
-}
-
-/// Decompresses the payload of a package, which was verified when it was read, into the cache.
-fn keep(archive: &Archive, path: &Path, cache: &Cache) -> Result<()> {
-    let mut pending = Pending::create(path)?;
-    let (mut payload, mut kept) = (archive.data()?, Summed::new(pending.file()));
-    let writing = || cache.writing("the decompressed data.tar");
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let read = payload.read(&mut chunk);
-        match read.map_err(|error| input_error!("decompressing data.tar: {error}"))? {
-            0 => break,
-            length => kept.write_all(&chunk[..length]).with_context(writing)?,
-        }
-    }
-    kept.finish().with_context(writing)?;
-    pending.commit()?;
-    Ok(())
-}
-
-/// The payload that was kept at `path`; nothing if there is none, or it is not what was written.
-fn unpacked(path: &Path) -> Result<Option<Bytes>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let file = map(path)?;
-    Ok(sound(&file).map(|payload| file.slice_ref(payload)))
-}
-
-#[allow(unsafe_code, reason = "a mapping of a file has no safe constructor")]
-fn map(path: &Path) -> Result<Bytes> {
-    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-    // SAFETY: files of the cache are written once under another name, renamed, and never written again.
-    let mapping = unsafe { memmap2::Mmap::map(&file) }.with_context(|| format!("mapping {}", path.display()))?;
-    Ok(Bytes::from_owner(mapping))
-}
-
 #[cfg(test)]
 mod tests {
     use computatom_spec::arch::Arch;
@@ -237,7 +196,7 @@ mod tests {
     use crate::package::control::Control;
     use crate::package::deb::Package as Ours;
 
-    fn ours(name: &str, version: &str, depends: &str) -> Ours {
+    pub(super) fn ours(name: &str, version: &str, depends: &str) -> Ours {
         let control = Control {
             package: name.to_owned(),
             version: version.to_owned(),
@@ -260,26 +219,6 @@ mod tests {
         let mut bytes = Vec::new();
         ours(name, version, depends).write(&mut bytes).unwrap();
         Archive::open(&bytes.into()).unwrap().unpack().unwrap()
-    }
-
-    #[test]
-    fn a_payload_that_rotted_in_the_cache_is_unpacked_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(&folder.path().join("cache")).unwrap();
-        let path = folder.path().join("rotten.deb");
-        let mut file = File::create(&path).unwrap();
-        ours("rotten", "1", "libc6").write(&mut file).unwrap();
-        payload(&path, "abc", &cache).unwrap();
-        let kept = cache.derived("unpacked", "abc").unwrap();
-        let sound = std::fs::read(&kept).unwrap();
-        let mut flipped = sound.clone();
-        flipped[100] ^= 1;
-        // What an earlier version kept had no sum.
-        for rotten in [&flipped, &sound[..sound.len() - 1], &sound[..sound.len() - 4], &[]] {
-            std::fs::write(&kept, rotten).unwrap();
-            payload(&path, "abc", &cache).unwrap();
-            assert!(std::fs::read(&kept).unwrap() == sound);
-        }
     }
 
     #[test]

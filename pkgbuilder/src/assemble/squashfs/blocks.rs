@@ -137,7 +137,7 @@ pub(super) fn write(
 
 /// Every regular file once, in tree order, hashed on all cores where that was not done before.
 fn cut(rootfs: &Rootfs) -> Result<Vec<Cut>> {
-    let Rootfs { tree, digests } = rootfs;
+    let Rootfs { tree, digests, .. } = rootfs;
     let mut seen = HashSet::new();
     let files: Vec<(InodeId, Bytes)> = tree
         .walk("/")?

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! record   magic u32 | key 32 (SHA-256 of the uncompressed block) | length u32, bit 31: stored uncompressed
-//!          | check 16 (SHA-256 over the 40 bytes before and the body, cut) | body
+//!          | check u32 (CRC-32 of the 40 bytes before and the body) | body
 //! ```
 //!
 //! The file describes itself: opening it walks over the heads, from where the index beside it ends (see
@@ -24,10 +24,9 @@ use super::super::medium::Keeper;
 use crate::atomic::Pending;
 use crate::fetch::summed::{Summed, sound};
 use crate::verify::Sha256;
-use crate::verify::digest::Hasher;
 
-const MAGIC: u32 = 0x6b62_7163;
-const HEAD: usize = 4 + 32 + 4 + 16;
+const MAGIC: u32 = 0x6b62_7164;
+const HEAD: usize = 4 + 32 + 4 + 4;
 const STORED: u32 = 1 << 31;
 /// Bytes of an entry of the index.
 const ENTRY: usize = 32 + 8 + 4;
@@ -196,7 +195,7 @@ impl State {
     /// What the index says that was written last, all little endian:
     ///
     /// ```text
-    /// inode u64 | time of birth, ns u64 | end u64 | entries: key 32 | start u64 | length u32, bit 31 as in the record
+    /// magic u32 | inode u64 | time of birth, ns u64 | end u64 | entries: key 32 | start u64 | length u32, bit 31 as in the record
     /// ```
     ///
     /// To read heads that lie 100 KB from each other takes a disk much longer than one file. Nothing is believed of one
@@ -270,26 +269,26 @@ impl State {
     }
 }
 
-/// What keeps a file apart from one that had its name before.
-fn identity(file: &File) -> std::io::Result<[u8; 16]> {
+/// What keeps a file apart from one that had its name before, or its form.
+fn identity(file: &File) -> std::io::Result<[u8; 20]> {
     let about = file.metadata()?;
     // Not every file system knows it.
     let born = about
         .created()
         .ok()
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let mut identity = [0; 16];
-    identity[..8].copy_from_slice(&about.ino().to_le_bytes());
+    let mut identity = [0; 20];
+    identity[..4].copy_from_slice(&MAGIC.to_le_bytes());
+    identity[4..12].copy_from_slice(&about.ino().to_le_bytes());
     // Cut: a number that differs is all that is asked for.
-    identity[8..].copy_from_slice(&born.unwrap_or_default().as_nanos().to_le_bytes()[..8]);
+    identity[12..].copy_from_slice(&born.unwrap_or_default().as_nanos().to_le_bytes()[..8]);
     Ok(identity)
 }
 
-fn check(head: &[u8], body: &[u8]) -> [u8; 16] {
-    let mut digest = Hasher::default();
-    digest.update(head);
-    digest.update(body);
-    let mut check = [0; 16];
-    check.copy_from_slice(&digest.finish().as_bytes()[..16]);
-    check
+/// Against what happens to bytes on a disk, as in [`sound`]: in a tenth of the time of a SHA-256.
+fn check(head: &[u8], body: &[u8]) -> [u8; 4] {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(head);
+    sum.update(body);
+    sum.finalize().to_le_bytes()
 }
