@@ -103,7 +103,7 @@ pub struct Reading {
 
 impl Reading {
     pub(super) fn begin(payloads: Vec<Payload>) -> Self {
-        let thread = std::thread::spawn(move || payloads.into_iter().try_for_each(check));
+        let thread = std::thread::spawn(move || payloads.iter().try_for_each(check));
         Self { thread: Some(thread) }
     }
 
@@ -123,7 +123,7 @@ impl Reading {
     }
 }
 
-fn check(payload: Payload) -> Result<()> {
+fn check(payload: &Payload) -> Result<()> {
     if payload.is_sound() {
         return Ok(());
     }

@@ -153,15 +153,14 @@ impl<'a> Packer<'a> {
                 || Compressor::new(self.level),
                 |compressor, block| {
                     let key = block.key();
-                    let packed = match self.cached(&key) {
-                        Some(packed) => packed,
-                        None => {
-                            // What is not kept has no wrong name to be found under.
-                            if self.cache.is_some() {
-                                block.check()?;
-                            }
-                            self.compressed(compressor, &block.content(), key)?
+                    let packed = if let Some(packed) = self.cached(&key) {
+                        packed
+                    } else {
+                        // What is not kept has no wrong name to be found under.
+                        if self.cache.is_some() {
+                            block.check()?;
                         }
+                        self.compressed(compressor, &block.content(), key)?
                     };
                     (self.progress)(block.len() as u64);
                     Ok(packed)
