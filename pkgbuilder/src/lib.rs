@@ -72,6 +72,9 @@ pub mod reporter;
 /// Files that appear whole or not at all.
 pub mod atomic;
 
+/// Large files past the page cache.
+pub mod direct;
+
 /// Where a person keeps things.
 pub mod xdg;
 

@@ -12,13 +12,12 @@ use rustix::fs::{Advice, FallocateFlags, OFlags};
 use rustix::ioctl::{NoArg, Opcode, opcode};
 
 use super::PIECE;
+use crate::direct::{Buffer, PAGE};
 use crate::{bail_input, input_error};
 
 /// `BLKRRPART` and `BLKFLSBUF`, `_IO(0x12, 95)` and `_IO(0x12, 97)` (`include/uapi/linux/fs.h`).
 const BLKRRPART: Opcode = opcode::none(0x12, 95);
 const BLKFLSBUF: Opcode = opcode::none(0x12, 97);
-/// Direct transfers begin at multiples of this in memory, whatever the size of the device's blocks.
-const PAGE: usize = 4096;
 
 /// Bytes at places: all that burning needs of a card.
 pub trait Medium: Sync + Debug {
@@ -238,32 +237,5 @@ impl Medium for Opened {
 
     fn reread_table(&self) -> bool {
         !self.device || self.ask::<BLKRRPART>().is_ok()
-    }
-}
-
-/// Memory that begins where direct transfers want it to.
-#[derive(Debug)]
-pub struct Buffer {
-    memory: Vec<u8>,
-    start: usize,
-    length: usize,
-}
-
-impl Buffer {
-    /// Zeros.
-    pub fn new(length: usize) -> Self {
-        let memory = vec![0; length + PAGE];
-        let start = memory.as_ptr().align_offset(PAGE).min(PAGE);
-        Self { memory, start, length }
-    }
-
-    /// All of it.
-    pub fn bytes(&self) -> &[u8] {
-        &self.memory[self.start..][..self.length]
-    }
-
-    /// All of it.
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.memory[self.start..][..self.length]
     }
 }

@@ -17,6 +17,7 @@ use zstd::bulk::Compressor;
 use super::super::medium::Medium;
 use super::Ranges;
 use crate::atomic::Pending;
+use crate::direct::Appender;
 use crate::fetch::cache::Cache;
 use crate::fetch::summed::{Summed, sound};
 use crate::interrupt;
@@ -28,8 +29,6 @@ const FRAME: u64 = 4 << 20;
 /// Frames that are compressed at once, and as many that may wait to be written: together with their chunks they bound
 /// memory to 100 MiB.
 const BATCH: u64 = 8;
-/// So much may be written and not yet be on the disk: at the end nobody waits for more.
-const UNSYNCED: u64 = 64 << 20;
 /// Most of the image is compressed already: this finds that out quickly …
 pub(super) const QUICK: i32 = 1;
 /// … and where there is something to gain (kernel, firmware, device trees), this takes it.
@@ -54,7 +53,7 @@ enum Frame {
 pub(super) fn write(
     image: &dyn Medium,
     mapped: &Ranges,
-    out: &mut File,
+    out: &File,
     cache: &Cache,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<String> {
@@ -100,25 +99,22 @@ pub(super) fn write(
 
 /// Writes frames one behind the other, and gives the digest of all; the memory of those that were alone in it is given
 /// back.
-fn write_frames(out: &mut File, frames: Receiver<Frame>, give_back: impl Fn(Vec<u8>) -> bool) -> Result<String> {
+fn write_frames(out: &File, frames: Receiver<Frame>, give_back: impl Fn(Vec<u8>) -> bool) -> Result<String> {
     let mut digest = Hasher::default();
-    let mut unsynced = 0;
+    let doing = || "writing the compressed image";
+    let mut out = Appender::new(out).with_context(doing)?;
     for frame in frames {
         let bytes = match &frame {
             Frame::Own(bytes) | Frame::New(_, bytes) => bytes.as_slice(),
             Frame::Shared(bytes) => bytes,
         };
-        out.write_all(bytes).context("writing the compressed image")?;
+        out.append(bytes).with_context(doing)?;
         digest.update(bytes);
-        unsynced += bytes.len() as u64;
-        if unsynced >= UNSYNCED {
-            out.sync_data().context("writing the compressed image")?;
-            unsynced = 0;
-        }
         if let Frame::Own(bytes) = frame {
             give_back(bytes);
         }
     }
+    out.finish().with_context(doing)?;
     Ok(digest.finish().hex())
 }
 
@@ -269,12 +265,12 @@ mod tests {
     fn what_saves_nothing_is_not_kept_be_it_short() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path()).unwrap();
-        let (raw, mut out) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        let (raw, out) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         let last = noise(1 << 18);
         raw.write_all_at(&last, FRAME).unwrap();
         let (size, mut mapped) = (FRAME + last.len() as u64, Ranges::default());
         mapped.add(FRAME..size);
-        write(&raw, &mapped, &mut out, &cache, &|_| {}).unwrap();
+        write(&raw, &mapped, &out, &cache, &|_| {}).unwrap();
         assert!(!folder.path().join(KIND).exists());
     }
 
