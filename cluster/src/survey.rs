@@ -151,6 +151,11 @@ fn power(folder: &Folder, name: &str) -> Power {
 }
 
 impl Report {
+    /// Whether its agent has answered: it has booted, though it may still wait for others.
+    pub fn answers(&self) -> bool {
+        self.reason.is_some()
+    }
+
     fn tell(&mut self, status: Status) {
         self.reason = Some(status.assignment.reason);
         let of = |services: &[&str]| {

@@ -116,6 +116,16 @@ impl Kind {
         };
         vec!["-machine", machine, "-cpu", processor]
     }
+
+    /// What the kernel is told besides its own command line.
+    const fn command_line(self, accelerator: Accelerator) -> Option<&'static str> {
+        match (self, accelerator) {
+            // QEMU counts it by the host's clock. A machine that waits for a processor of a busy host takes it for broken, and
+            // from then on asks the HPET, which leaves the emulated processor each time.
+            (Self::Pc, Accelerator::Tcg) => Some("tsc=reliable"),
+            _ => None,
+        }
+    }
 }
 
 /// Checks that QEMU is installed.
@@ -221,6 +231,8 @@ pub(crate) fn answers(folder: &Folder, name: &str, child: &mut Child) -> Result<
 }
 
 const ADAPTER: &str = "net0";
+/// What systemd's stub appends to the kernel's command line (systemd-stub(7), "SMBIOS").
+const STUB: &str = "io.systemd.stub.kernel-cmdline-extra";
 
 fn disk(name: &str) -> String {
     format!("{name}.qcow2")
@@ -283,6 +295,9 @@ fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec
     );
     // What the machine is told (systemd.exec(5), "CREDENTIALS"); from a file, as commas would have to be doubled.
     pair("-smbios", format!("type=11,path={}", credential(name)));
+    if let Some(words) = kind.command_line(state.accelerator) {
+        pair("-smbios", format!("type=11,value={STUB}={words}"));
+    }
     pair(
         "-chardev",
         format!(

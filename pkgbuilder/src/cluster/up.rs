@@ -1,5 +1,6 @@
 //! `pkgbuilder cluster up`: from a topology to nodes that are ready.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use computatom_cluster::folder::{Folder, State, VERSION};
 use computatom_cluster::machine::{self, Accelerator, Firmware, Kind};
 use computatom_cluster::plan::Plan;
 use computatom_cluster::process::Process;
-use computatom_cluster::survey::{self, Report};
+use computatom_cluster::survey::{self, Power, Report};
 use computatom_cluster::topology::Topology;
 use computatom_cluster::uplink;
 
@@ -61,9 +62,10 @@ pub fn up(request: &Request, reporter: &Reporter) -> Result<Cluster> {
             prepare(&folder, plan, request, kind, reporter)?;
         }
         let cluster = super::at(folder.clone())?;
-        power_on(&cluster, reporter)?;
-        if let Some(patience) = request.patience {
-            wait(&cluster, begun, patience, reporter)?;
+        cluster.connect()?;
+        match request.patience {
+            Some(patience) => wait(&cluster, begun, patience, reporter)?,
+            None => power_on(&cluster, &mut running(&cluster)?, &[], u64::MAX, reporter)?,
         }
         Ok(cluster)
     })();
@@ -201,21 +203,49 @@ fn check_ports(plan: &Plan) -> Result<()> {
     );
 }
 
-fn power_on(cluster: &Cluster, reporter: &Reporter) -> Result<()> {
-    cluster.connect()?;
-    let running = Process::all(cluster.folder())?;
-    for node in &cluster.state().plan.nodes {
-        interrupt::check()?;
-        if running.iter().any(|process| process.name == node.name) {
+/// Powers on nodes that were never `started`, in the order of the topology, while those that boot have no more than so many
+/// processors together; one boots in any case.
+fn power_on(
+    cluster: &Cluster,
+    started: &mut BTreeSet<String>,
+    reports: &[Report],
+    processors: u64,
+    reporter: &Reporter,
+) -> Result<()> {
+    let nodes = || cluster.state().plan.nodes.iter();
+    let has_booted = |name: &str| {
+        (reports.iter()).any(|report| report.name == name && (report.answers() || report.power == Power::Paused))
+    };
+    let mut booting: u64 = nodes()
+        .filter(|node| started.contains(&node.name) && !has_booted(&node.name))
+        .map(|node| u64::from(node.cpus))
+        .sum();
+    for node in nodes() {
+        if started.contains(&node.name) {
             continue;
         }
+        interrupt::check()?;
+        if booting > 0 && booting + u64::from(node.cpus) > processors {
+            break;
+        }
+        booting += u64::from(node.cpus);
         cluster.start(node)?;
         reporter.step(format_args!("{} is on", node.name));
+        started.insert(node.name.clone());
     }
     cluster.redirect()
 }
 
-/// Waits until every node is ready.
+/// How many processors' worth of nodes boot at once. Emulation takes a processor of the host for each: where more boot than
+/// there are, all get slow, and what waits for an answer in them gives up and tries again, which makes it worse.
+fn at_once(accelerator: Accelerator) -> u64 {
+    match accelerator {
+        Accelerator::Kvm => u64::MAX,
+        Accelerator::Tcg => std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
+    }
+}
+
+/// Powers all nodes on, and waits until every one is ready.
 fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Reporter) -> Result<()> {
     let bars: Vec<_> = cluster
         .state()
@@ -225,6 +255,9 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
         .map(|node| reporter.busy(node.name.clone()))
         .collect();
     let mut told = vec![false; bars.len()];
+    let processors = at_once(cluster.state().accelerator);
+    let mut started = running(cluster)?;
+    power_on(cluster, &mut started, &[], processors, reporter)?;
     loop {
         let reports = survey::ask(cluster.folder(), cluster.state())?;
         for ((report, bar), told) in reports.iter().zip(&bars).zip(&mut told) {
@@ -257,7 +290,8 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
             return Err(NotReady(text).into());
         }
         // A node whose QEMU has died gets ready no more.
-        if let Some(report) = waiting.iter().find(|report| report.power == survey::Power::Off) {
+        let has_ended = |report: &&&Report| report.power == Power::Off && started.contains(&report.name);
+        if let Some(report) = waiting.iter().find(has_ended) {
             bail!(
                 "{} has ended: QEMU's words are in {}, its console in {}",
                 report.name,
@@ -265,9 +299,16 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
                 shown(&report.log)
             );
         }
+        power_on(cluster, &mut started, &reports, processors, reporter)?;
         std::thread::sleep(INTERVAL);
         interrupt::check()?;
     }
+}
+
+/// Names of what runs.
+fn running(cluster: &Cluster) -> Result<BTreeSet<String>> {
+    let processes = Process::all(cluster.folder())?;
+    Ok(processes.into_iter().map(|process| process.name).collect())
 }
 
 fn first_wait(report: &Report) -> &str {
