@@ -257,6 +257,36 @@ fn the_lease_of_the_lan_names_the_node() {
     assert!(name().starts_with("node-"), "{}", name());
 }
 
+/// networkd sets the address before it writes the lease, and may write that while we look.
+#[test]
+fn a_lease_that_comes_while_one_looks_is_waited_for() {
+    let machine = named("pi3-core-1-leased");
+    let site = config::load(machine.root()).unwrap();
+    let lease = fs::read_to_string(machine.path("/run/systemd/netif/leases/2")).unwrap();
+    let path = machine.path("/run/systemd/netif/leases/2");
+    let mut meanwhile = 0;
+    for round in 0..300_u32 {
+        fs::remove_file(&path).unwrap();
+        assert!(!Identity::look(machine.root(), &site).1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(std::time::Duration::from_micros(u64::from(round % 100) * 10));
+                fs::write(path.with_extension("new"), &lease).unwrap();
+                fs::rename(path.with_extension("new"), &path).unwrap();
+            });
+            loop {
+                let (identity, settled) = Identity::look(machine.root(), &site);
+                if settled {
+                    assert_eq!(identity.hostname, "core-1");
+                    break;
+                }
+                meanwhile += 1;
+            }
+        });
+    }
+    assert!(meanwhile > 0, "no look was without a lease");
+}
+
 fn named(scenario: &str) -> Machine {
     Machine::copy(&folders().into_iter().find(|folder| folder.ends_with(scenario)).unwrap())
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli;
 use crate::config::{self, Settings};
-use crate::identity::{Identity, lease};
+use crate::identity::Identity;
 use crate::root::Root;
 
 /// Derive name and roles of this node, write them to /run/computatom, and set the host name
@@ -26,11 +26,11 @@ impl Identify {
         let settings = Settings::load(root);
         let site = &settings.site;
         let deadline = cli::deadline(self.wait);
-        let mut identity = Identity::derive(root, site);
+        let (mut identity, mut settled) = Identity::look(root, site);
         // networkd tells nobody but its own bus when a lease arrives, and the bus is not up this early.
-        while !settled(root, &identity) && !cli::is_over(deadline) {
+        while !settled && !cli::is_over(deadline) {
             std::thread::sleep(Duration::from_millis(250));
-            identity = Identity::derive(root, site);
+            (identity, settled) = Identity::look(root, site);
         }
         let assignment = settings.assignment(&identity);
         identity.store(root)?;
@@ -48,11 +48,4 @@ impl Identify {
         // The node has its name; that nothing follows from it is for systemd to know.
         settings.usable()
     }
-}
-
-/// Whether waiting can bring nothing more: there is an address, and the lease that it comes from.
-fn settled(root: &Root, identity: &Identity) -> bool {
-    identity
-        .address()
-        .is_some_and(|address| lease::read(root).iter().any(|lease| lease.address == Some(address)))
 }

@@ -54,7 +54,20 @@ pub struct Identity {
 impl Identity {
     /// Derives the identity of the machine under `root`. Nothing is written.
     pub fn derive(root: &Root, site: &Site) -> Self {
+        Self::look(root, site).0
+    }
+
+    /// The same, and whether waiting can bring nothing more: there is an address, and the lease that it comes from was among
+    /// those that the name was looked for in. (One that is written meanwhile is in the file system, and not in the name.)
+    pub fn look(root: &Root, site: &Site) -> (Self, bool) {
         let leases = lease::read(root);
+        let identity = Self::with(root, site, &leases);
+        let address = identity.address();
+        let settled = address.is_some() && leases.iter().any(|lease| lease.address == address);
+        (identity, settled)
+    }
+
+    fn with(root: &Root, site: &Site, leases: &[lease::Lease]) -> Self {
         let board = board::read(root);
         let lan = site
             .lan
@@ -64,9 +77,9 @@ impl Identity {
                 IpNet::V4(lan) => Some(lan),
                 IpNet::V6(_) => None,
             });
-        let interface = network::lan_interface(root, lan, &leases);
+        let interface = network::lan_interface(root, lan, leases);
         let machine_id = root.attribute("/etc/machine-id").filter(|id| is_machine_id(id));
-        let given = leased_name(&leases, interface.as_ref());
+        let given = leased_name(leases, interface.as_ref());
         let (hostname, hostname_source) = name(root, site, &board, given, machine_id.as_deref());
         let mut domains: Vec<String> = Vec::new();
         for domain in leases.iter().flat_map(|lease| &lease.domains) {

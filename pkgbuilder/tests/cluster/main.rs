@@ -14,6 +14,9 @@ mod one;
 /// Several nodes: quorum, discovery, faults.
 mod several;
 
+/// Tasks of each of Nomad's drivers.
+mod tasks;
+
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::tasks;
 use crate::tool::{Tool, checkout, eventually, ports, say};
 
 /// How long six machines may take on two cores.
@@ -43,6 +44,8 @@ pub(crate) fn the_default() -> Result<()> {
         Ok(names)
     })?;
     ensure!(spread.len() == 2, "four allocations are on {spread:?}");
+
+    tasks::of_each_driver(&tool, nomad, "global", false)?;
 
     // Whoever leads Consul loses its power: the others elect another.
     let leader = leader(&tool, consul)?;
