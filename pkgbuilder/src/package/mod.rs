@@ -448,6 +448,15 @@ pub(crate) struct Note {
 impl Note {
     /// The object derived from inputs with the digest `key`, if it is in the cache undamaged.
     pub(crate) fn read(bench: &Workbench<'_>, kind: &str, key: &str) -> Result<Option<Self>> {
+        let Some(found) = Self::find(bench, kind, key)? else {
+            return Ok(None);
+        };
+        let verified = bench.fetcher.cache().verified(&found.sha256)?;
+        Ok(verified.map(|path| Self { path, ..found }))
+    }
+
+    /// The object derived from inputs with the digest `key`, if it is in the cache; its bytes are not looked at.
+    pub(crate) fn find(bench: &Workbench<'_>, kind: &str, key: &str) -> Result<Option<Self>> {
         let cache = bench.fetcher.cache();
         let Ok(text) = fs::read_to_string(cache.derived(kind, key)?) else {
             return Ok(None);
@@ -458,7 +467,7 @@ impl Note {
         let Ok(sha256) = digest.parse::<Sha256>() else {
             return Ok(None);
         };
-        Ok(cache.verified(&sha256)?.map(|path| Self {
+        Ok(cache.get(&sha256).map(|path| Self {
             sha256,
             path,
             origin: origin.trim_end().to_owned(),

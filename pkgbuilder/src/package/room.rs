@@ -112,7 +112,7 @@ fn want<'a>(bench: &Workbench<'_>, component: &'a Component, lock: &Lock, option
     }
     for source in &allowed {
         if let Some(identity) = sources::identity(bench, component, source, &pinned)?
-            && let Some(note) = Note::read(bench, "deb", &key(component, bench.arch, source, &identity)?)?
+            && let Some(note) = Note::find(bench, "deb", &key(component, bench.arch, source, &identity)?)?
         {
             return Ok(Want::Made(
                 note.path.metadata().map_or(PACKAGE, |metadata| metadata.len()),
