@@ -45,28 +45,80 @@ pub(crate) fn the_default() -> Result<()> {
     })?;
     ensure!(spread.len() == 2, "four allocations are on {spread:?}");
 
-    tasks::of_each_driver(&tool, nomad, "global", false)?;
+    tasks::of_each_driver(&tool, nomad, false)?;
 
+    a_majority_goes_on(&tool, consul, nomad)?;
+    tool.run(&["down"])?;
+    tool.nothing_left()
+}
+
+/// One node whose settings allow `raw_exec`.
+pub(crate) fn tasks_of_each_driver() -> Result<()> {
+    let tool = Tool::new()?;
+    let (free, [_, nomad, ..]) = ports()?;
+    let folder = tempfile::tempdir()?;
+    let own = folder.path().join("own.jsonnet");
+    let shipped = checkout().join("topologies/small.jsonnet");
+    let more = "{ site: { nomad: { raw_exec: true } } }";
+    std::fs::write(&own, format!("(import '{}') + {more}", shipped.display()))?;
+    let own = own.display().to_string();
+    let mut arguments = vec!["up", &own, "--timeout", UP];
+    arguments.extend(free.iter().map(String::as_str));
+    tool.run(&arguments)?;
+    tasks::of_each_driver(&tool, nomad, true)?;
+    tool.run(&["down"])?;
+    tool.nothing_left()
+}
+
+/// The servers of the default alone: what they do when one of them is gone.
+pub(crate) fn three_servers() -> Result<()> {
+    let tool = Tool::new()?;
+    let (free, [consul, nomad, ..]) = ports()?;
+    let folder = tempfile::tempdir()?;
+    let own = folder.path().join("servers.jsonnet");
+    let shipped = checkout().join("topologies/default.jsonnet");
+    let servers = "{ nodes: [node for node in super.nodes if std.member(node.roles, 'server')] }";
+    std::fs::write(&own, format!("(import '{}') + {servers}", shipped.display()))?;
+    let own = own.display().to_string();
+    let mut arguments = vec!["up", &own, "--timeout", UP];
+    arguments.extend(free.iter().map(String::as_str));
+    tool.run(&arguments)?;
+    a_majority_goes_on(&tool, consul, nomad)?;
+    tool.run(&["down"])?;
+    tool.nothing_left()
+}
+
+/// The loss of the leader, its return, a server that is written anew, a server that is cut off.
+fn a_majority_goes_on(tool: &Tool, consul: u16, nomad: u16) -> Result<()> {
     // Whoever leads Consul loses its power: the others elect another.
-    let leader = leader(&tool, consul)?;
-    let victim = node_at(&tool, &leader)?;
+    let leader = leader(tool, consul)?;
+    let victim = node_at(tool, &leader)?;
     tool.run(&["kill", &victim])?;
     let began = Instant::now();
     eventually(Duration::from_mins(2), || {
-        let now = self::leader(&tool, consul)?;
+        let now = self::leader(tool, consul)?;
         ensure!(!now.is_empty() && now != leader, "the leader is still {now}");
         Ok(())
     })?;
     say(&format!("another leader after {} s", began.elapsed().as_secs()));
+    let written = eventually(LONG, || {
+        tool.put(consul, "/v1/kv/while-away", "1")?;
+        last_index(tool, consul, None)
+    })?;
     tool.run(&["start", &victim])?;
     tool.is_ready(&victim)?;
+    eventually(LONG, || {
+        let index = last_index(tool, consul, Some(&victim))?;
+        ensure!(index >= written, "{victim} knows what was until {index}, not {written}");
+        Ok(())
+    })?;
 
     // A server that was written anew is the same member.
-    let id = member(&tool, consul, &victim)?["Tags"]["id"].clone();
+    let id = member(tool, consul, &victim)?["Tags"]["id"].clone();
     tool.run(&["reflash", &victim])?;
     tool.is_ready(&victim)?;
     ensure!(
-        member(&tool, consul, &victim)?["Tags"]["id"] == id,
+        member(tool, consul, &victim)?["Tags"]["id"] == id,
         "{victim} has another id"
     );
     eventually(LONG, || {
@@ -76,29 +128,45 @@ pub(crate) fn the_default() -> Result<()> {
     })?;
 
     // A server alone has no say; together again all is well.
-    tool.run(&["partition", "core-1", "core-2,core-3,worker-1,worker-2,watch-1"])?;
+    let output = tool.output(&["status", "--json"])?;
+    let reports: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    let names: Vec<&str> = reports.iter().filter_map(|report| report["name"].as_str()).collect();
+    let others: Vec<&str> = names.iter().copied().filter(|name| *name != "core-1").collect();
+    tool.run(&["partition", "core-1", &others.join(",")])?;
     eventually(Duration::from_mins(3), || {
         let node = tool.node("core-1")?;
         ensure!(node["ready"] == false, "core-1 thinks that it is ready: {node}");
         Ok(())
     })?;
-    ensure!(
-        tool.node("core-2")?["consul"]
-            .as_str()
-            .is_some_and(|said| said.starts_with("leader"))
-    );
+    eventually(LONG, || {
+        let node = tool.node("core-2")?;
+        let said = node["consul"].as_str().unwrap_or_default();
+        ensure!(said.starts_with("leader"), "core-2 says: {node}");
+        Ok(())
+    })?;
     tool.run(&["heal"])?;
-    for name in ["core-1", "core-2", "core-3", "worker-1", "worker-2", "watch-1"] {
+    for name in names {
         tool.is_ready(name)?;
     }
-    tool.run(&["down"])?;
-    tool.nothing_left()
+    Ok(())
+}
+
+/// Up to where Consul's log is known: to the leader, or to the server of that name, which must have a vote.
+fn last_index(tool: &Tool, consul: u16, name: Option<&str>) -> Result<u64> {
+    // The status is 429 while a server is not well, 200 ms of silence from the leader included.
+    let health = tool.get_whatever_status(consul, "/v1/operator/autopilot/health")?;
+    let found = array(&health["Servers"]).iter().find(|server| match name {
+        Some(name) => server["Name"] == name && server["Voter"] == true,
+        None => server["Leader"] == true,
+    });
+    let found = found.with_context(|| format!("no {}: {health}", name.unwrap_or("leader")))?;
+    found["LastIndex"].as_u64().context("no index")
 }
 
 /// Joined over WAN, each seen from the other.
 pub(crate) fn two_datacenters() -> Result<()> {
     let tool = Tool::new()?;
-    let (free, [consul, nomad, ..]) = ports()?;
+    let (free, [consul, nomad, prometheus, _]) = ports()?;
     let mut arguments = vec!["up", "two-datacenters", "--timeout", UP];
     arguments.extend(free.iter().map(String::as_str));
     tool.run(&arguments)?;
@@ -116,6 +184,9 @@ pub(crate) fn two_datacenters() -> Result<()> {
         ensure!(array(&nodes).len() == 1 && nodes[0]["Name"] == "attic-1", "{nodes}");
         Ok(())
     })?;
+    // A node that is server and client, with its image's Docker: what it takes while it has nothing to do.
+    let idle = eventually(LONG, || memory_used(&tool, prometheus, "10.77.0.11"))?;
+    say(&format!("home-1 has {idle} MiB in use"));
     tool.run(&["down"])?;
     tool.nothing_left()
 }
@@ -175,6 +246,28 @@ fn member(tool: &Tool, consul: u16, name: &str) -> Result<Value> {
     found
         .cloned()
         .with_context(|| format!("no living member {name}: {members}"))
+}
+
+/// What a node's programs and kernel hold of its memory that they could not give back, in MiB.
+fn memory_used(tool: &Tool, prometheus: u16, address: &str) -> Result<u64> {
+    let query = format!(
+        "node_memory_MemTotal_bytes{{instance=\"{address}:9100\"}}-node_memory_MemAvailable_bytes{{instance=\"{address}:9100\"}}"
+    );
+    let answer = tool.get(prometheus, &format!("/api/v1/query?query={}", escaped(&query)))?;
+    let value = answer["data"]["result"][0]["value"][1].as_str();
+    let bytes: f64 = value
+        .with_context(|| format!("no memory of {address}: {answer}"))?
+        .parse()?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes of memory")]
+    Ok((bytes / 1024.0 / 1024.0) as u64)
+}
+
+/// For a query of a URL (RFC 3986, 2.1).
+fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|byte| format!("%{byte:02X}"))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 fn every_target_is_up(tool: &Tool, prometheus: u16, nodes: usize) -> Result<()> {

@@ -19,7 +19,8 @@ enum End {
     Well,
     /// The kernel ends it as it takes more memory than is its.
     OutOfMemory,
-    /// The same, of which this driver tells the signal alone.
+    /// The same, of which `raw_exec` tells the signal alone, and `exec` too where the kernel's notification comes after the end
+    /// (Nomad 1.10.5 does not wait for it). That the same runs well with more memory says what it was.
     Killed,
 }
 
@@ -27,12 +28,12 @@ enum End {
 const CASES: [(&str, &str, u32, End); 9] = [
     (
         "exec",
-        "test ! -e /var/lib/nomad; test $(busybox id -u) != 0",
+        "test ! -e /var/lib/nomad; test $(/bin/busybox id -u) != 0",
         TIGHT,
         End::Well,
     ),
     ("exec", EAT, ROOMY, End::Well),
-    ("exec", EAT, TIGHT, End::OutOfMemory),
+    ("exec", EAT, TIGHT, End::Killed),
     (
         "docker",
         "test -e /.dockerenv; test ! -e /var/lib/nomad",
@@ -43,7 +44,7 @@ const CASES: [(&str, &str, u32, End); 9] = [
     ("docker", EAT, TIGHT, End::OutOfMemory),
     (
         "raw_exec",
-        "test -e /var/lib/nomad; test $(busybox id -u) = 0",
+        "test -e /var/lib/nomad; test $(/bin/busybox id -u) = 0",
         TIGHT,
         End::Well,
     ),
@@ -51,16 +52,15 @@ const CASES: [(&str, &str, u32, End); 9] = [
     ("raw_exec", EAT, TIGHT, End::Killed),
 ];
 
-/// Tasks of each driver run on a client of `region`, and none has more memory than was asked for; `raw_exec` runs where the
+/// Tasks of each driver run on a client, and none has more memory than was asked for; `raw_exec` runs where the
 /// settings allow it, and nowhere else.
-pub(crate) fn of_each_driver(tool: &Tool, nomad: u16, region: &str, raw_exec: bool) -> Result<()> {
+pub(crate) fn of_each_driver(tool: &Tool, nomad: u16, raw_exec: bool) -> Result<()> {
     let cases = || CASES.iter().enumerate();
     let runs = |driver: &str| raw_exec || driver != "raw_exec";
-    for (index, (driver, script, memory, _)) in cases() {
-        tool.submit(nomad, &job(&name(index), region, driver, script, *memory))?;
-    }
     for (index, (driver, script, memory, end)) in cases().filter(|(_, case)| runs(case.0)) {
-        let allocation = eventually(LONG, || ended(tool, nomad, region, &name(index)))?;
+        // One after another: emulation is slow enough.
+        tool.submit(nomad, &job(&name(index), driver, script, *memory))?;
+        let allocation = eventually(LONG, || ended(tool, nomad, &name(index)))?;
         let task = &allocation["TaskStates"]["task"];
         let words = format!("{driver} with {memory} MiB, `{script}`");
         let last = terminated(task).with_context(|| format!("{words} was never started: {task}"))?;
@@ -73,9 +73,10 @@ pub(crate) fn of_each_driver(tool: &Tool, nomad: u16, region: &str, raw_exec: bo
         };
         ensure!(is_so, "{words} did not end as it should ({end:?}): {task}");
     }
-    for (index, _) in cases().filter(|(_, case)| !runs(case.0)) {
+    for (index, (driver, script, memory, _)) in cases().filter(|(_, case)| !runs(case.0)) {
+        tool.submit(nomad, &job(&name(index), driver, script, *memory))?;
         eventually(LONG, || {
-            let path = format!("/v1/job/{}/evaluations?region={region}", name(index));
+            let path = format!("/v1/job/{}/evaluations", name(index));
             let evaluations = tool.get(nomad, &path)?;
             let filtered = evaluations
                 .as_array()
@@ -95,8 +96,8 @@ fn name(index: usize) -> String {
 }
 
 /// The only allocation of a job, once it is over.
-fn ended(tool: &Tool, nomad: u16, region: &str, job: &str) -> Result<Value> {
-    let allocations = tool.get(nomad, &format!("/v1/job/{job}/allocations?region={region}"))?;
+fn ended(tool: &Tool, nomad: u16, job: &str) -> Result<Value> {
+    let allocations = tool.get(nomad, &format!("/v1/job/{job}/allocations"))?;
     let allocation = &allocations[0];
     ensure!(
         allocation["ClientStatus"] == "complete" || allocation["ClientStatus"] == "failed",
@@ -115,7 +116,7 @@ fn terminated(task: &Value) -> Option<&Value> {
 }
 
 /// A job of one task, which is tried once.
-fn job(name: &str, region: &str, driver: &str, script: &str, memory: u32) -> String {
+fn job(name: &str, driver: &str, script: &str, memory: u32) -> String {
     let (before, config) = match driver {
         "docker" => (ARCHIVE, "image = \"board:1\"\n load = \"../../alloc/board.tar\""),
         _ => ("", ""),
@@ -124,7 +125,6 @@ fn job(name: &str, region: &str, driver: &str, script: &str, memory: u32) -> Str
         r#"
 job "{name}" {{
   type        = "batch"
-  region      = "{region}"
   datacenters = ["*"]
   group "group" {{
     restart {{

@@ -129,6 +129,23 @@ impl Tool {
             .with_context(|| url)
     }
 
+    /// The same, of a service that says by its status how it is.
+    pub(crate) fn get_whatever_status(&self, port: u16, path: &str) -> Result<Value> {
+        let url = format!("http://127.0.0.1:{port}{path}");
+        let request = self.agent.get(&url).config().http_status_as_error(false).build();
+        request
+            .call()
+            .and_then(|mut answer| answer.body_mut().read_json())
+            .with_context(|| url)
+    }
+
+    /// Writes something to a service behind a forwarded port.
+    pub(crate) fn put(&self, port: u16, path: &str, body: &str) -> Result<()> {
+        let url = format!("http://127.0.0.1:{port}{path}");
+        self.agent.put(&url).send(body).with_context(|| url)?;
+        Ok(())
+    }
+
     /// Submits a job written in HCL, as `nomad job run` does.
     pub(crate) fn submit(&self, port: u16, hcl: &str) -> Result<()> {
         let send = |path: &str, body: &Value| -> Result<Value> {
