@@ -90,7 +90,8 @@ fn scripts() -> Vec<Script> {
             let Some(text) = deb.control().text(name).filter(|text| seen.insert(text.clone())) else {
                 continue;
             };
-            let place = format!("{} {name}", deb.control().name);
+            // Each architecture has its own where it names a path of it.
+            let place = format!("{} {} {name}", deb.control().name, deb.control().architecture);
             found.insert(
                 place.clone(),
                 Script {

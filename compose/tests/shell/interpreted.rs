@@ -15,10 +15,14 @@ use super::sandbox::{PASSWD, PATH, text};
 fn machine(programs: &[&str]) -> System {
     let mut system = System::new("amd64", 1_700_000_000);
     let tree = &mut system.tree;
-    for dir in ["/tmp", "/scratch", "/home/user", "/etc", "/usr/bin", "/dev", "/proc"] {
+    for dir in ["/tmp", "/scratch", "/home/user", "/etc", "/dev", "/proc"] {
         tree.mkdir_all(dir, 0o755).expect("a fresh tree");
     }
-    tree.symlink("usr/bin", "/bin").expect("a fresh tree");
+    for merged in ["bin", "lib", "lib64"] {
+        tree.mkdir_all(&format!("/usr/{merged}"), 0o755).expect("a fresh tree");
+        tree.symlink(&format!("usr/{merged}"), &format!("/{merged}"))
+            .expect("a fresh tree");
+    }
     let null = Inode::new(Kind::Char { major: 1, minor: 3 }, 0o666, 0);
     tree.create("/dev/null", null).expect("a fresh tree");
     for program in programs {

@@ -53,8 +53,8 @@ impl Sandbox {
         let root = tempfile::tempdir().expect("a temporary directory");
         let script = "set -e
             cd \"$0\"
-            mkdir -p tmp scratch home/user etc usr/bin dev proc
-            ln -s usr/bin bin
+            mkdir -p tmp scratch home/user etc usr/bin usr/lib usr/lib64 dev proc
+            for merged in bin lib lib64; do ln -s \"usr/$merged\" \"$merged\"; done
             ln -s /proc/self/fd dev/fd
             for stream in 0:stdin 1:stdout 2:stderr; do ln -s \"/proc/self/fd/${stream%:*}\" \"dev/${stream#*:}\"; done
             : > dev/null
