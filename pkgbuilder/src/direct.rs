@@ -6,6 +6,8 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::{Scope, ScopedJoinHandle};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
@@ -41,40 +43,38 @@ impl Buffer {
     }
 }
 
-/// Writes an empty file front to back, directly where its file system can.
+/// Writes an empty file front to back by a thread of its own, directly where its file system can.
 #[derive(Debug)]
-pub struct Appender<'a> {
-    file: &'a File,
+pub struct Appender<'s> {
     buffer: Buffer,
     /// Bytes in the buffer.
     filled: usize,
-    /// Bytes in the file.
-    written: u64,
+    /// Buffers, and how much of them is to be written.
+    full: Option<SyncSender<(Buffer, usize)>>,
+    empty: Receiver<Buffer>,
+    thread: Option<ScopedJoinHandle<'s, io::Result<()>>>,
 }
 
-impl<'a> Appender<'a> {
+impl<'s> Appender<'s> {
     /// Begins a file.
-    ///
-    /// # Errors
-    ///
-    /// Fails where the kernel does not know the file.
-    pub fn new(file: &'a File) -> io::Result<Self> {
-        let flags = fcntl_getfl(file)?;
-        // Some file systems refuse at once, others at the first write.
-        let _ = fcntl_setfl(file, flags | OFlags::DIRECT);
-        Ok(Self {
-            file,
+    pub fn new<'e: 's>(scope: &'s Scope<'s, 'e>, file: &'e File) -> Self {
+        let (full, to_write) = sync_channel(1);
+        let (written, empty) = channel();
+        let thread = scope.spawn(move || write(file, to_write, &written));
+        Self {
             buffer: Buffer::new(PIECE),
             filled: 0,
-            written: 0,
-        })
+            full: Some(full),
+            empty,
+            thread: Some(thread),
+        }
     }
 
     /// Writes the next bytes.
     ///
     /// # Errors
     ///
-    /// Fails if they, or earlier ones, cannot be written.
+    /// Fails if earlier ones could not be written.
     pub fn append(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let room = &mut self.buffer.bytes_mut()[self.filled..];
@@ -83,40 +83,69 @@ impl<'a> Appender<'a> {
             self.filled += now.len();
             bytes = later;
             if self.filled == PIECE {
-                self.write()?;
+                let next = self.empty.try_recv().unwrap_or_else(|_| Buffer::new(PIECE));
+                let buffer = std::mem::replace(&mut self.buffer, next);
+                self.hand_over(buffer)?;
             }
         }
         Ok(())
     }
 
-    /// Writes what is left, which is perhaps no multiple of what direct transfers take.
+    /// Writes what is left, and waits until all is written.
     ///
     /// # Errors
     ///
     /// Fails if it cannot be written.
     pub fn finish(mut self) -> io::Result<()> {
-        self.go_by_the_cache()?;
-        self.write()
+        let buffer = std::mem::replace(&mut self.buffer, Buffer::new(0));
+        self.hand_over(buffer)?;
+        self.join()
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        let bytes = &self.buffer.bytes()[..self.filled];
-        match self.file.write_all_at(bytes, self.written) {
+    fn hand_over(&mut self, buffer: Buffer) -> io::Result<()> {
+        let filled = std::mem::take(&mut self.filled);
+        let sent = self
+            .full
+            .as_ref()
+            .is_some_and(|full| full.send((buffer, filled)).is_ok());
+        // The thread ends early by an error only.
+        if sent { Ok(()) } else { self.join() }
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        self.full = None;
+        let Some(thread) = self.thread.take() else {
+            return Err(io::Error::other("it failed before"));
+        };
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// Writes buffers one behind the other, the last one by the page cache: it is perhaps no multiple of what direct transfers
+/// take.
+fn write(file: &File, buffers: Receiver<(Buffer, usize)>, written: &Sender<Buffer>) -> io::Result<()> {
+    let flags = fcntl_getfl(file)?;
+    let go_by_the_cache = || fcntl_setfl(file, flags);
+    // Some file systems refuse at once, others at the first write.
+    let _ = fcntl_setfl(file, flags | OFlags::DIRECT);
+    let mut at = 0;
+    for (buffer, filled) in buffers {
+        let bytes = &buffer.bytes()[..filled];
+        if filled < PIECE {
+            go_by_the_cache()?;
+        }
+        match file.write_all_at(bytes, at) {
             Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                self.go_by_the_cache()?;
-                self.file.write_all_at(bytes, self.written)?;
+                go_by_the_cache()?;
+                file.write_all_at(bytes, at)?;
             }
             done => done?,
         }
-        self.written += self.filled as u64;
-        self.filled = 0;
-        Ok(())
+        at += filled as u64;
+        // After the last one nobody waits for it.
+        let _ = written.send(buffer);
     }
-
-    fn go_by_the_cache(&self) -> io::Result<()> {
-        let flags = fcntl_getfl(self.file)?;
-        Ok(fcntl_setfl(self.file, flags - OFlags::DIRECT)?)
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -132,11 +161,13 @@ mod tests {
         for folder in [env!("CARGO_MANIFEST_DIR"), "/dev/shm"] {
             for length in [0, 1, 4096, PIECE - 1, PIECE, pattern.len()] {
                 let mut file = tempfile::tempfile_in(folder).unwrap();
-                let mut out = Appender::new(&file).unwrap();
-                for part in pattern[..length].chunks(1_000_003) {
-                    out.append(part).unwrap();
-                }
-                out.finish().unwrap();
+                std::thread::scope(|scope| {
+                    let mut out = Appender::new(scope, &file);
+                    for part in pattern[..length].chunks(1_000_003) {
+                        out.append(part).unwrap();
+                    }
+                    out.finish().unwrap();
+                });
                 assert!(!fcntl_getfl(&file).unwrap().contains(OFlags::DIRECT));
                 let mut found = Vec::new();
                 file.read_to_end(&mut found).unwrap();
@@ -148,8 +179,13 @@ mod tests {
     #[test]
     fn a_full_disk_is_told() {
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let mut out = Appender::new(&full).unwrap();
-        let error = out.append(&vec![0; PIECE]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::StorageFull);
+        for pieces in [0, 1, 9] {
+            std::thread::scope(|scope| {
+                let mut out = Appender::new(scope, &full);
+                let error = out.append(&vec![0; pieces * PIECE + 1]).err();
+                let error = error.unwrap_or_else(|| out.finish().unwrap_err());
+                assert_eq!(error.kind(), ErrorKind::StorageFull);
+            });
+        }
     }
 }

@@ -101,20 +101,22 @@ pub(super) fn write(
 /// back.
 fn write_frames(out: &File, frames: Receiver<Frame>, give_back: impl Fn(Vec<u8>) -> bool) -> Result<String> {
     let mut digest = Hasher::default();
-    let doing = || "writing the compressed image";
-    let mut out = Appender::new(out).with_context(doing)?;
-    for frame in frames {
-        let bytes = match &frame {
-            Frame::Own(bytes) | Frame::New(_, bytes) => bytes.as_slice(),
-            Frame::Shared(bytes) => bytes,
-        };
-        out.append(bytes).with_context(doing)?;
-        digest.update(bytes);
-        if let Frame::Own(bytes) = frame {
-            give_back(bytes);
+    std::thread::scope(|scope| {
+        let mut out = Appender::new(scope, out);
+        for frame in frames {
+            let bytes = match &frame {
+                Frame::Own(bytes) | Frame::New(_, bytes) => bytes.as_slice(),
+                Frame::Shared(bytes) => bytes,
+            };
+            out.append(bytes)?;
+            digest.update(bytes);
+            if let Frame::Own(bytes) = frame {
+                give_back(bytes);
+            }
         }
-    }
-    out.finish().with_context(doing)?;
+        out.finish()
+    })
+    .context("writing the compressed image")?;
     Ok(digest.finish().hex())
 }
 
