@@ -83,8 +83,12 @@ pub fn trouble(unit: &str) -> Option<String> {
         return Some("this image does not have it".to_owned());
     }
     let restarts: u32 = value("NRestarts")?.parse().ok()?;
+    if restarts == 0 {
+        return None;
+    }
+    // Asked last: to look through the journal takes a small board longer than all other questions.
     let words = last_words(unit).map_or_else(String::new, |words| format!(", last it said: {words}"));
-    (restarts > 0).then(|| format!("was restarted {restarts} times{words}"))
+    Some(format!("was restarted {restarts} times{words}"))
 }
 
 /// The last line of a unit in the journal, cut to a width that fits a console.
