@@ -137,7 +137,7 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
     let signature = partitions::parse_signature(&job.lock.disk_signature)?;
     let table = board.partitions(&job.image.partitions, signature)?;
     check_virtual_size(table.disk_size(), job)?;
-    let mut boot_files = board.boot_files(&rootfs.tree, job.lock.epoch)?;
+    let pieces = board.boot(&rootfs.tree, job.lock.epoch)?;
     let (mut manifest, texts) = finish_root(&mut rootfs, job)?;
 
     let stem = format!("{}-{}", job.image.name, job.target.name);
@@ -151,14 +151,15 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
         root_hash,
         cmdline: &job.image.cmdline,
     };
-    for (at, bytes) in board.raw(&mut boot_files)? {
+    for (at, bytes) in pieces.raw()? {
         draft
             .layout
             .write_shared(&bytes, at)
             .context("writing the boot loader")?;
         draft.mapped.add(at..at + bytes.len() as u64);
     }
-    let volumes = board.boot_volumes(boot_files, &boot)?;
+    let volumes = pieces.volumes(&boot)?;
+    drop(pieces);
     draft.write_volumes(&volumes)?;
     manifest.volumes = volumes.iter().map(BootVolume::records).collect();
     drop(volumes);

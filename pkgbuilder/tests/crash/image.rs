@@ -7,7 +7,9 @@ use bytes::Bytes;
 use computatom_agent::disk::BlockDevice;
 use computatom_agent::disk::memory::Memory;
 use computatom_spec::boot::{gpt, mbr};
-use pkgbuilder::assemble::boards::{self, BootInput, BootVolume};
+use pkgbuilder::assemble::boards::raspberrypi::Slots;
+use pkgbuilder::assemble::boards::uefi::Programs;
+use pkgbuilder::assemble::boards::{self, Boot, BootInput, BootVolume};
 use pkgbuilder::assemble::fat::{self, Files};
 use pkgbuilder::assemble::partitions::Table;
 use pkgbuilder::assemble::verity;
@@ -33,14 +35,14 @@ pub(crate) struct Image {
 /// What a Raspberry Pi starts from, on a card of `size` that was used before: behind the image lies something else.
 /// `both` slots have a system, as after a first update.
 pub(crate) fn raspberrypi(size: u64, both: bool) -> Image {
-    let (board, table, file) = begin("raspberrypi-arm64");
+    let (table, file) = begin("raspberrypi-arm64");
     let hashes = [root(&file, &table, mbr::ROOT_A, 1), root(&file, &table, mbr::ROOT_B, 2)];
     let input = |root_hash| BootInput {
         table: &table,
         root_hash,
         cmdline: &[],
     };
-    let mut volumes = board.boot_volumes(boot_files(), &input(hashes[0])).unwrap();
+    let mut volumes = slots().volumes(&input(hashes[0])).unwrap();
     if both {
         let slot_b = volumes
             .iter_mut()
@@ -58,7 +60,7 @@ pub(crate) fn raspberrypi(size: u64, both: bool) -> Image {
 
 /// What a UEFI machine starts from.
 pub(crate) fn uefi(size: u64, both: bool) -> Image {
-    let (board, table, file) = begin("uefi-amd64");
+    let (table, file) = begin("uefi-amd64");
     let hashes = [root(&file, &table, gpt::ROOT_A, 1), root(&file, &table, gpt::ROOT_B, 2)];
     let volumes = |root_hash| {
         let input = BootInput {
@@ -66,7 +68,7 @@ pub(crate) fn uefi(size: u64, both: bool) -> Image {
             root_hash,
             cmdline: &[],
         };
-        board.boot_volumes(uefi_files(), &input).unwrap()
+        programs().volumes(&input).unwrap()
     };
     let mut fresh = volumes(hashes[0]);
     if both {
@@ -86,7 +88,7 @@ pub(crate) fn uefi(size: u64, both: bool) -> Image {
     finish(&file, &table, size, gpt::DATA, gpt::ROOT_A)
 }
 
-fn begin(target: &str) -> (&'static dyn boards::Board, Table, File) {
+fn begin(target: &str) -> (Table, File) {
     let sizes = Partitions {
         bootsel_mib: 4,
         boot_mib: 4,
@@ -97,7 +99,7 @@ fn begin(target: &str) -> (&'static dyn boards::Board, Table, File) {
     let file = tempfile::tempfile().unwrap();
     file.set_len(table.disk_size()).unwrap();
     table.write(&file).unwrap();
-    (board, table, file)
+    (table, file)
 }
 
 /// A squashfs, as far as its head, and its tree.
@@ -172,7 +174,7 @@ fn files(named: &[(&str, &[u8])]) -> Files {
         .collect()
 }
 
-fn boot_files() -> Files {
+fn slots() -> Slots {
     let mut kernel = vec![0; 4096];
     kernel[56..60].copy_from_slice(b"ARM\x64");
     let config = "[all]\narm_64bit=1\nupstream_kernel=1\nkernel=kernel8.img\ninitramfs initramfs.img followkernel\n";
@@ -180,30 +182,33 @@ fn boot_files() -> Files {
     // An ELF header that tells of no segments: a whole program to the firmware.
     let mut firmware = [0; 52];
     firmware[..4].copy_from_slice(b"\x7fELF");
-    files(&[
-        ("kernel8.img", &kernel),
-        ("initramfs.img", b"070701"),
-        ("config.txt", config.as_bytes()),
-        ("start.elf", &firmware),
-        ("start4.elf", &firmware),
-        ("bcm2837-rpi-3-b.dtb", device_tree),
-        ("bcm2837-rpi-zero-2-w.dtb", device_tree),
-        ("bcm2711-rpi-4-b.dtb", device_tree),
-        ("bootcode.bin", b"bootcode"),
-        // The name under which the board's own stage hands on what the kernel is told.
-        ("words of the kernel", b"console=tty0 console=ttyS1,115200"),
-    ])
+    Slots {
+        bootcode: Bytes::from_static(b"bootcode"),
+        files: files(&[
+            ("kernel8.img", &kernel),
+            ("initramfs.img", b"070701"),
+            ("config.txt", config.as_bytes()),
+            ("start.elf", &firmware),
+            ("start4.elf", &firmware),
+            ("bcm2837-rpi-3-b.dtb", device_tree),
+            ("bcm2837-rpi-zero-2-w.dtb", device_tree),
+            ("bcm2711-rpi-4-b.dtb", device_tree),
+        ]),
+        words: "console=tty0 console=ttyS1,115200".to_owned(),
+    }
 }
 
-fn uefi_files() -> Files {
-    files(&[
-        ("loader", b"systemd-boot"),
-        ("stub", &stub()),
-        ("os-release", b"ID=debian\n"),
-        ("release", b"6.12"),
-        ("vmlinuz", &stub()),
-        ("initrd.img", b"070701"),
-    ])
+fn programs() -> Programs {
+    Programs {
+        suffix: "x64",
+        console: "console=tty0 console=ttyS0,115200",
+        loader: Bytes::from_static(b"systemd-boot"),
+        stub: stub().into(),
+        os_release: Bytes::from_static(b"ID=debian\n"),
+        release: Bytes::from_static(b"6.12"),
+        kernel: stub().into(),
+        initramfs: Bytes::from_static(b"070701"),
+    }
 }
 
 /// A program without sections, and room for the headers of some.

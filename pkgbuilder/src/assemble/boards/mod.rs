@@ -53,30 +53,13 @@ pub trait Board: Debug + Sync {
     /// older file system on a reused card is mistaken for one.
     fn idle_roots(&self) -> &'static [u8];
 
-    /// Takes out of the composed tree, `/boot` still in it, what the boot partitions are made of; `epoch` is the time of
-    /// what is made, in seconds since 1970.
+    /// Takes out of the composed tree, `/boot` still in it, what its image starts from; `epoch` is the time of what is made,
+    /// in seconds since 1970.
     ///
     /// # Errors
     ///
     /// A tree that lacks kernel, firmware or `/init` is wrong input.
-    fn boot_files(&self, tree: &Tree, epoch: i64) -> Result<Files>;
-
-    /// What lies beside the partitions, taken out of the files of [`Board::boot_files`]: where on the disk (bytes), and the
-    /// bytes.
-    ///
-    /// # Errors
-    ///
-    /// Wrong input if it has no room there.
-    fn raw(&self, _: &mut Files) -> Result<Vec<(u64, Bytes)>> {
-        Ok(Vec::new())
-    }
-
-    /// What lies on the boot partitions.
-    ///
-    /// # Errors
-    ///
-    /// Does not fail for the files of [`Board::boot_files`].
-    fn boot_volumes(&self, files: Files, boot: &BootInput<'_>) -> Result<Vec<BootVolume>>;
+    fn boot(&self, tree: &Tree, epoch: i64) -> Result<Box<dyn Boot>>;
 
     /// What can be made of its image, what is usual first.
     fn formats(&self) -> &'static [Format] {
@@ -85,6 +68,25 @@ pub trait Board: Debug + Sync {
 
     /// Boots the finished image as far as its firmware would, and fails if that does not end in a kernel and a root.
     fn check(&self, image: &dyn Medium) -> Result<()>;
+}
+
+/// What an image starts from, before it is known which root that starts.
+pub trait Boot: Debug {
+    /// What lies beside the partitions: where on the disk (bytes), and the bytes.
+    ///
+    /// # Errors
+    ///
+    /// Wrong input if it has no room there.
+    fn raw(&self) -> Result<Vec<(u64, Bytes)>> {
+        Ok(Vec::new())
+    }
+
+    /// What lies on the boot partitions.
+    ///
+    /// # Errors
+    ///
+    /// Programs that are not what UEFI starts are wrong input.
+    fn volumes(&self, input: &BootInput<'_>) -> Result<Vec<BootVolume>>;
 }
 
 /// What the boot partitions say of the rest of the image.

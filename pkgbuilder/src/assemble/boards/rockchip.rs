@@ -12,7 +12,7 @@
 //! Offsets are those of Debian's `u-boot-install-rockchip` (opensource.rock-chips.com, "Boot option"); a GPT ends at sector
 //! 34. A label that cannot be loaded makes U-Boot try the other one (`boot_unattempted_labels` in its boot/pxe_utils.c).
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bytes::Bytes;
 use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
@@ -23,7 +23,7 @@ use super::super::firmware::u_boot;
 use super::super::initramfs::{self, Kernel, Modules};
 use super::super::medium::Medium;
 use super::super::partitions::{SECTOR, Table};
-use super::{Board, BootInput, BootVolume, command_line};
+use super::{Board, Boot, BootInput, BootVolume, command_line};
 use crate::bail_input;
 use crate::definition::image::Partitions;
 
@@ -102,7 +102,7 @@ impl Board for Rockchip {
         &[gpt::ROOT_B]
     }
 
-    fn boot_files(&self, tree: &Tree, epoch: i64) -> Result<Files> {
+    fn boot(&self, tree: &Tree, epoch: i64) -> Result<Box<dyn Boot>> {
         let kernel = Kernel::find(tree)?;
         let modules = Modules {
             needed: NEEDED,
@@ -118,27 +118,44 @@ impl Board for Rockchip {
                 self.name
             );
         };
-        let mut files = Files::from([
-            (KERNEL.to_owned(), kernel.image),
-            (INITRAMFS.to_owned(), initramfs.into()),
-            (DEVICE_TREE.to_owned(), device_tree),
-        ]);
+        let mut loaders = Vec::new();
         for (name, ..) in LOADERS {
             let path = format!("{U_BOOT}/{}/{name}", self.u_boot);
             let Ok(content) = tree.read(&path) else {
                 bail_input!("the root file system lacks {path}: add `u-boot-rockchip` to the target's `packages`");
             };
-            files.insert(name.to_owned(), content);
+            loaders.push(content);
         }
-        Ok(files)
+        Ok(Box::new(Extlinux {
+            loaders,
+            slot: Files::from([
+                (KERNEL.to_owned(), kernel.image),
+                (INITRAMFS.to_owned(), initramfs.into()),
+                (DEVICE_TREE.to_owned(), device_tree),
+            ]),
+            consoles: self.consoles,
+        }))
     }
 
-    fn raw(&self, files: &mut Files) -> Result<Vec<(u64, Bytes)>> {
+    fn check(&self, image: &dyn Medium) -> Result<()> {
+        u_boot::check(image)
+    }
+}
+
+/// U-Boot, and what its menu starts.
+#[derive(Debug)]
+struct Extlinux {
+    /// As in [`LOADERS`].
+    loaders: Vec<Bytes>,
+    /// Kernel, initramfs and device tree, by name.
+    slot: Files,
+    consoles: &'static str,
+}
+
+impl Boot for Extlinux {
+    fn raw(&self) -> Result<Vec<(u64, Bytes)>> {
         let mut raw = vec![(ENVIRONMENT.0, Bytes::from(vec![0; ENVIRONMENT.1]))];
-        for (name, start, end) in LOADERS {
-            let content = files
-                .remove(name)
-                .with_context(|| format!("the boot files have no {name}"))?;
+        for ((name, start, end), content) in LOADERS.into_iter().zip(&self.loaders) {
             if start + content.len() as u64 > end {
                 bail_input!(
                     "{name} of `u-boot-rockchip` has {} bytes, and {} of them have room in front of the partitions",
@@ -146,16 +163,16 @@ impl Board for Rockchip {
                     end - start
                 );
             }
-            raw.push((start, content));
+            raw.push((start, content.clone()));
         }
         Ok(raw)
     }
 
-    fn boot_volumes(&self, files: Files, input: &BootInput<'_>) -> Result<Vec<BootVolume>> {
+    fn volumes(&self, input: &BootInput<'_>) -> Result<Vec<BootVolume>> {
         let line = command_line(input, gpt::ROOT_A, gpt::DATA, self.consoles)?;
         let mut volume = Files::from([(extlinux::MENU.to_owned(), boot::extlinux_conf(extlinux::SLOT_A).into())]);
         for slot in [extlinux::SLOT_A, extlinux::SLOT_B] {
-            for (name, content) in &files {
+            for (name, content) in &self.slot {
                 volume.insert(format!("{slot}/{name}"), content.clone());
             }
             volume.insert(
@@ -168,10 +185,6 @@ impl Board for Rockchip {
             label: "BOOT",
             files: volume,
         }])
-    }
-
-    fn check(&self, image: &dyn Medium) -> Result<()> {
-        u_boot::check(image)
     }
 }
 

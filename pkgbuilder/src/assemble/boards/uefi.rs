@@ -9,7 +9,8 @@
 //!
 //! A trial is one boot of the other entry (`LoaderEntryOneShot`, systemd-boot(7)), a commit another loader.conf.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use bytes::Bytes;
 use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
 use computatom_spec::boot::{self, gpt};
@@ -20,7 +21,7 @@ use super::super::initramfs::{self, Kernel, Modules};
 use super::super::medium::Medium;
 use super::super::partitions::Table;
 use super::super::uki::{self, Section};
-use super::{Board, BootInput, BootVolume, command_line};
+use super::{Board, Boot, BootInput, BootVolume, command_line};
 use crate::bail_input;
 use crate::definition::format::Format;
 use crate::definition::image::Partitions;
@@ -32,14 +33,6 @@ pub const NAME_ARM64: &str = "uefi-arm64";
 
 /// Where Debian's `systemd-boot-efi` puts what it packages.
 const SYSTEMD_BOOT: &str = "/usr/lib/systemd/boot/efi";
-/// Names of what is taken out of the tree, until it is known which root it belongs to.
-const LOADER: &str = "loader";
-const STUB: &str = "stub";
-const OS_RELEASE: &str = "os-release";
-const KERNEL: &str = "vmlinuz";
-const RELEASE: &str = "release";
-const INITRAMFS: &str = "initrd.img";
-
 /// To use the root.
 const NEEDED: &[&str] = &["squashfs", "dm-verity", "overlay", "ext4"];
 /// To reach it on the disks of virtual and real machines, as far as the kernel has them (Debian's cloud kernel leaves out
@@ -129,7 +122,7 @@ impl Board for Uefi {
         &[gpt::ROOT_B]
     }
 
-    fn boot_files(&self, tree: &Tree, epoch: i64) -> Result<Files> {
+    fn boot(&self, tree: &Tree, epoch: i64) -> Result<Box<dyn Boot>> {
         let kernel = Kernel::find(tree)?;
         let modules = Modules {
             needed: NEEDED,
@@ -145,49 +138,16 @@ impl Board for Uefi {
             Ok(content)
         };
         let os_release = tree.read("/usr/lib/os-release").unwrap_or_default();
-        Ok(Files::from([
-            (LOADER.to_owned(), systemd(format!("systemd-boot{}.efi", self.suffix))?),
-            (STUB.to_owned(), systemd(format!("linux{}.efi.stub", self.suffix))?),
-            (OS_RELEASE.to_owned(), os_release),
-            (RELEASE.to_owned(), kernel.release.into()),
-            (KERNEL.to_owned(), kernel.image),
-            (INITRAMFS.to_owned(), initramfs.into()),
-        ]))
-    }
-
-    fn boot_volumes(&self, mut files: Files, input: &BootInput<'_>) -> Result<Vec<BootVolume>> {
-        let mut take = |name: &str| {
-            files
-                .remove(name)
-                .with_context(|| format!("the boot files have no {name}"))
-        };
-        let cmdline = command_line(input, gpt::ROOT_A, gpt::DATA, self.console)?;
-        let (stub, os_release, release) = (take(STUB)?, take(OS_RELEASE)?, take(RELEASE)?);
-        let (initramfs, kernel) = (take(INITRAMFS)?, take(KERNEL)?);
-        let section = |name, content| Section { name, content };
-        let image = uki::build(
-            &stub,
-            &[
-                section(".osrel", &os_release),
-                section(".uname", &release),
-                section(".cmdline", cmdline.trim_end().as_bytes()),
-                section(".initrd", &initramfs),
-                section(".linux", &kernel),
-            ],
-        )?;
-        let loader = format!("EFI/BOOT/BOOT{}.EFI", self.suffix.to_uppercase());
-        let startup = startup(&loader);
-        let files = Files::from([
-            (loader, take(LOADER)?),
-            (format!("EFI/Linux/{}", gpt::KERNEL_A), image.into()),
-            ("loader/loader.conf".to_owned(), boot::loader_conf(gpt::KERNEL_A).into()),
-            ("startup.nsh".to_owned(), startup.into()),
-        ]);
-        Ok(vec![BootVolume {
-            partition: gpt::ESP,
-            label: "ESP",
-            files,
-        }])
+        Ok(Box::new(Programs {
+            suffix: self.suffix,
+            console: self.console,
+            loader: systemd(format!("systemd-boot{}.efi", self.suffix))?,
+            stub: systemd(format!("linux{}.efi.stub", self.suffix))?,
+            os_release,
+            release: kernel.release.into(),
+            kernel: kernel.image,
+            initramfs: initramfs.into(),
+        }))
     }
 
     fn formats(&self) -> &'static [Format] {
@@ -209,5 +169,56 @@ impl Board for Uefi {
 
     fn check(&self, image: &dyn Medium) -> Result<()> {
         uefi::check(image, self.suffix)
+    }
+}
+
+/// systemd-boot, and what a unified kernel image is made of.
+#[derive(Debug)]
+pub struct Programs {
+    /// What UEFI calls the architecture, in lower case.
+    pub suffix: &'static str,
+    /// The kernel's consoles.
+    pub console: &'static str,
+    /// systemd-boot.
+    pub loader: Bytes,
+    /// systemd-stub.
+    pub stub: Bytes,
+    /// os-release(5) of the root.
+    pub os_release: Bytes,
+    /// What the kernel calls itself.
+    pub release: Bytes,
+    /// The kernel.
+    pub kernel: Bytes,
+    /// The initramfs.
+    pub initramfs: Bytes,
+}
+
+impl Boot for Programs {
+    fn volumes(&self, input: &BootInput<'_>) -> Result<Vec<BootVolume>> {
+        let cmdline = command_line(input, gpt::ROOT_A, gpt::DATA, self.console)?;
+        let section = |name, content| Section { name, content };
+        let image = uki::build(
+            &self.stub,
+            &[
+                section(".osrel", &self.os_release),
+                section(".uname", &self.release),
+                section(".cmdline", cmdline.trim_end().as_bytes()),
+                section(".initrd", &self.initramfs),
+                section(".linux", &self.kernel),
+            ],
+        )?;
+        let loader = format!("EFI/BOOT/BOOT{}.EFI", self.suffix.to_uppercase());
+        let startup = startup(&loader);
+        let files = Files::from([
+            (loader, self.loader.clone()),
+            (format!("EFI/Linux/{}", gpt::KERNEL_A), image.into()),
+            ("loader/loader.conf".to_owned(), boot::loader_conf(gpt::KERNEL_A).into()),
+            ("startup.nsh".to_owned(), startup.into()),
+        ]);
+        Ok(vec![BootVolume {
+            partition: gpt::ESP,
+            label: "ESP",
+            files,
+        }])
     }
 }

@@ -25,8 +25,8 @@ fn card(change: impl Fn(u8, &mut fat::Files)) -> tempfile::NamedTempFile {
         root_hash: verity::write(file.as_file(), root.start, 4096, 0xc0de_0042).unwrap(),
         cmdline: &[],
     };
-    let files = board.boot_files(&with_kernel(), EPOCH).unwrap();
-    for mut volume in board.boot_volumes(files, &input).unwrap() {
+    let pieces = board.boot(&with_kernel(), EPOCH).unwrap();
+    for mut volume in pieces.volumes(&input).unwrap() {
         change(volume.partition, &mut volume.files);
         let partition = table.get(volume.partition).unwrap();
         fat::write(file.as_file(), partition, volume.label, 1, &volume.files).unwrap();

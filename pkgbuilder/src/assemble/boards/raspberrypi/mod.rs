@@ -25,7 +25,7 @@ use super::super::firmware;
 use super::super::initramfs::{self, Kernel, Modules};
 use super::super::medium::Medium;
 use super::super::partitions::Table;
-use super::{Board, BootInput, BootVolume, command_line};
+use super::{Board, Boot, BootInput, BootVolume, command_line};
 use crate::bail_input;
 use crate::definition::image::Partitions;
 
@@ -43,8 +43,6 @@ const INITRAMFS: &str = "initramfs.img";
 const BOOTCODE: &str = "bootcode.bin";
 /// Overlays of the vendor's kernel, which its firmware applies: for HATs that name theirs.
 const OVERLAYS: &str = "overlays";
-/// What the kernel is told on account of its flavour, among the files until the command line is written.
-const WORDS: &str = "words of the kernel";
 
 /// To use the root: squashfs and its verity, DATA, the overlay on /etc.
 const NEEDED: &[&str] = &["sdhci-iproc", "squashfs", "dm-verity", "overlay", "ext4"];
@@ -171,44 +169,13 @@ impl Board for RaspberryPi {
         &[mbr::ROOT_B]
     }
 
-    fn boot_files(&self, tree: &Tree, epoch: i64) -> Result<Files> {
-        let mut files = self.slot_files(tree, epoch)?;
-        files.insert(BOOTCODE.to_owned(), firmware_file(tree, BOOTCODE)?);
-        Ok(files)
-    }
-
-    fn boot_volumes(&self, mut files: Files, boot: &BootInput<'_>) -> Result<Vec<BootVolume>> {
-        let bootcode = files.remove(BOOTCODE).context("the boot files have no bootcode.bin")?;
-        let words = files
-            .remove(WORDS)
-            .context("the boot files do not say what the kernel is told")?;
-        let words = String::from_utf8_lossy(&words);
-        // Slot B has a kernel but not yet a root: it too starts ROOT_A. An old boot EEPROM that always takes the last
-        // line of autoboot.txt then still finds a system.
-        files.insert(
-            "cmdline.txt".to_owned(),
-            command_line(boot, mbr::ROOT_A, mbr::DATA, &words)?.into(),
-        );
-        let slot = |partition, label| {
-            let files = files.clone();
-            BootVolume {
-                partition,
-                label,
-                files,
-            }
-        };
-        let mut select = Files::new();
-        select.insert("autoboot.txt".to_owned(), autoboot_txt(mbr::BOOT_A, mbr::BOOT_B).into());
-        select.insert(BOOTCODE.to_owned(), bootcode);
-        Ok(vec![
-            BootVolume {
-                partition: mbr::BOOTSEL,
-                label: "BOOTSEL",
-                files: select,
-            },
-            slot(mbr::BOOT_A, "BOOT_A"),
-            slot(mbr::BOOT_B, "BOOT_B"),
-        ])
+    fn boot(&self, tree: &Tree, epoch: i64) -> Result<Box<dyn Boot>> {
+        let (files, words) = self.slot_files(tree, epoch)?;
+        Ok(Box::new(Slots {
+            bootcode: firmware_file(tree, BOOTCODE)?,
+            files,
+            words,
+        }))
     }
 
     fn check(&self, image: &dyn Medium) -> Result<()> {
@@ -216,9 +183,44 @@ impl Board for RaspberryPi {
     }
 }
 
+/// What the firmware takes from the card.
+#[derive(Debug)]
+pub struct Slots {
+    /// What the ROM of Pi 3 and older loads.
+    pub bootcode: Bytes,
+    /// What both slots have in common: all but the kernel's command line.
+    pub files: Files,
+    /// Words of that line for this kernel.
+    pub words: String,
+}
+
+impl Boot for Slots {
+    fn volumes(&self, boot: &BootInput<'_>) -> Result<Vec<BootVolume>> {
+        // Slot B has a kernel but not yet a root: it too starts ROOT_A. An old boot EEPROM that always takes the last
+        // line of autoboot.txt then still finds a system.
+        let mut files = self.files.clone();
+        let line = command_line(boot, mbr::ROOT_A, mbr::DATA, &self.words)?;
+        files.insert("cmdline.txt".to_owned(), line.into());
+        let select = Files::from([
+            ("autoboot.txt".to_owned(), autoboot_txt(mbr::BOOT_A, mbr::BOOT_B).into()),
+            (BOOTCODE.to_owned(), self.bootcode.clone()),
+        ]);
+        let volume = |partition, label, files| BootVolume {
+            partition,
+            label,
+            files,
+        };
+        Ok(vec![
+            volume(mbr::BOOTSEL, "BOOTSEL", select),
+            volume(mbr::BOOT_A, "BOOT_A", files.clone()),
+            volume(mbr::BOOT_B, "BOOT_B", files),
+        ])
+    }
+}
+
 impl RaspberryPi {
-    /// What both slots have in common.
-    fn slot_files(&self, tree: &Tree, epoch: i64) -> Result<Files> {
+    /// What both slots have in common, and words for the kernel's command line.
+    fn slot_files(&self, tree: &Tree, epoch: i64) -> Result<(Files, String)> {
         let kernel = Kernel::find(tree)?;
         let mut files = Files::new();
         for (name, _) in tree.read_dir(FIRMWARE).unwrap_or_default() {
@@ -245,8 +247,7 @@ impl RaspberryPi {
         files.insert(self.kernel.to_owned(), kernel.image);
         let config = config(self.kernel, self.arch == Arch::Arm64, flavour);
         files.insert("config.txt".to_owned(), config.into());
-        files.insert(WORDS.to_owned(), flavour.words(self.consoles).into());
-        Ok(files)
+        Ok((files, flavour.words(self.consoles)))
     }
 
     /// The device trees of the kernel, and its overlays where they are for the firmware to apply.
@@ -308,8 +309,7 @@ mod tests {
             root_hash: Sha256::of(b""),
             cmdline,
         };
-        let files = ARM64.boot_files(&with_kernel(), EPOCH).unwrap();
-        ARM64.boot_volumes(files, &boot).unwrap()
+        ARM64.boot(&with_kernel(), EPOCH).unwrap().volumes(&boot).unwrap()
     }
 
     #[test]
