@@ -59,9 +59,10 @@ use self::medium::{Layout, Medium};
 use self::outputs::{Folder, Papers, Ranges};
 use self::partitions::{Partition, Table};
 use self::squashfs::BlockCache;
-use crate::compose::Rootfs;
+use crate::compose::{Reading, Rootfs};
 use crate::definition::format::Format;
 use crate::definition::image::{Image, Target};
+use crate::failure::Interrupted;
 use crate::fetch::cache::Cache;
 use crate::provenance;
 use crate::provenance::licenses::Texts;
@@ -102,19 +103,21 @@ pub struct Job<'a> {
 /// # Errors
 ///
 /// Wrong input if the definition does not fit the root (no kernel, a unit that is not there, a root larger than its
-/// partition); else fails if a file cannot be written, the person interrupts, or the finished image would not boot. Nothing
-/// is left under the final names then.
-pub fn assemble(rootfs: Rootfs, job: &Job<'_>, reporter: &Reporter) -> Result<DiskImage> {
+/// partition); else fails if a file cannot be written, the person interrupts, the finished image would not boot, or what the
+/// tree lies in is not what was written. Nothing is left under the final names then.
+pub fn assemble(mut rootfs: Rootfs, job: &Job<'_>, reporter: &Reporter) -> Result<DiskImage> {
+    let mut reading = std::mem::take(&mut rootfs.reading);
     let folder = Folder::open(job.out, reporter)?;
     let made = match container::arch(&job.target.name) {
-        Some(arch) => make_container(rootfs, arch, job, &folder, reporter),
-        None => make(rootfs, job, &folder, reporter),
+        Some(arch) => make_container(rootfs, &mut reading, arch, job, &folder, reporter),
+        None => make(rootfs, &mut reading, job, &folder, reporter),
     };
-    made.map_err(|error| explain_full_disk(error, job.out))
+    made.map_err(|error| explain_full_disk(explain_rot(error, &mut reading), job.out))
 }
 
 fn make_container(
     mut rootfs: Rootfs,
+    reading: &mut Reading,
     arch: Arch,
     job: &Job<'_>,
     folder: &Folder,
@@ -127,11 +130,17 @@ fn make_container(
         texts: &texts,
     };
     let stem = format!("{}-{}", job.image.name, job.target.name);
-    std::mem::take(&mut rootfs.reading).finish()?;
+    reading.finish()?;
     folder.publish_container(&stem, &rootfs, &papers, job, reporter)
 }
 
-fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter) -> Result<DiskImage> {
+fn make(
+    mut rootfs: Rootfs,
+    reading: &mut Reading,
+    job: &Job<'_>,
+    folder: &Folder,
+    reporter: &Reporter,
+) -> Result<DiskImage> {
     let board = boards::find(&job.target.name)?;
     check_arch(board.name(), board.arch(), job)?;
     let signature = partitions::parse_signature(&job.lock.disk_signature)?;
@@ -143,8 +152,7 @@ fn make(mut rootfs: Rootfs, job: &Job<'_>, folder: &Folder, reporter: &Reporter)
     let stem = format!("{}-{}", job.image.name, job.target.name);
     let mut draft = Draft::new(board, table)?;
     let (partition, written) = draft.write_root(&rootfs, job, reporter)?;
-    let reading = rootfs.reading;
-    drop((rootfs.tree, rootfs.digests));
+    drop(rootfs);
     let root_hash = draft.write_hash_tree(partition, written.bytes, signature)?;
     let boot = BootInput {
         table: &draft.table,
@@ -330,6 +338,15 @@ fn explain_full_image(error: anyhow::Error) -> anyhow::Error {
         return input_error!("the root file system is larger than the image: raise `partitions.root_mib`");
     }
     error
+}
+
+/// Of rotten packages nothing can be made, or something wrong: whatever failed then, it is they that are told and removed.
+/// Who interrupts does not wait for that.
+fn explain_rot(error: anyhow::Error, reading: &mut Reading) -> anyhow::Error {
+    if error.is::<Interrupted>() {
+        return error;
+    }
+    reading.finish().err().unwrap_or(error)
 }
 
 /// A full disk gets a next step.

@@ -4,8 +4,13 @@ use std::process::Command;
 
 use super::testing::{image, lock, oracle, packages, rootfs, with_kernel};
 use super::*;
+use crate::fetch::summed::Summed;
 
 fn build(out: &Path, cache: &Path, change: impl FnOnce(&mut Image)) -> Result<DiskImage> {
+    build_of(rootfs(&with_kernel()), out, cache, change)
+}
+
+fn build_of(rootfs: Rootfs, out: &Path, cache: &Path, change: impl FnOnce(&mut Image)) -> Result<DiskImage> {
     let mut image = image();
     change(&mut image);
     let job = Job {
@@ -18,7 +23,7 @@ fn build(out: &Path, cache: &Path, change: impl FnOnce(&mut Image)) -> Result<Di
         level: 3,
         formats: &[Format::Img, Format::Zst],
     };
-    assemble(rootfs(&with_kernel()), &job, &Reporter::new(true))
+    assemble(rootfs, &job, &Reporter::new(true))
 }
 
 /// Everything in a folder but the lock.
@@ -190,6 +195,41 @@ fn a_root_that_does_not_fit_leaves_nothing() {
     assert_eq!(crate::failure::exit_code(&error), 2);
     assert!(error.to_string().contains("raise `partitions.root_mib`"), "{error:#}");
     assert_eq!(listing(&out), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_that_is_made_of_rotten_packages_has_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, payload) = (folder.path().join("out"), folder.path().join("payload"));
+    let build = |broken: bool, kept: &[u8], target: &str| {
+        let mut rootfs = rootfs(&with_kernel());
+        if broken {
+            let module = "/usr/lib/modules/6.12.10+deb13-arm64/kernel/drivers/md/dm-verity.ko.xz";
+            rootfs.tree.write(module, "no xz", 0o644).unwrap();
+        }
+        std::fs::write(&payload, kept).unwrap();
+        rootfs.reading = Reading::of(&payload);
+        let error = build_of(rootfs, &out, &folder.path().join("cache"), |image| {
+            target.clone_into(&mut image.targets[0].name);
+        });
+        (format!("{:#}", error.unwrap_err()), payload.exists())
+    };
+    let (rotten, sound) = (b"rotten".as_slice(), Summed::new(Vec::new()).finish().unwrap());
+    let (disk, container) = ("raspberrypi-arm64", container::NAME_ARM64);
+    for (broken, kept, target) in [
+        (false, rotten, disk),
+        (false, rotten, container),
+        // Something fails before all was read, and would be told in its place.
+        (true, rotten, disk),
+        (true, sound.as_slice(), disk),
+    ] {
+        let (error, left) = build(broken, kept, target);
+        let is_sound = kept == sound;
+        assert_eq!(error.contains("was removed"), !is_sound, "{error}");
+        assert_eq!(error.contains("dm-verity.ko.xz"), is_sound, "{error}");
+        assert_eq!(left, is_sound);
+        assert_eq!(listing(&out), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -103,18 +103,28 @@ pub struct Reading {
 
 impl Reading {
     pub(super) fn begin(payloads: Vec<Payload>) -> Self {
-        let thread = std::thread::spawn(move || payloads.iter().try_for_each(check));
+        let thread = std::thread::spawn(move || check(&payloads));
         Self { thread: Some(thread) }
     }
 
-    /// Waits until all was read.
+    /// That of one payload.
+    #[cfg(test)]
+    pub(crate) fn of(path: &Path) -> Self {
+        let payload = Payload {
+            path: path.to_owned(),
+            file: map(path).unwrap(),
+        };
+        Self::begin(vec![payload])
+    }
+
+    /// Waits until all was read; what is not what was written is removed, and the next build unpacks it again.
     ///
     /// # Errors
     ///
-    /// Fails where something is not what was written: nothing that was made of it may have its name. It is unpacked again
-    /// by the next build.
-    pub fn finish(self) -> Result<()> {
-        let Some(thread) = self.thread else {
+    /// Fails where there is such: nothing that was made of it may have its name, and why something could not be made of it
+    /// is no matter. It is said once.
+    pub fn finish(&mut self) -> Result<()> {
+        let Some(thread) = self.thread.take() else {
             return Ok(());
         };
         thread
@@ -123,15 +133,26 @@ impl Reading {
     }
 }
 
-fn check(payload: &Payload) -> Result<()> {
-    if payload.is_sound() {
+fn check(payloads: &[Payload]) -> Result<()> {
+    let rotten: Vec<&Path> = payloads
+        .iter()
+        .filter(|payload| !payload.is_sound())
+        .map(|payload| payload.path.as_path())
+        .collect();
+    let Some((first, others)) = rotten.split_first() else {
         return Ok(());
+    };
+    for path in &rotten {
+        // Another process may have been faster.
+        let _ = std::fs::remove_file(path);
     }
-    // Another process may have been faster.
-    let _ = std::fs::remove_file(&payload.path);
+    let others = match others.len() {
+        0 => String::new(),
+        number => format!(", as were {number} more beside it"),
+    };
     bail!(
-        "{} is read other than it was written, and was removed: look after that disk, and run it again",
-        payload.path.display()
+        "{} is read other than it was written, and was removed{others}: look after that disk, and run it again",
+        first.display()
     )
 }
 
@@ -160,9 +181,33 @@ mod tests {
             assert!(std::fs::read(&kept).unwrap() == sound);
 
             std::fs::write(&kept, rotten).unwrap();
-            let error = Reading::begin(vec![payload()]).finish().unwrap_err();
+            let mut reading = Reading::begin(vec![payload()]);
+            let error = reading.finish().unwrap_err();
             assert!(error.to_string().contains("run it again"), "{error}");
+            reading.finish().unwrap();
             Reading::begin(vec![payload()]).finish().unwrap();
         }
+    }
+    #[test]
+    fn all_that_rotted_is_removed_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a", "b", "c"].map(|name| folder.path().join(name));
+        for path in &paths {
+            std::fs::write(path, "without a sum").unwrap();
+        }
+        let mut sound = Summed::new(File::create(&paths[1]).unwrap());
+        sound.write_all(b"content").unwrap();
+        sound.finish().unwrap();
+        let payload = |path: &PathBuf| Payload {
+            path: path.clone(),
+            file: map(path).unwrap(),
+        };
+        let error = Reading::begin(paths.iter().map(payload).collect())
+            .finish()
+            .unwrap_err();
+        let expected = format!("{} is read other", paths[0].display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert!(error.to_string().contains("as were 1 more beside it"), "{error}");
+        assert_eq!(paths.map(|path| path.exists()), [false, true, false]);
     }
 }
