@@ -109,13 +109,13 @@ impl BlockCache {
     }
 
     /// The compressed form of the block with digest `key`, and whether it is stored uncompressed. `record` is memory to
-    /// use for it.
+    /// use for it. One that cannot be read, or is not what was written, is forgotten: it can be kept anew.
     pub(super) fn get(&self, key: &Sha256, mut record: Vec<u8>) -> Option<(Vec<u8>, bool)> {
         let entry = *self.lock().index.get(key)?;
         record.resize(HEAD + (entry.length & !STORED) as usize, 0);
-        self.file.read_exact_at(&mut record, entry.start).ok()?;
-        let sound = record[4..36] == key.as_bytes()[..] && record[40..HEAD] == check(&record[..40], &record[HEAD..]);
-        if !sound {
+        let read = self.file.read_exact_at(&mut record, entry.start);
+        let sound = || record[4..36] == key.as_bytes()[..] && record[40..HEAD] == check(&record[..40], &record[HEAD..]);
+        if read.is_err() || !sound() {
             self.lock().index.remove(key);
             return None;
         }

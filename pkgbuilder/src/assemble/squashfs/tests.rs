@@ -8,6 +8,7 @@ use computatom_compose::tree::{InodeId, Kind};
 use super::super::medium::Layout;
 use super::super::testing::{EPOCH, from_tar, oracle, rootfs, sample};
 use super::*;
+use crate::verify::Sha256;
 
 const OPTIONS: Options = Options { level: 3, epoch: EPOCH };
 
@@ -203,6 +204,30 @@ fn the_cache_gives_the_same_bytes_and_survives_damage() {
     std::fs::write(&index, whole).unwrap();
     assert!(image(&tree, Some(&open())).0 == cold);
     assert_eq!(image(&tree, Some(&open())).1.cached, fourth.blocks);
+}
+
+#[test]
+fn a_block_that_cannot_be_read_is_kept_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = BlockCache::open(folder.path(), 3).unwrap();
+    let keys = [b"one", b"two"].map(|name| Sha256::of(name));
+    let keep = || {
+        for key in &keys {
+            cache.put(key, b"a block", false).unwrap();
+        }
+        cache.flush().unwrap();
+    };
+    let found = || keys.map(|key| cache.get(&key, Vec::new()).is_some());
+    keep();
+    assert_eq!(found(), [true, true]);
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    let mut files = files.map(|entry| entry.unwrap().path());
+    let path = files.find(|path| path.extension().unwrap() == "blocks").unwrap();
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(path.metadata().unwrap().len() - 3).unwrap();
+    assert_eq!(found(), [true, false]);
+    keep();
+    assert_eq!(found(), [true, true]);
 }
 
 #[test]
