@@ -159,7 +159,7 @@ pub fn doubt(path: &Path) -> Result<Option<String>> {
     for file in [path, &manifest] {
         let size = std::fs::metadata(file).with_context(|| format!("looking at {}", file.display()))?;
         if size.len() <= LARGEST
-            && let Some(expected) = sums.get(&file_name(file))
+            && let Some(expected) = sums.of(file)
             && Sha256::of_file(file)? != expected
         {
             return Ok(Some(format!(

@@ -1,6 +1,7 @@
 //! Publishers' lists of digests: HashiCorp's `SHA256SUMS`, Prometheus' `sha256sums.txt`, whatever sha256sum(1) writes.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -48,6 +49,11 @@ impl Sums {
     /// The digest of the file `name`.
     pub fn get(&self, name: &str) -> Option<Sha256> {
         self.digests.get(name).copied()
+    }
+
+    /// The digest of the file at `path`, which the list lies beside.
+    pub fn of(&self, path: &Path) -> Option<Sha256> {
+        self.get(path.file_name()?.to_str()?)
     }
 
     /// The names it lists.

@@ -91,7 +91,7 @@ impl Image {
             bail_input!("{name} is not a file: name an image (.img.zst, .img.xz or .img)");
         }
         let sums = listed(path)?;
-        let expected = sums.as_ref().and_then(|sums| sums.get(&file_name(path)));
+        let expected = sums.as_ref().and_then(|sums| sums.of(path));
         let (form, size) = survey(&file, metadata.len(), expected, path, reporter)?;
         let found = bmap(path, sums.as_ref(), reporter)?;
         let mapped = found.is_some();
@@ -354,7 +354,7 @@ fn read_map(path: &Path, sums: Option<&Sums>) -> Result<(Map, bool)> {
         bail_input!("{name} has {} bytes: it is no block map", metadata.len());
     }
     let text = std::fs::read(path).with_context(|| format!("reading {name}"))?;
-    let expected = sums.and_then(|sums| sums.get(&file_name(path)));
+    let expected = sums.and_then(|sums| sums.of(path));
     if let Some(expected) = expected
         && Sha256::of(&text) != expected
     {
@@ -364,8 +364,4 @@ fn read_map(path: &Path, sums: Option<&Sums>) -> Result<(Map, bool)> {
         input_error!("{name} cannot be used: {error:#}; get it again, or move it away to write the image whole")
     })?;
     Ok((map, expected.is_some()))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
