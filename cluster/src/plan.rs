@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use computatom_spec::role::Role;
 use computatom_spec::site::{Site, lay_over};
+use computatom_spec::uuid::Uuid;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -152,16 +153,10 @@ fn site(cluster: &str, topology: &Topology, addresses: &[Ipv4Addr], of: &topolog
     Ok(site)
 }
 
-/// The same for the same node of the same cluster, whenever it is made (RFC 9562, version 8: a hash of our own choice).
+/// The same for the same node of the same cluster, whenever it is made.
 fn uuid(cluster: &str, node: &str) -> String {
     let digest = Sha256::digest(format!("computatom virtual node\0{cluster}\0{node}"));
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]]
-        .map(hex::encode)
-        .join("-")
+    Uuid::of_digest(digest.into()).to_string()
 }
 
 #[cfg(test)]

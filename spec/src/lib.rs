@@ -20,6 +20,9 @@ pub mod boot;
 /// A root partition: a squashfs and its hash tree.
 pub mod verity;
 
+/// UUIDs.
+pub mod uuid;
+
 /// The headers of a program that UEFI starts.
 pub mod pe;
 

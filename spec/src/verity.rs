@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::uuid::Uuid;
+
 /// Bytes of a block, of data and of hashes.
 pub const BLOCK: u64 = 4096;
 /// Bytes of a salt.
@@ -40,7 +42,7 @@ const SALT_AT: usize = 88;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Superblock {
     /// Names the tree; without meaning to the kernel.
-    pub uuid: [u8; 16],
+    pub uuid: Uuid,
     /// Blocks of data that it covers.
     pub data_blocks: u64,
     /// Hashed before each block.
@@ -56,7 +58,7 @@ impl Superblock {
         put(0, SIGNATURE);
         put(8, &VERSION.to_le_bytes());
         put(12, &HASH_TYPE.to_le_bytes());
-        put(UUID_AT, &self.uuid);
+        put(UUID_AT, &self.uuid.0);
         put(ALGORITHM_AT, ALGORITHM);
         put(DATA_BLOCK_AT, &block);
         put(HASH_BLOCK_AT, &block);
@@ -75,18 +77,11 @@ impl Superblock {
         let mut salt = [0; SALT];
         salt.copy_from_slice(&bytes[SALT_AT..SALT_AT + SALT]);
         let read = Self {
-            uuid,
+            uuid: Uuid(uuid),
             data_blocks: u64::from_le_bytes(data_blocks),
             salt,
         };
         (read.to_bytes() == *bytes).then_some(read)
-    }
-
-    /// The UUID in its usual form (RFC 9562, section 4).
-    pub fn uuid_text(&self) -> String {
-        let number = u128::from_be_bytes(self.uuid);
-        let group = |shift: u32, digits: usize| format!("{:0digits$x}", (number >> shift) & ((1 << (4 * digits)) - 1));
-        [group(96, 8), group(80, 4), group(64, 4), group(48, 4), group(0, 12)].join("-")
     }
 }
 
@@ -140,7 +135,7 @@ impl Layout {
 
 impl fmt::Debug for Superblock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "verity {} over {} blocks", self.uuid_text(), self.data_blocks)
+        write!(f, "verity {} over {} blocks", self.uuid, self.data_blocks)
     }
 }
 
@@ -149,7 +144,7 @@ mod tests {
     use super::*;
 
     const SAMPLE: Superblock = Superblock {
-        uuid: [0xab; 16],
+        uuid: Uuid([0xab; 16]),
         data_blocks: 70_000,
         salt: [7; SALT],
     };
@@ -158,7 +153,6 @@ mod tests {
     fn what_was_written_is_read_and_nothing_else() {
         let bytes = SAMPLE.to_bytes();
         assert_eq!(Superblock::parse(&bytes), Some(SAMPLE));
-        assert_eq!(SAMPLE.uuid_text(), "abababab-abab-abab-abab-abababababab");
         for at in [0, 8, 12, ALGORITHM_AT, DATA_BLOCK_AT, SALT_SIZE_AT, LENGTH - 1] {
             let mut other = bytes;
             other[at] ^= 1;

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use anyhow::Context;
 use computatom_spec::paths;
 use computatom_spec::site::Site;
+use computatom_spec::uuid::Uuid;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -103,22 +104,11 @@ impl Identity {
         self.interface.as_ref().map(|interface| interface.network.addr())
     }
 
-    /// A UUID that stays the same for this board, whatever card is in it: RFC 9562 version 8 (vendor-specific) over
-    /// machine id and `purpose`. `None` without a machine id.
+    /// A UUID that stays the same for this board, whatever card is in it: of machine id and `purpose`. `None` without a
+    /// machine id.
     pub fn uuid(&self, purpose: &str) -> Option<String> {
         let digest = Sha256::digest(format!("computatom {purpose} {}", self.machine_id.as_ref()?));
-        let mut bytes: [u8; 16] = digest[..16].try_into().expect("a SHA-256 digest has 32 bytes");
-        bytes[6] = (bytes[6] & 0x0f) | 0x80;
-        bytes[8] = (bytes[8] & 0x3f) | 0x80;
-        let hex = hex::encode(bytes);
-        Some(format!(
-            "{}-{}-{}-{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..]
-        ))
+        Some(Uuid::of_digest(digest.into()).to_string())
     }
 
     /// Writes the identity to [`paths::IDENTITY`] and remembers a leased name on DATA; says whether it changed.

@@ -188,7 +188,7 @@ impl Request {
         // As veritysetup(8) has it, whose `status root` then knows the device.
         copy(
             &mut header.uuid,
-            &format!("CRYPT-VERITY-{}-{NAME}", superblock.uuid_text().replace('-', "")),
+            &format!("CRYPT-VERITY-{}-{NAME}", superblock.uuid.to_string().replace('-', "")),
         );
         Self {
             header,
@@ -245,13 +245,15 @@ fn copy(field: &mut [u8], text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use computatom_spec::uuid::Uuid;
+
     use super::*;
 
     #[test]
     fn the_table_is_what_the_kernel_takes() {
         let layout = Layout {
             superblock: Superblock {
-                uuid: [0xab; 16],
+                uuid: Uuid([0xab; 16]),
                 data_blocks: 3,
                 salt: [7; 32],
             },

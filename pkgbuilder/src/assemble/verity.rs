@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use computatom_spec::verity::{BLOCK, FAN_OUT, Layout, SALT, Superblock};
 use rayon::prelude::*;
 
-use super::guid::{Guid, derived};
+use super::guid::{derived, uuid};
 use super::medium::Medium;
 use crate::interrupt;
 use crate::verify::Sha256;
@@ -41,9 +41,8 @@ pub fn needed(data: u64) -> u64 {
 /// Fails if the file cannot be read or written, or the person interrupts.
 pub fn write(file: &dyn Medium, start: u64, data: u64, signature: u32) -> Result<Sha256> {
     let salt: [u8; SALT] = derived("verity salt", signature);
-    let Guid(uuid) = Guid::derived("verity", signature);
     let superblock = Superblock {
-        uuid,
+        uuid: uuid("verity", signature),
         data_blocks: data.div_ceil(BLOCK),
         salt,
     };
@@ -165,7 +164,7 @@ mod tests {
                     .arg(format!("--hash-offset={}", content.len()))
                     .arg(format!("--data-blocks={blocks}"))
                     .arg(format!("--salt={}", hex::encode(superblock.salt)))
-                    .arg(format!("--uuid={}", superblock.uuid_text())),
+                    .arg(format!("--uuid={}", superblock.uuid)),
             );
             assert!(
                 said.contains(&format!("Root hash:      \t{root}")),

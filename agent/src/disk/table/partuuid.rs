@@ -3,6 +3,7 @@
 use std::fmt;
 
 use anyhow::{Result, bail};
+use computatom_spec::uuid::Uuid;
 
 /// Names a partition of one disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +26,8 @@ impl PartUuid {
     ///
     /// Fails with the text if it is neither.
     pub fn parse(text: &str) -> Result<Self> {
-        match text.split('-').map(str::len).collect::<Vec<_>>().as_slice() {
-            [8, 2] => Self::parse_mbr(text),
-            [8, 4, 4, 4, 12] => Self::parse_guid(text),
-            _ => None,
-        }
-        .map_or_else(
+        let guid = || Uuid::parse(text).map(|guid| Self::Gpt(guid.to_disk()));
+        Self::parse_mbr(text).or_else(guid).map_or_else(
             || bail!("`{text}` is neither an MBR disk signature with a partition number nor a GUID"),
             Ok,
         )
@@ -38,6 +35,9 @@ impl PartUuid {
 
     fn parse_mbr(text: &str) -> Option<Self> {
         let (signature, number) = text.split_once('-')?;
+        if (signature.len(), number.len()) != (8, 2) {
+            return None;
+        }
         let hex = |text: &str| {
             let plain = text.bytes().all(|byte| byte.is_ascii_hexdigit());
             plain.then(|| u32::from_str_radix(text, 16).ok()).flatten()
@@ -46,12 +46,6 @@ impl PartUuid {
             disk_signature: hex(signature)?,
             partition: hex(number).filter(|&number| number > 0)?,
         })
-    }
-
-    fn parse_guid(text: &str) -> Option<Self> {
-        let mut guid: [u8; 16] = hex::decode(text.replace('-', "")).ok()?.try_into().ok()?;
-        swap(&mut guid);
-        Some(Self::Gpt(guid))
     }
 }
 
@@ -62,22 +56,9 @@ impl fmt::Display for PartUuid {
                 disk_signature,
                 partition,
             } => write!(f, "{disk_signature:08x}-{partition:02x}"),
-            Self::Gpt(guid) => {
-                let mut guid = *guid;
-                swap(&mut guid);
-                let text = hex::encode(guid);
-                let parts = [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]];
-                f.write_str(&parts.join("-"))
-            }
+            Self::Gpt(guid) => Uuid::from_disk(*guid).fmt(f),
         }
     }
-}
-
-/// The first three fields are little endian on the disk (UEFI specification 2.10, appendix A).
-fn swap(guid: &mut [u8; 16]) {
-    guid[..4].reverse();
-    guid[4..6].reverse();
-    guid[6..8].reverse();
 }
 
 #[cfg(test)]

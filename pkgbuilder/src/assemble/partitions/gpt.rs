@@ -18,8 +18,9 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 use computatom_spec::boot::{ALIGNMENT, extlinux, gpt};
+use computatom_spec::uuid::Uuid;
 
-use super::super::guid::Guid;
+use super::super::guid::uuid;
 use super::super::medium::Medium;
 use super::{Kind, Partition, SECTOR, Scheme, Table, sizes, word};
 use crate::definition::image::Partitions;
@@ -40,9 +41,9 @@ const PROTECTIVE: u8 = 0xee;
 const ENTRIES_AT: usize = 446;
 
 /// EFI system partition.
-const ESP: Guid = Guid(0xc12a_7328_f81f_11d2_ba4b_00a0_c93e_c93b_u128.to_be_bytes());
+const ESP: Uuid = Uuid(0xc12a_7328_f81f_11d2_ba4b_00a0_c93e_c93b_u128.to_be_bytes());
 /// Linux file system data. Not the types of the Discoverable Partitions Specification: systemd would act on these by itself.
-const LINUX: Guid = Guid(0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4_u128.to_be_bytes());
+const LINUX: Uuid = Uuid(0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4_u128.to_be_bytes());
 
 /// Where Rockchip has the first partition of a disk (opensource.rock-chips.com, "Partitions"): what comes before is for
 /// loaders.
@@ -78,7 +79,7 @@ fn layout(given: &Partitions, signature: u32, first: u64) -> Result<Table> {
         partition(gpt::ROOT_A, Kind::Linux, root),
         partition(gpt::ROOT_B, Kind::Linux, root),
     ];
-    let guid = |what: &str| Guid::derived(what, signature);
+    let guid = |what: &str| uuid(what, signature);
     let guids = partitions
         .iter()
         .map(|Partition { number, .. }| (*number, guid(&format!("partition {number}"))));
@@ -119,7 +120,7 @@ pub(super) fn is_protective(mbr: &[u8; 512]) -> bool {
 }
 
 /// Writes the protective MBR and both tables.
-pub(super) fn write(table: &Table, disk: Guid, guids: &BTreeMap<u8, Guid>, file: &dyn Medium) -> Result<()> {
+pub(super) fn write(table: &Table, disk: Uuid, guids: &BTreeMap<u8, Uuid>, file: &dyn Medium) -> Result<()> {
     let sectors = table.disk_size() / SECTOR;
     let entries = entries(table, guids);
     let primary = Place {
@@ -165,7 +166,7 @@ fn protective(sectors: u64) -> [u8; 512] {
     mbr
 }
 
-fn entries(table: &Table, guids: &BTreeMap<u8, Guid>) -> Vec<u8> {
+fn entries(table: &Table, guids: &BTreeMap<u8, Uuid>) -> Vec<u8> {
     let mut entries = vec![0; ARRAY];
     for partition in &table.partitions {
         let entry = &mut entries[usize::from(partition.number - 1) * ENTRY as usize..][..ENTRY as usize];
@@ -186,7 +187,7 @@ fn entries(table: &Table, guids: &BTreeMap<u8, Guid>) -> Vec<u8> {
     entries
 }
 
-fn header(disk: Guid, sectors: u64, place: &Place, entries: &[u8]) -> Vec<u8> {
+fn header(disk: Uuid, sectors: u64, place: &Place, entries: &[u8]) -> Vec<u8> {
     let mut header = MAGIC.to_vec();
     header.extend(REVISION.to_le_bytes());
     header.extend(HEADER.to_le_bytes());
@@ -243,7 +244,7 @@ pub(super) fn read(file: &dyn Medium) -> Result<Table> {
         let (Some(start), Some(end)) = (start, end) else {
             bail!("partition {number} of the GPT lies behind any disk");
         };
-        guids.insert(number, Guid::from_disk(&entry[16..32]));
+        guids.insert(number, guid_at(entry, 16));
         partitions.push(Partition {
             number,
             kind,
@@ -255,11 +256,17 @@ pub(super) fn read(file: &dyn Medium) -> Result<Table> {
     }
     Ok(Table {
         scheme: Scheme::Gpt {
-            disk: Guid::from_disk(&head[56..72]),
+            disk: guid_at(&head, 56),
             partitions: guids,
         },
         partitions,
     })
+}
+
+fn guid_at(bytes: &[u8], at: usize) -> Uuid {
+    let mut guid = [0; 16];
+    guid.copy_from_slice(&bytes[at..at + 16]);
+    Uuid::from_disk(guid)
 }
 
 #[cfg(test)]

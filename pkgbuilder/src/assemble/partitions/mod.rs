@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 use computatom_spec::boot::ALIGNMENT;
+use computatom_spec::uuid::Uuid;
 
-use super::guid::Guid;
 use super::medium::Medium;
 use crate::bail_input;
 use crate::definition::image::Partitions;
@@ -31,9 +31,9 @@ pub enum Scheme {
     /// A header and its entries at the beginning, and once more at the end.
     Gpt {
         /// The disk's.
-        disk: Guid,
+        disk: Uuid,
         /// The partitions', by number: their `PARTUUID`.
-        partitions: BTreeMap<u8, Guid>,
+        partitions: BTreeMap<u8, Uuid>,
     },
 }
 
@@ -138,7 +138,7 @@ impl Table {
         self.get(number)?;
         Ok(match &self.scheme {
             Scheme::Mbr { signature } => format!("{signature:08x}-{number:02x}"),
-            Scheme::Gpt { partitions, .. } => partitions.get(&number).map(Guid::to_string).unwrap_or_default(),
+            Scheme::Gpt { partitions, .. } => partitions.get(&number).map(Uuid::to_string).unwrap_or_default(),
         })
     }
 
