@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../http/mod.rs"]
+mod http;
+
 /// The program, and a cluster made by it.
 mod tool;
 

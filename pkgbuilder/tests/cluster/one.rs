@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::tool::{Tool, checkout, eventually, ports, say};
+use crate::http::eventually;
+use crate::tool::{Tool, checkout, ports, say};
 
 /// The architecture whose programs the quick build has.
 const TARGET: &str = "uefi-arm64";

@@ -3,8 +3,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::http::eventually;
 use crate::tasks;
-use crate::tool::{Tool, checkout, eventually, ports, say};
+use crate::tool::{Tool, checkout, ports, say};
 
 /// How long six machines may take on two cores.
 const UP: &str = "1500";

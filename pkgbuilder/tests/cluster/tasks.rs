@@ -3,7 +3,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::tool::{Tool, eventually, say};
+use crate::http::eventually;
+use crate::tool::{Tool, say};
 
 /// Unpacking an image and starting a container take their time in emulation.
 const LONG: Duration = Duration::from_mins(8);

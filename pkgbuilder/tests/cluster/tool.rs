@@ -1,11 +1,15 @@
 use std::fs;
 use std::io::Write;
+use std::net::Ipv4Addr;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+
+use crate::http::{Http, eventually};
 
 /// The checkout: topologies and images are found from there.
 pub(crate) fn checkout() -> &'static Path {
@@ -16,17 +20,15 @@ pub(crate) fn checkout() -> &'static Path {
 #[derive(Debug)]
 pub(crate) struct Tool {
     state: tempfile::TempDir,
-    agent: ureq::Agent,
+    /// Services behind forwarded ports.
+    services: Http,
 }
 
 impl Tool {
     pub(crate) fn new() -> Result<Self> {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(20)))
-            .build();
         Ok(Self {
             state: tempfile::tempdir()?,
-            agent: config.into(),
+            services: Http::at(Ipv4Addr::LOCALHOST, Duration::from_secs(20)),
         })
     }
 
@@ -119,51 +121,6 @@ impl Tool {
         Ok(found)
     }
 
-    /// An answer of a service behind a forwarded port.
-    pub(crate) fn get(&self, port: u16, path: &str) -> Result<Value> {
-        let url = format!("http://127.0.0.1:{port}{path}");
-        self.agent
-            .get(&url)
-            .call()
-            .and_then(|mut answer| answer.body_mut().read_json())
-            .with_context(|| url)
-    }
-
-    /// The same, of a service that says by its status how it is.
-    pub(crate) fn get_whatever_status(&self, port: u16, path: &str) -> Result<Value> {
-        let url = format!("http://127.0.0.1:{port}{path}");
-        let request = self.agent.get(&url).config().http_status_as_error(false).build();
-        request
-            .call()
-            .and_then(|mut answer| answer.body_mut().read_json())
-            .with_context(|| url)
-    }
-
-    /// Writes something to a service behind a forwarded port.
-    pub(crate) fn put(&self, port: u16, path: &str, body: &str) -> Result<()> {
-        let url = format!("http://127.0.0.1:{port}{path}");
-        self.agent.put(&url).send(body).with_context(|| url)?;
-        Ok(())
-    }
-
-    /// Submits a job written in HCL, as `nomad job run` does.
-    pub(crate) fn submit(&self, port: u16, hcl: &str) -> Result<()> {
-        let send = |path: &str, body: &Value| -> Result<Value> {
-            let url = format!("http://127.0.0.1:{port}{path}");
-            self.agent
-                .post(&url)
-                .send_json(body)
-                .and_then(|mut answer| answer.body_mut().read_json())
-                .with_context(|| url)
-        };
-        let parsed = send(
-            "/v1/jobs/parse",
-            &serde_json::json!({"JobHCL": hcl, "Canonicalize": true}),
-        )?;
-        send("/v1/jobs", &serde_json::json!({"Job": parsed}))?;
-        Ok(())
-    }
-
     /// What `status --json` says of a node.
     pub(crate) fn node(&self, name: &str) -> Result<Value> {
         let output = self.output(&["status", "--json"])?;
@@ -182,6 +139,14 @@ impl Tool {
             ensure!(node["ready"] == true, "{name} waits for {}", node["waits_for"]);
             Ok(())
         })
+    }
+}
+
+impl Deref for Tool {
+    type Target = Http;
+
+    fn deref(&self) -> &Http {
+        &self.services
     }
 }
 
@@ -212,18 +177,6 @@ pub(crate) fn ports() -> Result<(Vec<String>, [u16; 4])> {
         .flat_map(|(name, port)| ["--port".to_owned(), format!("{name}={port}")])
         .collect();
     Ok((arguments, ports))
-}
-
-/// Tries `what` until it succeeds.
-pub(crate) fn eventually<T>(limit: Duration, mut what: impl FnMut() -> Result<T>) -> Result<T> {
-    let began = Instant::now();
-    loop {
-        match what() {
-            Ok(value) => return Ok(value),
-            Err(error) if began.elapsed() > limit => bail!("not within {} s: {error:#}", limit.as_secs()),
-            Err(_) => std::thread::sleep(Duration::from_secs(1)),
-        }
-    }
 }
 
 /// Tells the person who waits.

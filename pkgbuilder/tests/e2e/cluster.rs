@@ -1,57 +1,30 @@
 //! The cluster as a person with a browser sees it: Consul's, Nomad's, Prometheus' and the agent's own answers.
 
 use std::net::Ipv4Addr;
+use std::ops::Deref;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use super::http::Http;
+
 /// One node's APIs.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) name: &'static str,
     pub(crate) address: Ipv4Addr,
-    agent: ureq::Agent,
+    services: Http,
 }
 
 impl Node {
     pub(crate) fn new(name: &'static str, address: Ipv4Addr) -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(10)))
-            .build();
         Self {
             name,
             address,
-            agent: config.into(),
+            services: Http::at(address, Duration::from_secs(10)),
         }
-    }
-
-    pub(crate) fn get(&self, port: u16, path: &str) -> Result<Value> {
-        let url = format!("http://{}:{port}{path}", self.address);
-        self.agent
-            .get(&url)
-            .call()
-            .and_then(|mut answer| answer.body_mut().read_json())
-            .with_context(|| url)
-    }
-
-    pub(crate) fn text(&self, port: u16, path: &str) -> Result<String> {
-        let url = format!("http://{}:{port}{path}", self.address);
-        self.agent
-            .get(&url)
-            .call()
-            .and_then(|mut answer| answer.body_mut().read_to_string())
-            .with_context(|| url)
-    }
-
-    fn post(&self, port: u16, path: &str, body: &Value) -> Result<Value> {
-        let url = format!("http://{}:{port}{path}", self.address);
-        self.agent
-            .post(&url)
-            .send_json(body)
-            .and_then(|mut answer| answer.body_mut().read_json())
-            .with_context(|| url)
     }
 
     /// Consul has a leader, and this node is a member.
@@ -179,17 +152,6 @@ impl Node {
         self.text(9090, "/-/ready").map(drop)
     }
 
-    /// Submits a job written in HCL, as `nomad job run` does.
-    pub(crate) fn submit(&self, hcl: &str) -> Result<()> {
-        let parsed = self.post(
-            4646,
-            "/v1/jobs/parse",
-            &serde_json::json!({ "JobHCL": hcl, "Canonicalize": true }),
-        )?;
-        self.post(4646, "/v1/jobs", &serde_json::json!({ "Job": parsed }))?;
-        Ok(())
-    }
-
     /// The job's service passes its check in Consul, and answers; the answer.
     pub(crate) fn job_answers(&self, service: &str) -> Result<String> {
         let health = self.get(8500, &format!("/v1/health/service/{service}?passing"))?;
@@ -220,6 +182,14 @@ impl Node {
         let client = self.get(4646, "/v1/agent/self")?["stats"]["client"].clone();
         ensure!(client.is_object(), "Nomad runs no client");
         Ok(client)
+    }
+}
+
+impl Deref for Node {
+    type Target = Http;
+
+    fn deref(&self) -> &Http {
+        &self.services
     }
 }
 

@@ -7,6 +7,8 @@
 mod board;
 mod cluster;
 mod full;
+#[path = "../http/mod.rs"]
+mod http;
 mod machine;
 mod network;
 mod readme;

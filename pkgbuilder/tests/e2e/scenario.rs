@@ -15,6 +15,7 @@ use pkgbuilder::assemble::partitions::Table;
 
 use super::board::Board;
 use super::cluster::Node;
+use super::http::eventually_while;
 use super::machine::{Card, Machine};
 use super::network::{Host, Lan, ROUTER};
 use super::readme;
@@ -154,7 +155,7 @@ fn boots(site: &Site) -> Result<()> {
     let mut machine = card.boot(&CORE, 1)?;
     let ids = kept(&mut machine, &node, |machine| {
         ready(machine, &node)?;
-        node.submit(&job)?;
+        node.submit(4646, &job)?;
         wait(machine, "the job", READY, || node.job_answers(JOB).map(drop))?;
         readme::commands(repository, image, ROUTER, folder)?;
         healthy(machine)?;
@@ -590,24 +591,11 @@ pub(crate) fn wait(
     machine: &mut Machine,
     what: &str,
     limit: Duration,
-    mut check: impl FnMut() -> Result<()>,
+    check: impl FnMut() -> Result<()>,
 ) -> Result<()> {
-    let began = Instant::now();
-    loop {
-        match check() {
-            Ok(()) => {
-                say(&format!("{what} after {} s", machine.began.elapsed().as_secs()));
-                return Ok(());
-            }
-            Err(error) if began.elapsed() > limit => {
-                return Err(error).with_context(|| format!("waiting {} s for {what}", limit.as_secs()));
-            }
-            Err(_) => {
-                machine.running()?;
-                std::thread::sleep(Duration::from_secs(1));
-            }
-        }
-    }
+    eventually_while(limit, || machine.running(), check).with_context(|| format!("waiting for {what}"))?;
+    say(&format!("{what} after {} s", machine.began.elapsed().as_secs()));
+    Ok(())
 }
 
 #[allow(clippy::print_stderr, reason = "progress of a long test")]
