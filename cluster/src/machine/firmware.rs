@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::Kind;
+use super::{Kind, escaped};
 
 /// A firmware.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +71,38 @@ impl Firmware {
                 kind.firmware_packages()
             ),
         }
+    }
+
+    /// Gives a machine variables of its own, which outlive its boots, unless it has them.
+    ///
+    /// # Errors
+    /// cp says why.
+    pub fn give_variables(&self, own: &Path) -> Result<()> {
+        if own.exists() {
+            return Ok(());
+        }
+        // Sparse: on Arm they are 64 MiB of nothing.
+        let status = Command::new("cp")
+            .args(["--sparse=always", "--no-preserve=mode"])
+            .args([&self.variables, own])
+            .status()
+            .context("running cp")?;
+        ensure!(
+            status.success(),
+            "copying {} to {}",
+            self.variables.display(),
+            own.display()
+        );
+        Ok(())
+    }
+
+    /// QEMU's `-drive`s of the program and of a machine's own variables.
+    pub fn drives(&self, own: &str) -> [String; 2] {
+        let Self { code, format, .. } = self;
+        [(0, ",readonly=on", code.display().to_string().as_str()), (1, "", own)].map(|(unit, readonly, file)| {
+            let file = escaped(file);
+            format!("if=pflash,unit={unit},format={format}{readonly},file={file}")
+        })
     }
 
     fn find_in(folders: &[PathBuf], kind: Kind) -> Option<Self> {

@@ -102,7 +102,7 @@ impl Kind {
     }
 
     /// The machine and its processor.
-    fn arguments(self, accelerator: Accelerator) -> Vec<&'static str> {
+    pub fn arguments(self, accelerator: Accelerator) -> [&'static str; 4] {
         let processor = match (self, accelerator) {
             (_, Accelerator::Kvm) => "host",
             // QEMU 7.2 emulates cmpxchg16b wrongly: the kernel's allocator crashes by it within minutes.
@@ -114,11 +114,11 @@ impl Kind {
             (Self::Virt, Accelerator::Kvm) => "virt,gic-version=host",
             (Self::Virt, Accelerator::Tcg) => "virt",
         };
-        vec!["-machine", machine, "-cpu", processor]
+        ["-machine", machine, "-cpu", processor]
     }
 
-    /// What the kernel is told besides its own command line.
-    const fn command_line(self, accelerator: Accelerator) -> Option<&'static str> {
+    /// What the kernel is told besides its own command line; see [`more_words`].
+    pub const fn command_line(self, accelerator: Accelerator) -> Option<&'static str> {
         match (self, accelerator) {
             // QEMU counts it by the host's clock. A machine that waits for a processor of a busy host takes it for broken, and
             // from then on asks the HPET, which leaves the emulated processor each time.
@@ -183,9 +183,7 @@ pub fn start(folder: &Folder, state: &State, node: &Node) -> Result<()> {
     }
     let own = folder.file(&variables(&node.name));
     let firmware = Firmware::find(kind)?;
-    if !own.exists() {
-        copy_sparse(&firmware.variables, &own)?;
-    }
+    firmware.give_variables(&own)?;
     let told = folder.file(&credential(&node.name));
     let site = BASE64_STANDARD.encode(serde_json::to_vec(&node.site)?);
     fs::write(&told, format!("io.systemd.credential.binary:computatom.site={site}"))
@@ -231,8 +229,6 @@ pub(crate) fn answers(folder: &Folder, name: &str, child: &mut Child) -> Result<
 }
 
 const ADAPTER: &str = "net0";
-/// What systemd's stub appends to the kernel's command line (systemd-stub(7), "SMBIOS").
-const STUB: &str = "io.systemd.stub.kernel-cmdline-extra";
 
 fn disk(name: &str) -> String {
     format!("{name}.qcow2")
@@ -268,18 +264,8 @@ fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec
     pair("-smp", node.cpus.to_string());
     pair("-m", node.memory_mib.to_string());
     pair("-uuid", node.uuid.clone());
-    for (unit, readonly, file) in [
-        (0, ",readonly=on", firmware.code.display().to_string()),
-        (1, "", variables(name)),
-    ] {
-        let format = &firmware.format;
-        pair(
-            "-drive",
-            format!(
-                "if=pflash,unit={unit},format={format}{readonly},file={}",
-                escaped(&file)
-            ),
-        );
+    for drive in firmware.drives(&variables(name)) {
+        pair("-drive", drive);
     }
     pair(
         "-drive",
@@ -296,7 +282,7 @@ fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec
     // What the machine is told (systemd.exec(5), "CREDENTIALS"); from a file, as commas would have to be doubled.
     pair("-smbios", format!("type=11,path={}", credential(name)));
     if let Some(words) = kind.command_line(state.accelerator) {
-        pair("-smbios", format!("type=11,value={STUB}={words}"));
+        pair("-smbios", more_words(words));
     }
     pair(
         "-chardev",
@@ -317,6 +303,11 @@ pub(crate) fn wire(id: &str, name: &str) -> String {
     format!("dgram,id={id},local.type=unix,local.path={own},remote.type=unix,remote.path={switch}")
 }
 
+/// QEMU's `-smbios` for what systemd's stub appends to the kernel's command line (systemd-stub(7), "SMBIOS").
+pub fn more_words(words: &str) -> String {
+    format!("type=11,value=io.systemd.stub.kernel-cmdline-extra={words}")
+}
+
 /// QEMU takes a comma for the end of a value, two for one.
 fn escaped(value: &str) -> String {
     value.replace(',', ",,")
@@ -325,15 +316,4 @@ fn escaped(value: &str) -> String {
 /// An adapter's address as people write it.
 pub fn mac(mac: Mac) -> String {
     mac.map(|byte| format!("{byte:02x}")).join(":")
-}
-
-/// A copy that takes no room for zeros: variables on Arm are 64 MiB of nothing.
-fn copy_sparse(from: &Path, to: &Path) -> Result<()> {
-    let status = Command::new("cp")
-        .args(["--sparse=always", "--no-preserve=mode"])
-        .args([from, to])
-        .status()
-        .context("running cp")?;
-    ensure!(status.success(), "copying {} to {}", from.display(), to.display());
-    Ok(())
 }

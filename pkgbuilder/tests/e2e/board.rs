@@ -2,9 +2,10 @@
 //! the image, a machine with UEFI from its disk.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
+use computatom_cluster::machine::{Accelerator, Firmware, Kind, more_words};
 use pkgbuilder::assemble::firmware;
 
 use super::network::Host;
@@ -55,30 +56,8 @@ impl Board {
         let mut arguments = Arguments::default();
         let program = match self {
             Self::Pi3 | Self::Zero => self.raspberry_pi(image, folder, &mut arguments)?,
-            Self::Pc(memory) => {
-                arguments.add("-M q35 -cpu max -smp 2");
-                arguments.add(&format!("-m {memory}"));
-                self.uefi(
-                    "/usr/share/OVMF/OVMF_CODE_4M.fd",
-                    "/usr/share/OVMF/OVMF_VARS_4M.fd",
-                    image,
-                    folder,
-                    &mut arguments,
-                )?;
-                "qemu-system-x86_64"
-            }
-            Self::Virt(memory) => {
-                arguments.add("-M virt -cpu cortex-a57 -smp 2");
-                arguments.add(&format!("-m {memory}"));
-                self.uefi(
-                    "/usr/share/AAVMF/AAVMF_CODE.fd",
-                    "/usr/share/AAVMF/AAVMF_VARS.fd",
-                    image,
-                    folder,
-                    &mut arguments,
-                )?;
-                "qemu-system-aarch64"
-            }
+            Self::Pc(memory) => self.uefi(Kind::Pc, memory, image, folder, &mut arguments)?,
+            Self::Virt(memory) => self.uefi(Kind::Virt, memory, image, folder, &mut arguments)?,
         };
         arguments.pair(
             "-netdev",
@@ -131,32 +110,30 @@ impl Board {
         Ok(program)
     }
 
-    /// The firmware, with variables of its own, which outlive a boot; the stub takes more command line from SMBIOS
-    /// (systemd-stub(7)).
-    fn uefi(self, code: &str, variables: &str, image: &Path, folder: &Path, arguments: &mut Arguments) -> Result<()> {
-        let own: PathBuf = folder.join("variables.fd");
-        if !own.exists() {
-            // Sparse as it is: most of it is nothing.
-            let status = std::process::Command::new("cp")
-                .arg("--sparse=always")
-                .args([Path::new(variables), &own])
-                .status()?;
-            anyhow::ensure!(
-                status.success(),
-                "there is no {variables} (packages ovmf and qemu-efi-aarch64)"
-            );
+    /// The machine that `pkgbuilder cluster` makes, with the firmware and its own variables, which outlive a boot.
+    fn uefi(
+        self,
+        kind: Kind,
+        memory: u32,
+        image: &Path,
+        folder: &Path,
+        arguments: &mut Arguments,
+    ) -> Result<&'static str> {
+        let firmware = Firmware::find(kind)?;
+        let variables = folder.join("variables.fd");
+        firmware.give_variables(&variables)?;
+        arguments.add(&kind.arguments(Accelerator::Tcg).join(" "));
+        arguments.add(&format!("-smp 2 -m {memory}"));
+        for drive in firmware.drives(&variables.display().to_string()) {
+            arguments.pair("-drive", drive);
         }
-        arguments.pair("-drive", format!("if=pflash,format=raw,unit=0,readonly=on,file={code}"));
-        arguments.pair("-drive", format!("if=pflash,format=raw,unit=1,file={}", own.display()));
         arguments.pair("-drive", format!("file={},if=virtio,format=raw", image.display()));
-        arguments.pair(
-            "-smbios",
-            format!(
-                "type=11,value=io.systemd.stub.kernel-cmdline-extra=systemd.debug_shell={}",
-                self.console()
-            ),
-        );
-        Ok(())
+        let mut words = format!("systemd.debug_shell={}", self.console());
+        if let Some(more) = kind.command_line(Accelerator::Tcg) {
+            words.extend([" ", more]);
+        }
+        arguments.pair("-smbios", more_words(&words));
+        Ok(kind.program())
     }
 }
 
