@@ -27,7 +27,7 @@ mod columns;
 /// cmp, diff
 mod comparison;
 
-/// cp, install
+/// cp
 mod copy;
 
 /// mkdir, touch, mktemp, …
@@ -89,6 +89,9 @@ mod identity;
 
 /// Commands about the running machine, of which there is none.
 mod idle;
+
+/// install
+mod install;
 
 /// java
 mod java;
@@ -214,6 +217,7 @@ const FAMILIES: &[&[(&str, Command)]] = &[
     grep::COMMANDS,
     identity::COMMANDS,
     idle::COMMANDS,
+    install::COMMANDS,
     java::COMMANDS,
     keys::COMMANDS,
     links::COMMANDS,

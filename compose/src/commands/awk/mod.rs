@@ -10,6 +10,9 @@ use crate::shell::process::{Command, Outcome, Process};
 use machine::{Machine, Stop};
 use syntax::Rule;
 
+/// Expressions and what they are worth.
+mod expressions;
+
 /// `printf`'s conversions.
 mod format;
 
@@ -19,7 +22,7 @@ mod functions;
 /// Words of a program.
 mod lexer;
 
-/// Runs a program.
+/// Runs a program, statement by statement.
 mod machine;
 
 /// Programs as trees.

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::machine::{Machine, Ran, Stop, index};
+use super::expressions::index;
+use super::machine::{Machine, Ran, Stop};
 use super::syntax::{Rule, When};
 use super::value::Value;
 
