@@ -39,6 +39,9 @@ pub mod glob;
 /// From the contents of a recipe to the files of a package.
 pub mod contents;
 
+/// The files of this machine that go into one.
+mod places;
+
 /// Changelogs in chglog's form.
 pub mod chglog;
 
@@ -54,6 +57,9 @@ pub mod standalone;
 /// Where components come from.
 pub mod sources;
 
+/// What was made before, in the cache.
+mod note;
+
 /// What makes an ordinary machine a member of a cluster.
 pub mod configuration;
 
@@ -68,13 +74,14 @@ pub mod room;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use computatom_spec::arch::Arch;
 use computatom_spec::manifest::PackageRecord;
 use debversion::Version;
 
+pub(crate) use self::note::Note;
 use self::sources::{Attempt, Workbench};
 use crate::definition::Image;
 use crate::definition::image::{Component, Dropped, Source};
@@ -432,56 +439,6 @@ fn publish(deb: Deb, options: &Options) -> Result<Deb> {
     std::io::copy(&mut source, pending.file()).with_context(|| format!("writing {}", path.display()))?;
     pending.commit()?;
     Ok(deb)
-}
-
-/// What a derived object in the cache is: its digest, then what it was made from.
-#[derive(Clone, Debug)]
-pub(crate) struct Note {
-    /// Digest of the object.
-    pub(crate) sha256: Sha256,
-    /// The object.
-    pub(crate) path: PathBuf,
-    /// What it was made from.
-    pub(crate) origin: String,
-}
-
-impl Note {
-    /// The object derived from inputs with the digest `key`, if it is in the cache undamaged.
-    pub(crate) fn read(bench: &Workbench<'_>, kind: &str, key: &str) -> Result<Option<Self>> {
-        let Some(found) = Self::find(bench, kind, key)? else {
-            return Ok(None);
-        };
-        let verified = bench.fetcher.cache().verified(&found.sha256)?;
-        Ok(verified.map(|path| Self { path, ..found }))
-    }
-
-    /// The object derived from inputs with the digest `key`, if it is in the cache; its bytes are not looked at.
-    pub(crate) fn find(bench: &Workbench<'_>, kind: &str, key: &str) -> Result<Option<Self>> {
-        let cache = bench.fetcher.cache();
-        let Ok(text) = fs::read_to_string(cache.derived(kind, key)?) else {
-            return Ok(None);
-        };
-        let Some((digest, origin)) = text.split_once('\n') else {
-            return Ok(None);
-        };
-        let Ok(sha256) = digest.parse::<Sha256>() else {
-            return Ok(None);
-        };
-        Ok(cache.get(&sha256).map(|path| Self {
-            sha256,
-            path,
-            origin: origin.trim_end().to_owned(),
-        }))
-    }
-
-    /// Remembers it.
-    pub(crate) fn write(&self, bench: &Workbench<'_>, kind: &str, key: &str) -> Result<()> {
-        let path: PathBuf = bench.fetcher.cache().derived(kind, key)?;
-        crate::atomic::write(
-            Path::new(&path),
-            format!("{}\n{}\n", self.sha256, self.origin).as_bytes(),
-        )
-    }
 }
 
 #[cfg(test)]

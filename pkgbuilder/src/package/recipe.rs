@@ -12,7 +12,7 @@ use super::control::Control;
 use super::data::{self, Body, Entry, Kind};
 use super::deb::Package;
 use super::scripts::Scripts;
-use super::{chglog, documents, elf, version};
+use super::{chglog, documents, elf, places, version};
 use crate::definition::image::Component;
 use crate::definition::recipe::{self, ContentType, Copyright, LintianOverride, Recipe, Triggers, VersionSchema};
 use crate::{bail_input, input_error};
@@ -78,7 +78,7 @@ pub fn declared(component: &Component, recipe: &Recipe, arch: Arch) -> Control {
         .contents
         .iter()
         .map(|content| {
-            let dst = contents::into_folder(&content.dst, content.src.as_deref().unwrap_or_default());
+            let dst = places::into_folder(&content.dst, content.src.as_deref().unwrap_or_default());
             Entry::file(&dst, 0, Vec::new())
         })
         .collect();
