@@ -1,19 +1,19 @@
 //! Trees for the tests of this stage.
 
+mod files;
+mod job;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
 use computatom_compose::tree::{Inode, Kind, Tree};
-use computatom_spec::manifest::{FORMAT, Manifest, PackageRecord};
 
-use super::{DiskImage, Job, assemble};
+use self::files::module;
+pub(crate) use self::files::{device_tree, efi_program, program};
+pub(crate) use self::job::{build, image, lock, manifest, packages};
 use crate::compose::{Digests, Reading, Rootfs};
-use crate::definition::format::Format;
-use crate::definition::image::{Debian, Image, Partitions, Target, Units};
-use crate::fetch::cache::Cache;
-use crate::reporter::Reporter;
 
 /// Time of everything in [`sample`].
 pub(crate) const EPOCH: i64 = 1_700_000_000;
@@ -153,78 +153,6 @@ pub(crate) fn oracle(command: &mut Command) -> String {
     text
 }
 
-/// A program of the right shape for UEFI, with one section of data and room for the headers of more.
-pub(crate) fn efi_program(data: usize) -> Vec<u8> {
-    let (pe, headers) = (0x80, 0x400);
-    let mut program = vec![0; headers];
-    let mut put = |at: usize, bytes: &[u8]| program[at..at + bytes.len()].copy_from_slice(bytes);
-    let word = |value: usize| u32::try_from(value).unwrap().to_le_bytes();
-    let stored = data.next_multiple_of(512);
-    put(0, b"MZ");
-    put(0x3c, &word(pe));
-    put(pe, b"PE\0\0\x64\x86\x01\0");
-    // The optional header: 240 bytes, with sixteen data directories.
-    put(pe + 20, &[240, 0, 0x22, 0]);
-    let optional = pe + 24;
-    put(optional, &[0x0b, 0x02]);
-    for (at, value) in [
-        (8, stored),
-        (32, 0x1000),
-        (36, 512),
-        (56, 0x1000 + data.next_multiple_of(0x1000)),
-        (60, headers),
-        (108, 16),
-    ] {
-        put(optional + at, &word(value));
-    }
-    // UEFI application.
-    put(optional + 68, &[10, 0]);
-    let section = optional + 240;
-    put(section, b".data");
-    for (at, value) in [(8, data), (12, 0x1000), (16, stored), (20, headers), (36, 0x4000_0040)] {
-        put(section + at, &word(value));
-    }
-    program.extend(vec![0xa5; data]);
-    program.resize(headers + stored, 0);
-    program
-}
-
-/// A kernel module of nothing but its `.modinfo`.
-fn module(depends: &str) -> Vec<u8> {
-    use std::io::Write;
-    let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 0);
-    encoder
-        .write_all(format!("\x7fELF\0license=GPL\0depends={depends}\0name=x\0").as_bytes())
-        .unwrap();
-    encoder.finish().unwrap()
-}
-
-/// A program of one segment, as firmware is: its header, the header of the segment, and `content`.
-pub(crate) fn program(content: &str) -> Vec<u8> {
-    let mut program = vec![0; 84];
-    program[..4].copy_from_slice(b"\x7fELF");
-    program[28] = 52;
-    program[42] = 32;
-    program[44] = 1;
-    program[52 + 4] = 84;
-    program[52 + 16] = u8::try_from(content.len()).unwrap();
-    program.extend_from_slice(content.as_bytes());
-    program
-}
-
-/// A device tree of these nodes, each after its parent, and nothing else.
-pub(crate) fn device_tree(nodes: &[&str]) -> Vec<u8> {
-    let mut tree = dtoolkit::model::DeviceTree::new();
-    for path in nodes {
-        let (parent, name) = path.rsplit_once('/').unwrap();
-        let parent = tree
-            .find_node_mut(if parent.is_empty() { "/" } else { parent })
-            .unwrap();
-        parent.add_child(dtoolkit::model::DeviceTreeNode::new(name).unwrap());
-    }
-    tree.to_dtb()
-}
-
 /// [`sample`] with kernel, modules, firmware and `/init`, all of the right shape and none that would run.
 pub(crate) fn with_kernel() -> Tree {
     let release = "6.12.10+deb13-arm64";
@@ -300,114 +228,4 @@ pub(crate) fn with_kernel() -> Tree {
         put(&mut tree, &format!("{folder}/kernel/{path}.ko.xz"), &module(depends));
     }
     tree
-}
-
-/// A lock that pins nothing but what every build needs.
-pub(crate) fn lock() -> crate::resolve::Lock {
-    crate::resolve::Lock {
-        format: 1,
-        image: "test".to_owned(),
-        epoch: EPOCH,
-        disk_signature: "c0de0042".to_owned(),
-        components: BTreeMap::new(),
-        debian: BTreeMap::new(),
-        request: BTreeMap::new(),
-    }
-}
-
-/// A definition that asks for little.
-pub(crate) fn image() -> Image {
-    Image {
-        name: "test".to_owned(),
-        description: "an image for tests".to_owned(),
-        targets: vec![Target {
-            name: "raspberrypi-arm64".to_owned(),
-            arch: computatom_spec::arch::Arch::Arm64,
-            packages: Vec::new(),
-            formats: Vec::new(),
-        }],
-        roles: vec![computatom_spec::role::Role::Client],
-        debian: Debian {
-            suites: Vec::new(),
-            components: Vec::new(),
-            packages: Vec::new(),
-            prefer: Vec::new(),
-            avoid: Vec::new(),
-            recommends: false,
-            sources: BTreeMap::new(),
-            pins: Vec::new(),
-        },
-        components: Vec::new(),
-        exclude: Vec::new(),
-        files: Vec::new(),
-        units: Units::default(),
-        partitions: Partitions {
-            bootsel_mib: 8,
-            boot_mib: 8,
-            root_mib: 16,
-        },
-        disk_gib: 16,
-        cmdline: Vec::new(),
-        site: computatom_spec::site::Site::default(),
-    }
-}
-
-/// The manifest of [`image`] with two packages.
-pub(crate) fn manifest(image: &Image) -> Manifest {
-    Manifest {
-        format: FORMAT,
-        image: image.name.clone(),
-        target: image.targets[0].name.clone(),
-        tool: "0".to_owned(),
-        epoch: EPOCH,
-        definition: serde_json::to_value(image).unwrap(),
-        packages: packages(),
-        files: BTreeMap::new(),
-        volumes: BTreeMap::new(),
-    }
-}
-
-/// Makes the image of a tree for a target, in `folder`/out, the uncompressed one beside the other.
-pub(crate) fn build(tree: &Tree, target: &str, folder: &Path) -> anyhow::Result<DiskImage> {
-    let mut image = image();
-    target.clone_into(&mut image.targets[0].name);
-    let job = Job {
-        image: &image,
-        target: &image.targets[0],
-        lock: &lock(),
-        packages: &packages(),
-        out: &folder.join("out"),
-        cache: &Cache::at(&folder.join("cache"))?,
-        level: 3,
-        formats: &[Format::Img, Format::Zst],
-    };
-    assemble(rootfs(tree), &job, &Reporter::new(true))
-}
-
-/// Two packages, one from the archive and one of our own.
-pub(crate) fn packages() -> Vec<PackageRecord> {
-    let record = |name: &str, version: &str, source: &str, origin: &str| PackageRecord {
-        name: name.to_owned(),
-        version: version.to_owned(),
-        architecture: "arm64".to_owned(),
-        digest: format!("sha256:{}", "ab".repeat(32)),
-        source: source.to_owned(),
-        origin: origin.to_owned(),
-        verified: "pinned SHA-256".to_owned(),
-        ..PackageRecord::default()
-    };
-    vec![
-        record(
-            "libc6",
-            "2:2.41-12+deb13u1",
-            "debian",
-            "pool/main/g/glibc/libc6_2.41-12+deb13u1_arm64.deb",
-        ),
-        record(
-            "nomad",
-            "1.10.5-1",
-            "go-module",
-            "github.com/hashicorp/nomad@v1.10.5 go1.24",
-        ),
-    ]
 }

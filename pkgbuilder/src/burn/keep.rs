@@ -139,3 +139,125 @@ fn with_data(mut table: Table, start: u64, size: u64) -> Table {
     });
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::super::medium::{Medium, Opened};
+    use super::super::testing::{MIB, OLD, Sample, noise, open, said};
+    use super::super::write::burn;
+    use super::*;
+    use crate::assemble::testing::oracle;
+    use crate::reporter::Reporter;
+
+    /// An image with a Raspberry Pi's partitions, its map as `build` makes it; `seed` is what its root holds.
+    fn laid_out(root_mib: u64, seed: u32) -> (Sample, u64) {
+        use crate::assemble::partitions::Table;
+        let sizes = crate::definition::image::Partitions {
+            bootsel_mib: 4,
+            boot_mib: 4,
+            root_mib,
+        };
+        let table = Table::raspberrypi(&sizes, 0xc0de_0042).unwrap();
+        let mut sample = Sample::new(vec![0; usize::try_from(table.disk_size()).unwrap()]);
+        let path = sample.raw();
+        table
+            .write(&std::fs::File::options().read(true).write(true).open(&path).unwrap())
+            .unwrap();
+        sample.content = std::fs::read(&path).unwrap();
+        let root = table.get(5).unwrap().start;
+        let at = usize::try_from(root).unwrap();
+        sample.content[at..at + MIB].copy_from_slice(&noise(MIB, seed));
+        let written = table.written().into_iter();
+        let blocks = written.map(|range| range.start / 4096 * 4096..range.end.next_multiple_of(4096));
+        let mut ranges: Vec<_> = blocks.chain(std::iter::once(root..root + (1 << 20))).collect();
+        ranges.sort_by_key(|range| range.start);
+        ranges.dedup();
+        sample.map(&ranges);
+        (sample, table.disk_size())
+    }
+
+    #[test]
+    fn data_of_a_node_is_kept_where_that_is_asked_for() {
+        use computatom_agent::disk::table::{self, Change, Room};
+        let card_size = 96 << 20;
+        let (first, start) = laid_out(8, 1);
+        let target = first.path("card");
+        std::fs::write(&target, vec![OLD; card_size]).unwrap();
+        let burn_image = |sample: &Sample, keep: bool| -> Result<()> {
+            let mut image = open(&sample.framed(4 * MIB))?;
+            if keep {
+                let card = std::fs::File::open(&target).unwrap();
+                crate::burn::keep::data(&mut image, &card, card_size as u64)?;
+            }
+            burn(&image, &Opened::open(&target)?, &Reporter::new(true)).map(drop)
+        };
+        let boot = || {
+            let mut disk = std::fs::File::options().read(true).write(true).open(&target).unwrap();
+            match table::ensure_data(&mut disk, 7, 1 << 20, |_, _| Ok(())).unwrap() {
+                Room::Ready { extent, change, .. } => (extent, change),
+                Room::None(reason) => panic!("{reason}"),
+            }
+        };
+        // A node that has never started has no DATA.
+        burn_image(&first, false).unwrap();
+        assert!(said(burn_image(&first, true)).contains("there is no DATA on the card"));
+        burn_image(&first, false).unwrap();
+        let (extent, change) = boot();
+        assert_eq!((extent.start * 512, change), (start, Change::Added));
+        // A file system smaller than its partition: the power failed before it was grown.
+        oracle(
+            Command::new("mke2fs")
+                .args(["-q", "-F", "-t", "ext4", "-L", "DATA", "-E"])
+                .arg(format!("offset={start}"))
+                .arg(&target)
+                .arg("40M"),
+        );
+        let offset = |number: u64| usize::try_from(start + number).unwrap();
+        let mut bytes = std::fs::read(&target).unwrap();
+        let before = bytes[offset(0)..].to_vec();
+        // What the node remembers of its slots.
+        bytes.splice(offset(0) - (1 << 20)..offset(0) - (1 << 20) + 5, *b"state");
+        std::fs::write(&target, &bytes).unwrap();
+
+        let (second, same) = laid_out(8, 2);
+        assert_eq!(same, start);
+        burn_image(&second, true).unwrap();
+        let card = std::fs::read(&target).unwrap();
+        assert!(card[offset(0)..] == before, "DATA is as it was");
+        assert!(
+            card[offset(0) - 4 * MIB + 4096..offset(0)]
+                .iter()
+                .all(|byte| *byte == 0),
+            "the state is gone"
+        );
+        let root = 20 * MIB;
+        assert!(
+            card[root..root + MIB] == second.content[root..root + MIB],
+            "the root is the new one"
+        );
+        let verified = oracle(Command::new("sfdisk").arg("--verify").arg(&target));
+        assert!(verified.contains("No errors detected"), "{verified}");
+        let (extent, change) = boot();
+        assert_eq!((extent.start * 512, change), (start, Change::Grown));
+        assert_eq!(boot(), (extent, Change::None));
+        assert!(std::fs::read(&target).unwrap()[offset(0)..] == before);
+        // Once more: the table may be gone, as after a burning that was interrupted.
+        let wiped = Opened::open(&target).unwrap();
+        wiped.zero(0..1 << 20).unwrap();
+        burn_image(&second, true).unwrap();
+        assert_eq!(boot().0, extent);
+
+        // Other sizes, other images, and a superblock that lies.
+        assert!(said(burn_image(&laid_out(12, 3).0, true)).contains("other sizes of partitions"));
+        assert!(said(burn_image(&Sample::usual(), true)).contains("which keeping DATA takes"));
+        let usual = Sample::usual();
+        usual.map(&Sample::USUAL);
+        assert_eq!(crate::failure::exit_code(&burn_image(&usual, true).unwrap_err()), 2);
+        let mut large = std::fs::read(&target).unwrap();
+        large[offset(1024 + 4)..offset(1024 + 8)].fill(0xff);
+        std::fs::write(&target, &large).unwrap();
+        assert!(said(burn_image(&second, true)).contains("larger than the card"));
+    }
+}

@@ -32,6 +32,9 @@ mod users;
 /// Writing and reading back.
 pub mod write;
 
+#[cfg(test)]
+mod testing;
+
 /// Bytes that are decompressed, written and read at once, at multiples of it: what cards erase at once is not larger.
 pub const PIECE: u64 = 4 << 20;
 /// The block with the partition table, which is written last: the MBR, and the header of a GPT.

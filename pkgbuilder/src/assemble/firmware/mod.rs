@@ -204,6 +204,10 @@ fn check_root(image: &dyn Medium, table: &Table, cmdline: &str) -> Result<()> {
 }
 
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod measured;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
