@@ -34,6 +34,12 @@ test_packages=(
   ovmf qemu-efi-aarch64 qemu-user-static iproute2 dnsmasq-base bind9-dnsutils curl
   python3-venv skopeo umoci vagrant
 )
+# `vagrant up`.
+# shellcheck disable=SC2034
+vagrant_packages=(
+  vagrant vagrant-libvirt libvirt-daemon libvirt-clients qemu-system-x86 qemu-utils ovmf dnsmasq-base iptables iproute2
+  openssh-client bind9-dnsutils curl jq procps util-linux
+)
 # The program by which a package is known to be there where dpkg does not say; `-` if it has none, no line if it has the
 # package's name.
 declare -A program_of=(
@@ -46,6 +52,7 @@ declare -A program_of=(
   [libc6-dev-armel-cross]=- [libc6-dev-armhf-cross]=- [locales]=localedef [mount]=losetup [mtools]=mcopy [python3-venv]=python3 [gpg-agent]=gpg-agent [qemu-system-arm]=qemu-system-aarch64
   [qemu-system-x86]=qemu-system-x86_64 [qemu-user-static]=qemu-aarch64-static [qemu-utils]=qemu-img
   [cryptsetup-bin]=veritysetup [squashfs-tools]=unsquashfs [systemd]=systemctl [uidmap]=newuidmap [util-linux]=unshare [xz-utils]=xz
+  [vagrant-libvirt]=- [libvirt-daemon]=libvirtd [libvirt-clients]=virsh [openssh-client]=ssh [procps]=pgrep
 )
 # shellcheck disable=SC2034
 agent_targets=(aarch64-unknown-linux-gnu aarch64-unknown-linux-musl x86_64-unknown-linux-gnu x86_64-unknown-linux-musl)
