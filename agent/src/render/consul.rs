@@ -59,7 +59,7 @@ fn agent(input: &Input<'_>) -> Value {
         // services deregistered.
         "leave_on_terminate": false,
         "skip_leave_on_interrupt": true,
-        "performance": {"raft_multiplier": 5},
+        "performance": {"raft_multiplier": input.raft_multiplier()},
         // Without these every lookup of a service asks again, which small boards feel.
         "dns_config": {"node_ttl": "30s", "service_ttl": {"*": "5s"}},
         "telemetry": {"prometheus_retention_time": "60s", "disable_hostname": true},

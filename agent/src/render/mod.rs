@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use anyhow::Context;
 use computatom_spec::paths;
 use computatom_spec::role::Role;
-use computatom_spec::site::Site;
+use computatom_spec::site::{RoleRule, Site};
 
 use crate::atomic;
 use crate::identity::Identity;
@@ -127,6 +127,19 @@ impl Input<'_> {
         self.site
             .founds(&self.identity.hostname)
             .then_some(self.site.servers.len())
+    }
+
+    /// `raft_multiplier` of Consul and Nomad, in whose units an election's timeouts are. Servers on cards need Consul's 5, as
+    /// they are slow to hear of each other; Nomad's own 1 is for fast disks. One that never has another beside it elects
+    /// itself, and only waits for them: 5 to 10 seconds of Consul and as many of Nomad, at each boot.
+    fn raft_multiplier(&self) -> u8 {
+        let rules = self.site.roles.iter();
+        let mut of_servers = rules.filter(|rule| rule.roles.contains(&Role::Server));
+        let this = |rule: &RoleRule| {
+            let name = rule.hostname.as_deref();
+            name.is_some_and(|name| name.eq_ignore_ascii_case(&self.identity.hostname))
+        };
+        if self.alone() && of_servers.all(this) { 1 } else { 5 }
     }
 
     /// `GOMEMLIMIT` of a Go daemon: an eighth of the memory, never less than 96 MiB. A soft limit: the collector

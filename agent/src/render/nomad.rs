@@ -76,8 +76,7 @@ fn agent(input: &Input<'_>) -> Value {
 fn server(input: &Input<'_>) -> Value {
     let mut server = json!({
         "enabled": true,
-        // Nomad's default of 1 is for fast disks; an SD card needs Consul's 5.
-        "raft_multiplier": 5,
+        "raft_multiplier": input.raft_multiplier(),
         // Decrypting the keyring takes long on a slow card.
         "start_timeout": "2m",
         "heartbeat_grace": "30s",

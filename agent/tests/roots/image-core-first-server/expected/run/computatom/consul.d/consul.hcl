@@ -30,7 +30,7 @@ node_meta {
 }
 node_name = "core-1"
 performance {
-  raft_multiplier = 5
+  raft_multiplier = 1
 }
 ports {
   dns = 8600

@@ -30,7 +30,7 @@ server {
   bootstrap_expect = 1
   enabled = true
   heartbeat_grace = "30s"
-  raft_multiplier = 5
+  raft_multiplier = 1
   start_timeout = "2m"
 }
 telemetry {
