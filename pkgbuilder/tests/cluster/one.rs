@@ -3,6 +3,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use computatom_cluster::topology::Ports;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::http::eventually;
@@ -25,7 +26,7 @@ pub(crate) fn what_cannot_be_made_is_told() -> Result<()> {
         std::fs::write(&path, text)?;
         Ok(path.display().to_string())
     };
-    let (free, [consul, ..]) = ports()?;
+    let (free, Ports { consul, .. }) = ports()?;
     let with = |arguments: &[&str]| -> Vec<String> {
         arguments
             .iter()
@@ -77,7 +78,15 @@ pub(crate) fn what_cannot_be_made_is_told() -> Result<()> {
 
 pub(crate) fn a_node_lives_and_leaves_nothing() -> Result<()> {
     let tool = Tool::new()?;
-    let (free, [consul, nomad, prometheus, dns]) = ports()?;
+    let (
+        free,
+        Ports {
+            consul,
+            nomad,
+            prometheus,
+            dns,
+        },
+    ) = ports()?;
     tool.run(&up(&free))?;
     let node = tool.node("core-1")?;
     ensure!(node["ready"] == true && node["address"] == "10.77.0.11", "{node}");

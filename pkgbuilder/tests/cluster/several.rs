@@ -1,15 +1,16 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use computatom_cluster::topology::Ports;
 use serde_json::Value;
 
 use crate::http::eventually;
 use crate::tasks;
-use crate::tool::{Tool, checkout, ports, say};
+use crate::tool::{Tool, checkout, say};
 
-/// How long six machines may take on two cores.
-const UP: &str = "1500";
 const LONG: Duration = Duration::from_mins(5);
+/// What a node that is server and client may take while it has nothing to do, in MiB.
+const IDLE: u64 = 450;
 
 fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
@@ -18,10 +19,12 @@ fn array(value: &Value) -> &[Value] {
 /// Quorum by themselves, discovery, a job that spreads, the loss of the leader, a partition, a reflashed server.
 pub(crate) fn the_default() -> Result<()> {
     let tool = Tool::new()?;
-    let (free, [consul, nomad, prometheus, _]) = ports()?;
-    let mut arguments = vec!["up", "default", "--timeout", UP];
-    arguments.extend(free.iter().map(String::as_str));
-    tool.run(&arguments)?;
+    let Ports {
+        consul,
+        nomad,
+        prometheus,
+        ..
+    } = tool.up("default")?;
     let peers = tool.get(nomad, "/v1/status/peers")?;
     ensure!(array(&peers).len() == 3, "Nomad's servers are {peers}");
     let nodes = tool.get(nomad, "/v1/nodes")?;
@@ -56,17 +59,9 @@ pub(crate) fn the_default() -> Result<()> {
 /// One node whose settings allow `raw_exec`.
 pub(crate) fn tasks_of_each_driver() -> Result<()> {
     let tool = Tool::new()?;
-    let (free, [_, nomad, ..]) = ports()?;
-    let folder = tempfile::tempdir()?;
-    let own = folder.path().join("own.jsonnet");
-    let shipped = checkout().join("topologies/small.jsonnet");
-    let more = "{ site: { nomad: { raw_exec: true } } }";
-    std::fs::write(&own, format!("(import '{}') + {more}", shipped.display()))?;
-    let own = own.display().to_string();
-    let mut arguments = vec!["up", &own, "--timeout", UP];
-    arguments.extend(free.iter().map(String::as_str));
-    tool.run(&arguments)?;
-    tasks::of_each_driver(&tool, nomad, true)?;
+    let own = tool.topology("small", "{ site: { nomad: { raw_exec: true } } }")?;
+    let ports = tool.up(&own)?;
+    tasks::of_each_driver(&tool, ports.nomad, true)?;
     tool.run(&["down"])?;
     tool.nothing_left()
 }
@@ -74,17 +69,9 @@ pub(crate) fn tasks_of_each_driver() -> Result<()> {
 /// The servers of the default alone: what they do when one of them is gone.
 pub(crate) fn three_servers() -> Result<()> {
     let tool = Tool::new()?;
-    let (free, [consul, nomad, ..]) = ports()?;
-    let folder = tempfile::tempdir()?;
-    let own = folder.path().join("servers.jsonnet");
-    let shipped = checkout().join("topologies/default.jsonnet");
     let servers = "{ nodes: [node for node in super.nodes if std.member(node.roles, 'server')] }";
-    std::fs::write(&own, format!("(import '{}') + {servers}", shipped.display()))?;
-    let own = own.display().to_string();
-    let mut arguments = vec!["up", &own, "--timeout", UP];
-    arguments.extend(free.iter().map(String::as_str));
-    tool.run(&arguments)?;
-    a_majority_goes_on(&tool, consul, nomad)?;
+    let ports = tool.up(&tool.topology("default", servers)?)?;
+    a_majority_goes_on(&tool, ports.consul, ports.nomad)?;
     tool.run(&["down"])?;
     tool.nothing_left()
 }
@@ -167,10 +154,12 @@ fn last_index(tool: &Tool, consul: u16, name: Option<&str>) -> Result<u64> {
 /// Joined over WAN, each seen from the other.
 pub(crate) fn two_datacenters() -> Result<()> {
     let tool = Tool::new()?;
-    let (free, [consul, nomad, prometheus, _]) = ports()?;
-    let mut arguments = vec!["up", "two-datacenters", "--timeout", UP];
-    arguments.extend(free.iter().map(String::as_str));
-    tool.run(&arguments)?;
+    let Ports {
+        consul,
+        nomad,
+        prometheus,
+        ..
+    } = tool.up("two-datacenters")?;
     eventually(LONG, || {
         let datacenters = tool.get(consul, "/v1/catalog/datacenters")?;
         ensure!(
@@ -188,6 +177,7 @@ pub(crate) fn two_datacenters() -> Result<()> {
     // A node that is server and client, with its image's Docker: what it takes while it has nothing to do.
     let idle = eventually(LONG, || memory_used(&tool, prometheus, "10.77.0.11"))?;
     say(&format!("home-1 has {idle} MiB in use"));
+    ensure!(idle <= IDLE, "home-1 has {idle} MiB in use; {IDLE} are its budget");
     tool.run(&["down"])?;
     tool.nothing_left()
 }

@@ -7,9 +7,14 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use computatom_cluster::topology::Ports;
+use computatom_cluster::uplink;
 use serde_json::Value;
 
 use crate::http::{Http, eventually};
+
+/// How long several machines may take on two cores, in seconds.
+const UP: &str = "1500";
 
 /// The checkout: topologies and images are found from there.
 pub(crate) fn checkout() -> &'static Path {
@@ -77,6 +82,23 @@ impl Tool {
             said.trim()
         );
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Makes a cluster whose ports are free ones, and waits until it is ready: the ports.
+    pub(crate) fn up(&self, topology: &str) -> Result<Ports> {
+        let (free, ports) = ports()?;
+        let mut arguments = vec!["up", topology, "--timeout", UP];
+        arguments.extend(free.iter().map(String::as_str));
+        self.run(&arguments)?;
+        Ok(ports)
+    }
+
+    /// A file with a shipped topology and what is laid over it, in Jsonnet.
+    pub(crate) fn topology(&self, shipped: &str, over: &str) -> Result<String> {
+        let path = self.state.path().join("own.jsonnet");
+        let shipped = checkout().join(format!("topologies/{shipped}.jsonnet"));
+        fs::write(&path, format!("(import '{}') + {over}", shipped.display()))?;
+        Ok(path.display().to_string())
     }
 
     /// Runs it to an end with this code; its standard error.
@@ -166,14 +188,15 @@ impl Drop for Tool {
     }
 }
 
-/// Free ports of this machine for a cluster, as arguments of `up`, and in the order consul, nomad, prometheus, dns.
-pub(crate) fn ports() -> Result<(Vec<String>, [u16; 4])> {
-    let ports: [u16; 4] = computatom_cluster::uplink::free_ports(4)?
-        .try_into()
-        .map_err(|_| anyhow::anyhow!("not four ports"))?;
-    let arguments = ["consul", "nomad", "prometheus", "dns"]
+/// Free ports of this machine for a cluster, as arguments of `up` and as they are.
+pub(crate) fn ports() -> Result<(Vec<String>, Ports)> {
+    let mut ports = Ports::default();
+    for (name, free) in Ports::NAMES.iter().zip(uplink::free_ports(Ports::NAMES.len())?) {
+        *ports.get_mut(name).context("no such port")? = free;
+    }
+    let arguments = ports
+        .named()
         .iter()
-        .zip(ports)
         .flat_map(|(name, port)| ["--port".to_owned(), format!("{name}={port}")])
         .collect();
     Ok((arguments, ports))
