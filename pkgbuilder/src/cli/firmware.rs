@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
 
-    /// Which board: pi1, pi0, pi3, pi02 (Zero 2 W), pi4 or pi5.
+    /// Which board: pi1, pi0, pi3, pi3+, pi02 (Zero 2 W), pi4 or pi5.
     #[arg(long, value_name = "NAME")]
     board: String,
 

@@ -12,6 +12,8 @@ use super::scenario::{CORE, LONG, PI, Site, healthy, kept, say, wait};
 
 /// QEMU takes cards with a power of two as their size only: an image with slots of 1.5 GiB leaves too little of 4 GiB.
 const CARD_SIZE: u64 = 4 << 30;
+/// The pin of a Pi 3 B+'s activity light (`bcm2837-rpi-3-b-plus.dts` in Linux).
+const LIGHT: u32 = 29;
 const SLOTS: &str = "name: 'core', partitions+: { root_mib: 1536 },";
 
 pub(crate) fn card_without_room(site: &Site) -> Result<()> {
@@ -28,7 +30,7 @@ pub(crate) fn card_without_room(site: &Site) -> Result<()> {
         folder.join("core.lock.json"),
     )?;
     let image = site.build(&path.display().to_string(), PI, "{}", &folder.join("out"))?;
-    let card = Card::burn_sized(Board::Pi3, &image, &site.folder, "full", CARD_SIZE)?;
+    let card = Card::burn_sized(Board::Pi3Plus, &image, &site.folder, "full", CARD_SIZE)?;
     let before = table(&card)?;
     let node = Node::new(CORE.name, CORE.address);
     let mut machine = card.boot(&CORE, 1)?;
@@ -43,10 +45,26 @@ pub(crate) fn card_without_room(site: &Site) -> Result<()> {
         );
         let kind = machine.run("findmnt -no FSTYPE /var", Duration::from_mins(1))?;
         ensure!(kind.trim() == "tmpfs", "/var is {kind}");
+        blinks(&machine.light(LIGHT, Duration::from_secs(6))?)?;
         healthy(machine)
     })?;
     machine.cut_power()?;
     ensure!(table(&card)? == before, "the partition table is another one");
+    Ok(())
+}
+
+/// Evenly, some five times in a second; a busy machine is slower.
+fn blinks(seen: &[bool]) -> Result<()> {
+    let on = seen.iter().filter(|on| **on).count();
+    let changes = seen.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    say(&format!(
+        "the light was on {on} of {} times, and changed {changes} times",
+        seen.len()
+    ));
+    ensure!(
+        changes >= 12 && on * 4 > seen.len() && on * 4 < seen.len() * 3,
+        "the light does not blink evenly: {seen:?}"
+    );
     Ok(())
 }
 

@@ -118,7 +118,9 @@ impl Card {
         let start = self.board.start(&self.image, &self.folder, host)?;
         let console = self.folder.join(format!("console-{boot_number}.txt"));
         let socket = self.folder.join("console.sock");
-        let _ = fs::remove_file(&socket);
+        for socket in [&socket, &monitor(&self.folder)] {
+            let _ = fs::remove_file(socket);
+        }
         let log = File::create(self.folder.join(format!("qemu-{boot_number}.txt")))?;
         // Should the test itself be ended, the machine ends with it.
         let child = Command::new("setpriv")
@@ -131,7 +133,8 @@ impl Card {
                 socket.display(),
                 console.display()
             ))
-            .args(["-serial", "chardev:console", "-monitor", "none"])
+            .args(["-serial", "chardev:console", "-monitor"])
+            .arg(format!("unix:{},server=on,wait=off", monitor(&self.folder).display()))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -244,6 +247,37 @@ impl Machine {
         }
     }
 
+    /// Whether a light on a pin of a Pi 3's processor shines, many times over some seconds: the levels of the pins are in
+    /// the register GPLEV0 (BCM2835 ARM Peripherals, 6.1), which QEMU's monitor reads.
+    pub(crate) fn light(&self, pin: u32, time: Duration) -> Result<Vec<bool>> {
+        let mut monitor = UnixStream::connect(monitor(&self.folder)).context("connecting to QEMU's monitor")?;
+        monitor.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut answer = || -> Result<String> {
+            let mut seen = Vec::new();
+            let mut buffer = [0; 512];
+            while !seen.ends_with(b"(qemu) ") {
+                let count = monitor.read(&mut buffer)?;
+                ensure!(count > 0, "QEMU's monitor was closed");
+                seen.extend_from_slice(&buffer[..count]);
+            }
+            writeln!(monitor, "xp /1xw 0x3f200034")?;
+            Ok(String::from_utf8_lossy(&seen).into_owned())
+        };
+        // What it says by itself.
+        answer()?;
+        let (began, mut seen) = (Instant::now(), Vec::new());
+        while began.elapsed() < time {
+            let said = answer()?;
+            let level = said
+                .lines()
+                .find_map(|line| line.trim().strip_prefix("000000003f200034: 0x"));
+            let level = u32::from_str_radix(level.with_context(|| format!("QEMU says {said}"))?.trim(), 16)?;
+            seen.push(level >> pin & 1 == 1);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(seen)
+    }
+
     /// Waits until the board resets, which ends QEMU.
     pub(crate) fn resets(&mut self, limit: Duration) -> Result<()> {
         let began = Instant::now();
@@ -301,6 +335,11 @@ fn plain(text: &str) -> String {
         }
     }
     shown
+}
+
+/// The socket of QEMU's monitor.
+fn monitor(folder: &Path) -> PathBuf {
+    folder.join("monitor.sock")
 }
 
 fn tail(text: &str) -> String {

@@ -73,12 +73,18 @@ fn each_model_takes_its_own_files() {
     card.put(
         2,
         "config.txt",
-        "[pi0]\nauto_initramfs=1\n[pi02]\ndtoverlay=i2c,speed=4\n[pi5]\nkernel=kernel9.img\n[all]\nupstream_kernel=1\narm_64bit=1\n",
+        "[pi0]\nauto_initramfs=1\n[pi02]\ndtoverlay=i2c,speed=4\n[pi3+]\ninitramfs initramfs.img\n[pi5]\nkernel=kernel9.img\n[all]\nupstream_kernel=1\narm_64bit=1\n",
     );
     let taken = |board: Board| Firmware::new(&card, board, eeprom(NEW)).start();
     for (board, kernel, device_tree, initramfs) in [
         (Board::Pi0, "kernel.img", "bcm2835-rpi-zero.dtb", ""),
         (Board::Pi3, "kernel8.img", "bcm2837-rpi-3-b.dtb", ""),
+        (
+            Board::Pi3Plus,
+            "kernel8.img",
+            "bcm2837-rpi-3-b-plus.dtb",
+            "initramfs.img",
+        ),
         (Board::Pi4, "kernel8.img", "bcm2711-rpi-4-b.dtb", ""),
         (Board::Pi5, "kernel8.img", "bcm2712-rpi-5-b.dtb", ""),
     ] {

@@ -16,6 +16,8 @@ pub enum Board {
     Pi02,
     /// Raspberry Pi 3 Model B: the ROM loads `bootcode.bin` from the first FAT.
     Pi3,
+    /// Raspberry Pi 3 Model B+: the same with another network adapter and its light on a pin of the processor.
+    Pi3Plus,
     /// Raspberry Pi 4 Model B: the boot loader is in an EEPROM on the board.
     Pi4,
     /// Raspberry Pi 5: so is the rest of the firmware.
@@ -102,6 +104,20 @@ pub(super) const MODELS: &[Model] = &[
         default_64: false,
         upstream: "bcm2837-rpi-3-b.dtb",
         downstream: "bcm2710-rpi-3-b.dtb",
+    },
+    Model {
+        board: Board::Pi3Plus,
+        name: "pi3+",
+        title: "Raspberry Pi 3 Model B+",
+        loader: Loader::Card,
+        filters: &["pi3", "pi3+"],
+        start: Some("start.elf"),
+        bootable: START,
+        kernels_64: &["kernel8.img"],
+        kernels_32: ARMV7,
+        default_64: false,
+        upstream: "bcm2837-rpi-3-b-plus.dtb",
+        downstream: "bcm2710-rpi-3-b-plus.dtb",
     },
     Model {
         board: Board::Pi02,
@@ -220,7 +236,7 @@ mod tests {
 
     #[test]
     fn each_board_has_one_line_and_a_name() {
-        assert_eq!(MODELS.len(), 6);
+        assert_eq!(MODELS.len(), 7);
         for board in Board::all() {
             assert_eq!(Board::find(board.name()).unwrap(), board);
         }

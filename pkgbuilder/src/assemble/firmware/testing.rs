@@ -41,6 +41,7 @@ impl Memory {
                 "kernel8.img",
                 "initramfs.img",
                 "bcm2837-rpi-3-b.dtb",
+                "bcm2837-rpi-3-b-plus.dtb",
                 "bcm2837-rpi-zero-2-w.dtb",
                 "bcm2711-rpi-4-b.dtb",
                 "bcm2712-rpi-5-b.dtb",

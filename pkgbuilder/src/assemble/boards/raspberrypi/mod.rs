@@ -120,7 +120,12 @@ pub const ARM64: RaspberryPi = RaspberryPi {
     device_trees: "/broadcom",
     consoles: "console=tty1 console=ttyS1,115200",
     needed: NEEDED,
-    models: &[firmware::Board::Pi3, firmware::Board::Pi02, firmware::Board::Pi4],
+    models: &[
+        firmware::Board::Pi3,
+        firmware::Board::Pi3Plus,
+        firmware::Board::Pi02,
+        firmware::Board::Pi4,
+    ],
 };
 
 /// The same boards and the Pi 5, whose serial console is on a connector of its own (`ttyAMA10`).
@@ -130,6 +135,7 @@ pub const ARM64_5: RaspberryPi = RaspberryPi {
     needed: NEEDED_5,
     models: &[
         firmware::Board::Pi3,
+        firmware::Board::Pi3Plus,
         firmware::Board::Pi02,
         firmware::Board::Pi4,
         firmware::Board::Pi5,
