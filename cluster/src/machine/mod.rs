@@ -279,6 +279,9 @@ fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec
         "-device",
         format!("virtio-net-pci,id={ADAPTER},netdev=lan,mac={mac},romfile="),
     );
+    // The firmware hands a seed to the kernel only where it has this; without one the first who asks for randomness waits
+    // until the kernel has gathered some, 10 s in emulation.
+    pair("-device", "virtio-rng-pci".to_owned());
     // What the machine is told (systemd.exec(5), "CREDENTIALS"); from a file, as commas would have to be doubled.
     pair("-smbios", format!("type=11,path={}", credential(name)));
     if let Some(words) = kind.command_line(state.accelerator) {
