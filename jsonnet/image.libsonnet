@@ -113,6 +113,13 @@ local exclude = import 'exclude.libsonnet';
       'dev-hugepages.mount',
       'proc-sys-fs-binfmt_misc.automount',
       'systemd-binfmt.service',
+      // Processes of the boot's first seconds with nothing to do here: networks on the command line, rules of udev among the
+      // credentials, leases of a DHCP server, owners in /dev that only now have a number, a root in fstab.
+      'systemd-network-generator.service',
+      'systemd-udev-load-credentials.service',
+      'systemd-networkd-persistent-storage.service',
+      'systemd-tmpfiles-setup-dev.service',
+      'systemd-remount-fs.service',
     ],
   },
 
