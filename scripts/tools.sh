@@ -122,7 +122,8 @@ $(printf '  %s\n' "${missing[@]}")"
   fi
   say "installing ${missing[*]}"
   apt-get -qq update || die "apt cannot update its lists: is the network there? Nothing was built"
-  DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${missing[@]}" >/dev/null ||
+  # Another apt may be at work.
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}" >/dev/null ||
     die "apt cannot install ${missing[*]}: see what it says above"
 }
 
