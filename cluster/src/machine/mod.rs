@@ -101,8 +101,8 @@ impl Kind {
         }
     }
 
-    /// The machine and its processor.
-    pub fn arguments(self, accelerator: Accelerator) -> [&'static str; 4] {
+    /// The machine, its processor and its source of randomness.
+    pub fn arguments(self, accelerator: Accelerator) -> [&'static str; 6] {
         let processor = match (self, accelerator) {
             (_, Accelerator::Kvm) => "host",
             // QEMU 7.2 emulates cmpxchg16b wrongly: the kernel's allocator crashes by it within minutes.
@@ -114,7 +114,9 @@ impl Kind {
             (Self::Virt, Accelerator::Kvm) => "virt,gic-version=host",
             (Self::Virt, Accelerator::Tcg) => "virt",
         };
-        ["-machine", machine, "-cpu", processor]
+        // The firmware hands a seed to the kernel only where there is a source of randomness; without one the first who asks for
+        // some waits until the kernel has gathered it, 10 s in emulation.
+        ["-machine", machine, "-cpu", processor, "-device", "virtio-rng-pci"]
     }
 
     /// What the kernel is told besides its own command line; see [`more_words`].
@@ -279,9 +281,6 @@ fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec
         "-device",
         format!("virtio-net-pci,id={ADAPTER},netdev=lan,mac={mac},romfile="),
     );
-    // The firmware hands a seed to the kernel only where it has this; without one the first who asks for randomness waits
-    // until the kernel has gathered some, 10 s in emulation.
-    pair("-device", "virtio-rng-pci".to_owned());
     // What the machine is told (systemd.exec(5), "CREDENTIALS"); from a file, as commas would have to be doubled.
     pair("-smbios", format!("type=11,path={}", credential(name)));
     if let Some(words) = kind.command_line(state.accelerator) {
