@@ -6,10 +6,11 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::Scope;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use crate::write_behind::WriteBehind;
 
 /// Direct transfers begin at multiples of this in memory, whatever the size of the device's blocks.
 pub const PAGE: usize = 4096;
@@ -50,24 +51,23 @@ pub struct Appender<'s> {
     /// Bytes in the buffer.
     filled: usize,
     /// Buffers, and how much of them is to be written.
-    full: Option<SyncSender<(Buffer, usize)>>,
-    empty: Receiver<Buffer>,
-    thread: Option<ScopedJoinHandle<'s, io::Result<()>>>,
+    behind: WriteBehind<'s, (Buffer, usize)>,
 }
 
 impl<'s> Appender<'s> {
     /// Begins a file.
-    pub fn new<'e: 's>(scope: &'s Scope<'s, 'e>, file: &'e File) -> Self {
-        let (full, to_write) = sync_channel(1);
-        let (written, empty) = channel();
-        let thread = scope.spawn(move || write(file, to_write, &written));
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system does not say how the file was opened.
+    pub fn new<'e: 's>(scope: &'s Scope<'s, 'e>, file: &'e File) -> io::Result<Self> {
+        let mut out = Direct::begin(file)?;
+        let write = move |(buffer, filled): &(Buffer, usize)| out.append(&buffer.bytes()[..*filled]);
+        Ok(Self {
             buffer: Buffer::new(PIECE),
             filled: 0,
-            full: Some(full),
-            empty,
-            thread: Some(thread),
-        }
+            behind: WriteBehind::new(scope, 1, write),
+        })
     }
 
     /// Writes the next bytes.
@@ -83,9 +83,8 @@ impl<'s> Appender<'s> {
             self.filled += now.len();
             bytes = later;
             if self.filled == PIECE {
-                let next = self.empty.try_recv().unwrap_or_else(|_| Buffer::new(PIECE));
-                let buffer = std::mem::replace(&mut self.buffer, next);
-                self.hand_over(buffer)?;
+                let next = self.behind.written().map(|(buffer, _)| buffer);
+                self.hand_over(next.unwrap_or_else(|| Buffer::new(PIECE)))?;
             }
         }
         Ok(())
@@ -97,55 +96,50 @@ impl<'s> Appender<'s> {
     ///
     /// Fails if it cannot be written.
     pub fn finish(mut self) -> io::Result<()> {
-        let buffer = std::mem::replace(&mut self.buffer, Buffer::new(0));
-        self.hand_over(buffer)?;
-        self.join()
+        self.hand_over(Buffer::new(0))?;
+        self.behind.finish()
     }
 
-    fn hand_over(&mut self, buffer: Buffer) -> io::Result<()> {
-        let filled = std::mem::take(&mut self.filled);
-        let sent = self
-            .full
-            .as_ref()
-            .is_some_and(|full| full.send((buffer, filled)).is_ok());
-        // The thread ends early by an error only.
-        if sent { Ok(()) } else { self.join() }
-    }
-
-    fn join(&mut self) -> io::Result<()> {
-        self.full = None;
-        let Some(thread) = self.thread.take() else {
-            return Err(io::Error::other("it failed before"));
-        };
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    /// Has the buffer written, and goes on with another.
+    fn hand_over(&mut self, next: Buffer) -> io::Result<()> {
+        let buffer = std::mem::replace(&mut self.buffer, next);
+        self.behind.write((buffer, std::mem::take(&mut self.filled)))
     }
 }
 
-/// Writes buffers one behind the other, the last one by the page cache: it is perhaps no multiple of what direct transfers
-/// take.
-fn write(file: &File, buffers: Receiver<(Buffer, usize)>, written: &Sender<Buffer>) -> io::Result<()> {
-    let flags = fcntl_getfl(file)?;
-    let go_by_the_cache = || fcntl_setfl(file, flags);
-    // Some file systems refuse at once, others at the first write.
-    let _ = fcntl_setfl(file, flags | OFlags::DIRECT);
-    let mut at = 0;
-    for (buffer, filled) in buffers {
-        let bytes = &buffer.bytes()[..filled];
-        if filled < PIECE {
+/// A file on its way.
+struct Direct<'a> {
+    file: &'a File,
+    /// With which it was opened.
+    flags: OFlags,
+    at: u64,
+}
+
+impl<'a> Direct<'a> {
+    fn begin(file: &'a File) -> io::Result<Self> {
+        let flags = fcntl_getfl(file)?;
+        // Some file systems refuse at once, others at the first write.
+        let _ = fcntl_setfl(file, flags | OFlags::DIRECT);
+        Ok(Self { file, flags, at: 0 })
+    }
+
+    /// Writes a piece behind the others, the last one by the page cache: it is perhaps no multiple of what direct transfers
+    /// take.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let go_by_the_cache = || fcntl_setfl(self.file, self.flags);
+        if bytes.len() < PIECE {
             go_by_the_cache()?;
         }
-        match file.write_all_at(bytes, at) {
+        match self.file.write_all_at(bytes, self.at) {
             Err(error) if error.kind() == ErrorKind::InvalidInput => {
                 go_by_the_cache()?;
-                file.write_all_at(bytes, at)?;
+                self.file.write_all_at(bytes, self.at)?;
             }
             done => done?,
         }
-        at += filled as u64;
-        // After the last one nobody waits for it.
-        let _ = written.send(buffer);
+        self.at += bytes.len() as u64;
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -162,7 +156,7 @@ mod tests {
             for length in [0, 1, 4096, PIECE - 1, PIECE, pattern.len()] {
                 let mut file = tempfile::tempfile_in(folder).unwrap();
                 std::thread::scope(|scope| {
-                    let mut out = Appender::new(scope, &file);
+                    let mut out = Appender::new(scope, &file).unwrap();
                     for part in pattern[..length].chunks(1_000_003) {
                         out.append(part).unwrap();
                     }
@@ -181,7 +175,7 @@ mod tests {
         let full = File::options().write(true).open("/dev/full").unwrap();
         for pieces in [0, 1, 9] {
             std::thread::scope(|scope| {
-                let mut out = Appender::new(scope, &full);
+                let mut out = Appender::new(scope, &full).unwrap();
                 let error = out.append(&vec![0; pieces * PIECE + 1]).err();
                 let error = error.unwrap_or_else(|| out.finish().unwrap_err());
                 assert_eq!(error.kind(), ErrorKind::StorageFull);

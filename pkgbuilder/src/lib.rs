@@ -72,6 +72,9 @@ pub mod reporter;
 /// Files that appear whole or not at all.
 pub mod atomic;
 
+/// Writing while more is made.
+pub mod write_behind;
+
 /// Large files past the page cache.
 pub mod direct;
 

@@ -7,10 +7,9 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use rayon::prelude::*;
 use zstd::bulk::Compressor;
 
@@ -23,6 +22,7 @@ use crate::fetch::summed::{Summed, sound};
 use crate::interrupt;
 use crate::verify::Sha256;
 use crate::verify::digest::Hasher;
+use crate::write_behind::WriteBehind;
 
 /// Bytes of the image in one frame.
 const FRAME: u64 = 4 << 20;
@@ -49,6 +49,15 @@ enum Frame {
     New(Sha256, Vec<u8>),
 }
 
+impl Frame {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) | Self::New(_, bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
 /// Compresses an image, of which `mapped` may be other than zero, into a file; gives the digest of that.
 pub(super) fn write(
     image: &dyn Medium,
@@ -57,6 +66,7 @@ pub(super) fn write(
     cache: &Cache,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<String> {
+    const DOING: &str = "writing the compressed image";
     let size = image.size().context("measuring the image")?;
     let frames = size.div_ceil(FRAME);
     let mut packer = Packer {
@@ -70,53 +80,31 @@ pub(super) fn write(
         desks: Mutex::default(),
         memory: Mutex::default(),
     };
-    let digest = std::thread::scope(|scope| {
-        let (frame, to_write) = sync_channel(usize::try_from(BATCH)?);
-        let (written, empty) = sync_channel(usize::try_from(2 * BATCH)?);
-        let writer = scope.spawn(move || write_frames(out, to_write, |memory| written.try_send(memory).is_ok()));
-        'all: for first in (0..frames).step_by(usize::try_from(BATCH)?) {
-            interrupt::check()?;
-            let batch = (first..frames.min(first + BATCH))
-                .into_par_iter()
-                .map(|number| packer.pack(number))
-                .collect::<Result<Vec<_>>>()?;
-            for made in batch {
-                // The thread ends early by an error only, which is told below.
-                if frame.send(packer.remember(made)).is_err() {
-                    break 'all;
+    let mut digest = Hasher::default();
+    std::thread::scope(|scope| -> Result<()> {
+        let mut file = Appender::new(scope, out).context(DOING)?;
+        std::thread::scope(|scope| {
+            let mut behind = WriteBehind::new(scope, usize::try_from(BATCH)?, |frame: &Frame| {
+                file.append(frame.bytes())?;
+                digest.update(frame.bytes());
+                Ok(())
+            });
+            for first in (0..frames).step_by(usize::try_from(BATCH)?) {
+                interrupt::check()?;
+                let batch = (first..frames.min(first + BATCH))
+                    .into_par_iter()
+                    .map(|number| packer.pack(number))
+                    .collect::<Result<Vec<_>>>()?;
+                for made in batch {
+                    behind.write(packer.remember(made)).context(DOING)?;
                 }
+                packer.reuse(std::iter::from_fn(|| behind.written()));
             }
-            packer.memory.get_mut().expect(UNPOISONED).extend(empty.try_iter());
-        }
-        drop(frame);
-        writer
-            .join()
-            .map_err(|_| anyhow!("the thread that writes has panicked"))?
+            behind.finish().context(DOING)
+        })?;
+        file.finish().context(DOING)
     })?;
     cache.keep_newest(KIND, MOST)?;
-    Ok(digest)
-}
-
-/// Writes frames one behind the other, and gives the digest of all; the memory of those that were alone in it is given
-/// back.
-fn write_frames(out: &File, frames: Receiver<Frame>, give_back: impl Fn(Vec<u8>) -> bool) -> Result<String> {
-    let mut digest = Hasher::default();
-    std::thread::scope(|scope| {
-        let mut out = Appender::new(scope, out);
-        for frame in frames {
-            let bytes = match &frame {
-                Frame::Own(bytes) | Frame::New(_, bytes) => bytes.as_slice(),
-                Frame::Shared(bytes) => bytes,
-            };
-            out.append(bytes)?;
-            digest.update(bytes);
-            if let Frame::Own(bytes) = frame {
-                give_back(bytes);
-            }
-        }
-        out.finish()
-    })
-    .context("writing the compressed image")?;
     Ok(digest.finish().hex())
 }
 
@@ -187,6 +175,15 @@ impl Packer<'_> {
             Some(known) => Frame::Shared(known.clone()),
             None => Frame::New(key, thorough(chunk, &key, self.cache)?),
         })
+    }
+
+    /// Takes the memory of frames that are written, where these were alone in it.
+    fn reuse(&mut self, frames: impl Iterator<Item = Frame>) {
+        let memory = self.memory.get_mut().expect(UNPOISONED);
+        memory.extend(frames.filter_map(|frame| match frame {
+            Frame::Own(bytes) => Some(bytes),
+            Frame::Shared(_) | Frame::New(..) => None,
+        }));
     }
 
     /// Keeps a frame whose content may come again.

@@ -3,18 +3,18 @@
 //! Copying into the page cache takes long, and many small writes take the kernel twice as long as few large ones. What a
 //! cache keeps goes another way: where nothing but a layout is made, it is not copied at all.
 
-use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::Scope;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use super::super::medium::{Keeper, Medium};
+use crate::write_behind::WriteBehind;
 
 /// Bytes written at once.
 const PIECE: usize = 4 << 20;
 /// Pieces that may wait to be written.
 const QUEUE: usize = 4;
+const DOING: &str = "writing the root file system";
 
 /// A part of an image, written front to back.
 pub(super) struct Output<'s> {
@@ -24,33 +24,20 @@ pub(super) struct Output<'s> {
     pub(super) position: u64,
     /// The last of them.
     piece: Vec<u8>,
-    filled: Option<SyncSender<(u64, Vec<u8>)>>,
-    empty: Receiver<Vec<u8>>,
-    thread: Option<ScopedJoinHandle<'s, io::Result<()>>>,
+    /// Pieces, and where they go.
+    behind: WriteBehind<'s, (u64, Vec<u8>)>,
 }
 
 impl<'s> Output<'s> {
     /// Writes into `image` from `base` on.
     pub(super) fn new<'e: 's>(scope: &'s Scope<'s, 'e>, image: &'e dyn Medium, base: u64) -> Self {
-        let (filled, to_write) = sync_channel::<(u64, Vec<u8>)>(QUEUE);
-        let (written, empty) = channel();
-        let thread = scope.spawn(move || {
-            for (at, mut piece) in to_write {
-                image.write_all_at(&piece, at)?;
-                piece.clear();
-                // After the last one nobody waits for it.
-                let _ = written.send(piece);
-            }
-            Ok(())
-        });
+        let write = move |(at, piece): &(u64, Vec<u8>)| image.write_all_at(piece, *at);
         Self {
             image,
             base,
             position: 0,
             piece: Vec::with_capacity(PIECE),
-            filled: Some(filled),
-            empty,
-            thread: Some(thread),
+            behind: WriteBehind::new(scope, QUEUE, write),
         }
     }
 
@@ -75,36 +62,24 @@ impl<'s> Output<'s> {
         }
         self.image
             .write_kept(bytes, keeper, self.base + self.position)
-            .context("writing the root file system")?;
+            .context(DOING)?;
         self.position += bytes.len() as u64;
         Ok(())
     }
 
     fn hand_over(&mut self) -> Result<()> {
         let at = self.base + self.position - self.piece.len() as u64;
-        let next = self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE));
+        let next = self.behind.written().map(|(_, piece)| piece);
+        let mut next = next.unwrap_or_else(|| Vec::with_capacity(PIECE));
+        next.clear();
         let piece = std::mem::replace(&mut self.piece, next);
-        let sent = self
-            .filled
-            .as_ref()
-            .is_some_and(|filled| filled.send((at, piece)).is_ok());
-        // The thread ends early by an error only.
-        if sent { Ok(()) } else { self.join() }
+        self.behind.write((at, piece)).context(DOING)
     }
 
     /// Writes what is left, and waits until all is written.
     pub(super) fn finish(&mut self) -> Result<()> {
         self.hand_over()?;
-        self.join()
-    }
-
-    fn join(&mut self) -> Result<()> {
-        self.filled = None;
-        let thread = self.thread.take().context("writing the root file system")?;
-        let result = thread
-            .join()
-            .map_err(|_| anyhow!("the thread that writes has panicked"))?;
-        result.context("writing the root file system")
+        self.behind.finish().context(DOING)
     }
 }
 
