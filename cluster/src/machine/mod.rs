@@ -105,8 +105,9 @@ impl Kind {
     pub fn arguments(self, accelerator: Accelerator) -> [&'static str; 6] {
         let processor = match (self, accelerator) {
             (_, Accelerator::Kvm) => "host",
-            // QEMU 7.2 emulates cmpxchg16b wrongly: the kernel's allocator crashes by it within minutes.
-            (Self::Pc, Accelerator::Tcg) => "qemu64,-cx16",
+            // QEMU 7.2 emulates cmpxchg16b wrongly: the kernel's allocator crashes by it within minutes. And without SVM nobody loads
+            // the module of a KVM that is of no use here.
+            (Self::Pc, Accelerator::Tcg) => "qemu64,-cx16,-svm",
             (Self::Virt, Accelerator::Tcg) => "cortex-a57",
         };
         let machine = match (self, accelerator) {
