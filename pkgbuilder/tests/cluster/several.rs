@@ -8,7 +8,8 @@ use crate::http::eventually;
 use crate::tasks;
 use crate::tool::{Tool, checkout, say};
 
-const LONG: Duration = Duration::from_mins(5);
+/// How long what one of them begins may take: where six share two processors, each program of a task takes a minute to start.
+const LONG: Duration = Duration::from_mins(10);
 /// What a node that is server and client may take while it has nothing to do, in MiB.
 const IDLE: u64 = 450;
 

@@ -123,9 +123,8 @@ impl Site {
         };
         vec![
             trial("a_first_boot_that_is_cut_short", "cut-short", cut_short),
-            trial("the_same_image_under_another_name", "worker", another_name),
             trial("first_boot_shutdown_and_power_cut", "core", boots),
-            trial("secrets_move_and_the_pin_header_is_on", "secrets", secrets),
+            trial("the_same_image_under_another_name_with_secrets", "worker", worker),
             trial("an_arm_machine_with_uefi", "virt", virt),
             trial("a_root_that_rots_is_an_error_and_never_a_wrong_byte", "rot", rot),
             trial("a_card_without_room_for_data", "full", super::full::card_without_room),
@@ -220,13 +219,14 @@ fn cut_short(site: &Site) -> Result<()> {
     machine.cut_power()
 }
 
-/// The secrets that a card was burned with are on DATA and gone from the first partition; I2C and SPI have their devices.
-fn secrets(site: &Site) -> Result<()> {
+/// Another board with the same image: the secrets that its card was burned with are on DATA and gone from the first partition;
+/// I2C and SPI have their devices.
+fn worker(site: &Site) -> Result<()> {
     const KEY: &str = "correct horse battery";
     let text = format!("{{\"wifi\": {{\"ssid\": \"attic\", \"psk\": \"{KEY}\"}}}}\n");
-    say("a card with secrets");
+    say("another board with the same image, its card burned with secrets");
     let image = site.image("home", PI)?;
-    let card = Card::burn_with_secrets(Board::Pi3, &image, &site.folder, "secrets", &text)?;
+    let card = Card::burn_with_secrets(Board::Pi3, &image, &site.folder, "worker", &text)?;
     ensure!(
         holds(&card, KEY)?,
         "the secrets are not on the first partition of the card"
@@ -234,7 +234,7 @@ fn secrets(site: &Site) -> Result<()> {
     let node = Node::new(WORKER.name, WORKER.address);
     let mut machine = card.boot(&WORKER, 1)?;
     kept(&mut machine, &node, |machine| {
-        wait(machine, "the agent", READY, || node.get(4690, "/status.json").map(drop))?;
+        is_worker(machine, &node)?;
         let limit = Duration::from_mins(1);
         let kept = machine.run("stat -c '%a %u %s' /var/lib/computatom/secrets.json", limit)?;
         ensure!(kept.trim() == format!("600 0 {}", text.len()), "DATA has: {kept}");
@@ -264,26 +264,22 @@ fn holds(card: &Card, text: &str) -> Result<bool> {
     Ok(bytes.windows(text.len()).any(|window| window == text.as_bytes()))
 }
 
-fn another_name(site: &Site) -> Result<()> {
-    say("another board with the same image");
-    let other = Node::new(WORKER.name, WORKER.address);
-    let mut machine = Card::burn(Board::Pi3, &site.image("home", PI)?, &site.folder, "worker")?.boot(&WORKER, 1)?;
-    kept(&mut machine, &other, |machine| {
-        wait(machine, "the other name", READY, || {
-            let name = other.get(4690, "/status.json")?["identity"]["hostname"].clone();
-            ensure!(name == WORKER.name, "the board calls itself {name}");
-            Ok(())
-        })?;
-        let hostname = machine.run("hostname", Duration::from_secs(30))?;
-        ensure!(hostname.trim() == WORKER.name, "its host name is `{}`", hostname.trim());
-        let status = other.get(4690, "/status.json")?;
-        ensure!(
-            status["assignment"]["roles"] == serde_json::json!(["client"]),
-            "its roles are {}",
-            status["assignment"]
-        );
+/// It has the name and the role of another board than the one that the same image is elsewhere.
+fn is_worker(machine: &mut Machine, node: &Node) -> Result<()> {
+    wait(machine, "the other name", READY, || {
+        let name = node.get(4690, "/status.json")?["identity"]["hostname"].clone();
+        ensure!(name == WORKER.name, "the board calls itself {name}");
         Ok(())
-    })
+    })?;
+    let hostname = machine.run("hostname", Duration::from_secs(30))?;
+    ensure!(hostname.trim() == WORKER.name, "its host name is `{}`", hostname.trim());
+    let status = node.get(4690, "/status.json")?;
+    ensure!(
+        status["assignment"]["roles"] == serde_json::json!(["client"]),
+        "its roles are {}",
+        status["assignment"]
+    );
+    Ok(())
 }
 
 /// All roles on one machine with UEFI.
