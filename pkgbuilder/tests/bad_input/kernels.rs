@@ -45,6 +45,7 @@ fn the_vendors_kernel_from_its_repository() {
     let release = "6.12.47+rpt-rpi-v8";
     let trees = [
         "bcm2710-rpi-3-b.dtb",
+        "bcm2710-rpi-3-b-plus.dtb",
         "bcm2710-rpi-zero-2-w.dtb",
         "bcm2711-rpi-4-b.dtb",
         "bcm2712-rpi-5-b.dtb",
@@ -63,12 +64,7 @@ fn the_vendors_kernel_from_its_repository() {
     let place = format!("vendor={}/vendor", world.server.url());
     world.succeeds(world.command("image", &["--apt-source", &place]));
 
-    for (model, tree) in [
-        ("pi3", trees[0]),
-        ("pi02", trees[1]),
-        ("pi4", trees[2]),
-        ("pi5", trees[3]),
-    ] {
+    for (model, tree) in ["pi3", "pi3+", "pi02", "pi4", "pi5"].into_iter().zip(trees) {
         let started = started(&world, model).to_string();
         assert_says(
             &started,
