@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
+use crate::render::docker;
 use crate::root::Root;
 
-/// Where Docker listens; systemd holds the connection until it does.
+/// Where Docker listens, once it does.
 const SOCKET: &str = "/run/docker.sock";
 /// Where Nomad keeps what its tasks work in: empty on a node that has run none.
 const ALLOCATIONS: &str = "/var/lib/nomad/alloc";
 
-/// Whether Nomad may look for containers when it starts: it has allocations, and there is a Docker.
+/// Whether Nomad may look for containers when it starts: it has allocations, and Docker is to run.
 ///
 /// One that has none need not wait: it looks for Docker again and again while it runs.
 pub fn is_needed(root: &Root) -> bool {
-    root.path(SOCKET).exists() && !root.list(ALLOCATIONS).is_empty()
+    !root.list(docker::DIRECTORY).is_empty() && !root.list(ALLOCATIONS).is_empty()
 }
 
 /// Docker answers.
@@ -57,11 +58,15 @@ mod tests {
         let root = Root::at(folder.path());
         std::fs::create_dir_all(root.path("/run")).unwrap();
         std::fs::create_dir_all(root.path(ALLOCATIONS)).unwrap();
+        std::fs::create_dir_all(root.path(docker::DIRECTORY)).unwrap();
+        std::fs::create_dir(root.path(ALLOCATIONS).join("3f0a")).unwrap();
+        assert!(!is_needed(&root), "no Docker is to run");
+        std::fs::write(root.path(docker::DIRECTORY).join("daemon.json"), "{}").unwrap();
+        assert!(is_needed(&root));
+        std::fs::remove_dir(root.path(ALLOCATIONS).join("3f0a")).unwrap();
+        assert!(!is_needed(&root));
         assert!(answers(&root).is_err());
         let listener = UnixListener::bind(root.path(SOCKET)).unwrap();
-        assert!(!is_needed(&root));
-        std::fs::create_dir(root.path(ALLOCATIONS).join("3f0a")).unwrap();
-        assert!(is_needed(&root));
         let server = std::thread::spawn(move || {
             for status in ["503 Service Unavailable", "200 OK"] {
                 let (mut stream, _) = listener.accept().unwrap();
