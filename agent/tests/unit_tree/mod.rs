@@ -24,16 +24,17 @@ pub(crate) fn build() -> UnitTree {
         symlink(folder, root.path().join(link)).unwrap();
     }
     for program in [
-        "computatom-agent",
-        "consul",
-        "mv",
-        "nomad",
-        "rm",
-        "ssh-keygen",
-        "stand-in",
-        "sync",
+        "bin/computatom-agent",
+        "bin/consul",
+        "bin/mv",
+        "bin/nomad",
+        "bin/rm",
+        "bin/ssh-keygen",
+        "bin/stand-in",
+        "bin/sync",
+        "sbin/dockerd",
     ] {
-        let path = root.path().join("usr/bin").join(program);
+        let path = root.path().join("usr").join(program);
         fs::write(&path, "").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -46,7 +47,12 @@ pub(crate) fn build() -> UnitTree {
         // systemd's own are here as they are; a package's may or may not be installed on this machine.
         if unit != name && !unit.starts_with("systemd-") {
             let _ = fs::remove_file(&place);
-            fs::write(place, "[Unit]\nDescription=x\n[Service]\nExecStart=/usr/bin/stand-in\n").unwrap();
+            let kind = if unit.ends_with(".socket") {
+                "[Socket]\nListenStream=/run/stand-in.sock\n"
+            } else {
+                "[Service]\nExecStart=/usr/bin/stand-in\n"
+            };
+            fs::write(place, format!("[Unit]\nDescription=x\n{kind}")).unwrap();
         }
         units.push(unit);
     }
