@@ -12,7 +12,7 @@ use computatom_compose::tree::{Inode, Kind, Tree};
 
 use self::files::module;
 pub(crate) use self::files::{device_tree, efi_program, program};
-pub(crate) use self::job::{build, image, lock, manifest, packages};
+pub(crate) use self::job::{build, build_image, image, lock, manifest, packages};
 use crate::compose::{Digests, Reading, Rootfs};
 
 /// Time of everything in [`sample`].

@@ -18,6 +18,8 @@ const CARD_SIZE: u64 = 8 << 30;
 /// The kernel's words when QEMU's network adapter is there, and when the port it hangs on was lost.
 const USB_ADAPTER: &str = "New USB device found, idVendor=0525, idProduct=a4a2";
 const USB_LOST: &str = "dwc2 3f980000.usb: Not connected";
+/// The levels of pins 0 to 31 (BCM2835 ARM Peripherals, 6.1), where a Pi 3 has its peripherals.
+const GPLEV0: u64 = 0x3f20_0034;
 /// How often, and how long for each, a board may take to its network adapter.
 const USB_TRIES: u32 = 5;
 const USB_LIMIT: Duration = Duration::from_mins(5);
@@ -248,7 +250,7 @@ impl Machine {
     }
 
     /// Whether a light on a pin of a Pi 3's processor shines, many times over some seconds: the levels of the pins are in
-    /// the register GPLEV0 (BCM2835 ARM Peripherals, 6.1), which QEMU's monitor reads.
+    /// the register [`GPLEV0`], which QEMU's monitor reads.
     pub(crate) fn light(&self, pin: u32, time: Duration) -> Result<Vec<bool>> {
         let mut monitor = UnixStream::connect(monitor(&self.folder)).context("connecting to QEMU's monitor")?;
         monitor.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -260,17 +262,16 @@ impl Machine {
                 ensure!(count > 0, "QEMU's monitor was closed");
                 seen.extend_from_slice(&buffer[..count]);
             }
-            writeln!(monitor, "xp /1xw 0x3f200034")?;
+            writeln!(monitor, "xp /1xw {GPLEV0:#x}")?;
             Ok(String::from_utf8_lossy(&seen).into_owned())
         };
         // What it says by itself.
         answer()?;
+        let begins = format!("{GPLEV0:016x}: 0x");
         let (began, mut seen) = (Instant::now(), Vec::new());
         while began.elapsed() < time {
             let said = answer()?;
-            let level = said
-                .lines()
-                .find_map(|line| line.trim().strip_prefix("000000003f200034: 0x"));
+            let level = said.lines().find_map(|line| line.trim().strip_prefix(&begins));
             let level = u32::from_str_radix(level.with_context(|| format!("QEMU says {said}"))?.trim(), 16)?;
             seen.push(level >> pin & 1 == 1);
             std::thread::sleep(Duration::from_millis(20));

@@ -6,10 +6,8 @@ use computatom_compose::tree::Tree;
 use computatom_spec::arch::Arch;
 use serde_json::Value;
 
-use super::super::testing::{efi_program, image, lock, oracle, packages, rootfs, with_kernel};
-use super::super::{Job, assemble};
+use super::super::testing::{build_image, efi_program, image, oracle, with_kernel};
 use super::*;
-use crate::fetch::cache::Cache;
 
 /// A root with what a machine with UEFI is started by.
 fn tree() -> Tree {
@@ -30,17 +28,7 @@ fn made(folder: &Path, target: &str, formats: &[Format], disk_gib: u64) -> Resul
     target.clone_into(&mut image.targets[0].name);
     image.targets[0].arch = Arch::Amd64;
     image.disk_gib = disk_gib;
-    let job = Job {
-        image: &image,
-        target: &image.targets[0],
-        lock: &lock(),
-        packages: &packages(),
-        out: &folder.join("out"),
-        cache: &Cache::at(&folder.join("cache"))?,
-        level: 3,
-        formats,
-    };
-    assemble(rootfs(&tree()), &job, &Reporter::new(true))
+    build_image(&image, &tree(), folder, formats)
 }
 
 const ALL_OF_A_DISK: [Format; 7] = [

@@ -81,15 +81,20 @@ pub(crate) fn manifest(image: &Image) -> Manifest {
 pub(crate) fn build(tree: &Tree, target: &str, folder: &Path) -> anyhow::Result<DiskImage> {
     let mut image = image();
     target.clone_into(&mut image.targets[0].name);
+    build_image(&image, tree, folder, &[Format::Img, Format::Zst])
+}
+
+/// The same of a definition, for its first target, in these formats.
+pub(crate) fn build_image(image: &Image, tree: &Tree, folder: &Path, formats: &[Format]) -> anyhow::Result<DiskImage> {
     let job = Job {
-        image: &image,
+        image,
         target: &image.targets[0],
         lock: &lock(),
         packages: &packages(),
         out: &folder.join("out"),
         cache: &Cache::at(&folder.join("cache"))?,
         level: 3,
-        formats: &[Format::Img, Format::Zst],
+        formats,
     };
     assemble(rootfs(tree), &job, &Reporter::new(true))
 }
