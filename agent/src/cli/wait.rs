@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli;
 use crate::root::Root;
-use crate::status::{checks, docker};
+use crate::status::{checks, cni, docker};
 
 /// Wait until a service of this node does its work
 ///
@@ -25,6 +25,8 @@ pub(super) struct Wait {
 enum What {
     /// Consul knows a leader
     Consul,
+    /// The CNI plugins answer as quickly as Nomad wants, on a node that runs jobs
+    Cni,
     /// Docker answers, where Nomad has allocations that it will look for there
     Docker,
 }
@@ -34,6 +36,7 @@ impl Wait {
         let deadline = cli::deadline(self.timeout);
         let ask: fn(&Root) -> anyhow::Result<()> = match self.what {
             What::Consul => |_| checks::consul_leader().map(drop),
+            What::Cni => cni::answer,
             What::Docker if !docker::is_needed(root) => return Ok(()),
             What::Docker => docker::answers,
         };

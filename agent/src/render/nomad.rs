@@ -12,6 +12,9 @@ pub const UNIT: &str = "nomad.service";
 /// Nomad's HTTP port.
 pub const HTTP_PORT: u16 = 4646;
 
+/// Where the CNI plugins are: what Nomad looks through by itself, and what their own documents name.
+pub const CNI_PATH: &str = "/opt/cni/bin";
+
 /// Nomad's files.
 ///
 /// The node id is not derived from the board as Consul's is: Nomad refuses a known id with an unknown secret
@@ -97,7 +100,7 @@ fn client(input: &Input<'_>) -> Value {
     let (settings, board) = (&input.site.nomad, &input.identity.board);
     let mut client = json!({
         "enabled": true,
-        "cni_path": "/opt/cni/bin",
+        "cni_path": CNI_PATH,
         // dmidecode knows nothing of these boards, and costs a process.
         "cpu_disable_dmidecode": true,
         "reserved": {

@@ -88,6 +88,11 @@ impl Assignment {
         self.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
     }
 
+    /// What [`Self::store`] wrote last; `None` on a node that nobody has looked at yet.
+    pub fn load(root: &Root) -> Option<Self> {
+        serde_json::from_str(&root.read(paths::ASSIGNMENT).ok()??).ok()
+    }
+
     /// Writes the assignment to [`paths::ASSIGNMENT`]; says whether it changed.
     ///
     /// # Errors

@@ -21,6 +21,9 @@ pub mod api;
 /// One check per service.
 pub mod checks;
 
+/// CNI plugins, asked as Nomad asks them.
+pub mod cni;
+
 /// Docker's own interface.
 pub mod docker;
 

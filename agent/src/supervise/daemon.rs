@@ -16,6 +16,7 @@ use crate::role::Assignment;
 use crate::root::Root;
 use crate::status::{self, Status, api, text};
 use crate::supervise::console::Consoles;
+use crate::supervise::plugins::Plugins;
 use crate::supervise::server::Listeners;
 use crate::supervise::systemd;
 use crate::{peers, render};
@@ -127,6 +128,8 @@ struct Held {
     identity: Identity,
     /// Whether every unit knows its files.
     settled: bool,
+    /// What Nomad knows of its plugins.
+    plugins: Plugins,
 }
 
 /// What a look answers; `None` while no identity could be adopted.
@@ -165,7 +168,7 @@ fn look_around(node: &Node, held: Look) -> Look {
             }
         };
     }
-    let status = Status::collect(
+    let mut status = Status::collect(
         &node.root,
         &node.settings,
         &identity,
@@ -180,8 +183,22 @@ fn look_around(node: &Node, held: Look) -> Look {
     {
         join(node, &identity, &assignment);
     }
+    let mut plugins = held.map(|held| held.plugins).unwrap_or_default();
+    if node.root.is_system()
+        && status
+            .checks
+            .iter()
+            .any(|check| check.service == "nomad client" && check.healthy)
+    {
+        plugins.look(&node.root, &assignment);
+    }
+    status.warnings.extend(plugins.warning());
     node.set(status);
-    Some(Held { identity, settled })
+    Some(Held {
+        identity,
+        settled,
+        plugins,
+    })
 }
 
 /// Makes an identity the node's: host name, files, units. Says whether every unit knows its files now.

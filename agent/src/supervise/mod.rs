@@ -9,5 +9,8 @@ pub mod server;
 /// The status screen of HDMI and serial consoles.
 pub mod console;
 
+/// Nomad, started again where it lacks CNI plugins.
+pub mod plugins;
+
 /// `systemctl`.
 pub mod systemd;

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::render::{Action, Change};
+use crate::root::Root;
 
 /// Reloads or restarts a unit if it runs; one that does not run yet will read the new files when it starts.
 ///
@@ -27,6 +28,14 @@ pub fn enforce(change: Change) -> anyhow::Result<()> {
         Action::Reload => systemctl("reload-or-restart", change.unit),
         Action::Restart => systemctl("restart", change.unit),
     }
+}
+
+/// Which start of a unit runs, as systemd tells its journal: the symbolic link that `unit_export_invocation_id` makes
+/// (src/core/unit.c).
+pub fn invocation(root: &Root, unit: &str) -> Option<String> {
+    let link = root.path(&format!("/run/systemd/units/invocation:{unit}"));
+    let id = std::fs::read_link(link).ok()?;
+    Some(id.to_string_lossy().into_owned())
 }
 
 /// systemctl's exit code for a unit that does not exist (`EXIT_NOTINSTALLED` of the LSB, systemctl(1)).

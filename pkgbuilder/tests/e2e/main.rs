@@ -11,6 +11,7 @@ mod full;
 mod http;
 mod machine;
 mod network;
+mod plugins;
 mod readme;
 mod scenario;
 mod slots;

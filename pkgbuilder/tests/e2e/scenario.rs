@@ -33,8 +33,9 @@ pub(crate) const WORKER: Host = Host {
     tap: "tap-worker",
 };
 
-/// A board in emulation, with everything else that a test machine does at the time.
-pub(crate) const READY: Duration = Duration::from_mins(5);
+/// A board in emulation, with everything else that a test machine does at the time: five minutes were not enough for Nomad
+/// on a Pi 3 where emulation is half as fast. How long it takes is what `scripts/bench boot` is for.
+pub(crate) const READY: Duration = Duration::from_mins(10);
 /// A board that is slow in emulation.
 pub(crate) const LONG: Duration = Duration::from_mins(15);
 /// The target of most images.
@@ -130,6 +131,7 @@ impl Site {
             // Long, or of images that scripts/build does not make by itself: scripts/test --all.
             trial("a_card_without_room_for_data", "full", super::full::card_without_room).with_ignored_flag(true),
             trial("a_slot_is_tried_and_committed", "slots", super::slots::trial_and_commit).with_ignored_flag(true),
+            trial("a_plugin_that_nomad_missed", "plugins", super::plugins::missed).with_ignored_flag(true),
             trial("keys_in_the_settings_open_ssh", "ssh", super::ssh::by_key).with_ignored_flag(true),
             trial("a_pc_is_a_whole_cluster", "pc", pc).with_ignored_flag(true),
             trial("sixty_packages_boot", "sixty", sixty).with_ignored_flag(true),

@@ -1,0 +1,53 @@
+//! A CNI plugin that did not answer Nomad in time: the node is given no job with a network of its own until Nomad knows it.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::board::Board;
+use super::cluster::Node;
+use super::machine::Card;
+use super::scenario::{CORE, LONG, Site, kept, say, wait};
+
+/// One of those that Nomad asks a node for before it places a job with a bridge there.
+const PLUGIN: &str = "/opt/cni/bin/firewall";
+/// Longer than the three seconds that Nomad gives it.
+const SLOW: &str = "printf '#!/bin/sh\\nsleep 20\\n' >/run/slow && chmod 755 /run/slow && mount --bind /run/slow";
+
+pub(crate) fn missed(site: &Site) -> Result<()> {
+    say("a plugin that Nomad missed");
+    let image = site.image("vm", "uefi-arm64")?;
+    let card = Card::burn(Board::Virt(1536), &image, &site.folder, "plugins")?;
+    let node = Node::new(CORE.name, CORE.address);
+    let mut machine = card.boot(&CORE, 1)?;
+    kept(&mut machine, &node, |machine| {
+        let limit = Duration::from_mins(1);
+        wait(machine, "Nomad with all plugins", LONG, || node.nomad_ready())?;
+        machine.run(&format!("{SLOW} {PLUGIN} && systemctl --no-block restart nomad"), limit)?;
+        // `computatom-agent wait cni` waits for it a minute, and lets Nomad start then.
+        wait(machine, "Nomad without one", LONG, || {
+            let refused = node.nomad_ready().err().map(|error| format!("{error:#}"));
+            ensure!(
+                refused
+                    .as_deref()
+                    .is_some_and(|words| words.contains("no CNI plugin `firewall`")),
+                "the node is: {refused:?}"
+            );
+            Ok(())
+        })?;
+        let waited = machine.run(
+            "journalctl -b --no-pager -o cat -u nomad | grep 'no answer within'",
+            limit,
+        )?;
+        ensure!(waited.contains(PLUGIN), "Nomad's unit said: {waited}");
+        machine.run(&format!("umount {PLUGIN}"), limit)?;
+        wait(machine, "Nomad with all plugins again", LONG, || node.nomad_ready())?;
+        let said = machine.run(
+            "journalctl -b --no-pager -o cat -u computatom-agent | grep 'starting it again'",
+            limit,
+        )?;
+        ensure!(said.contains("the CNI plugins firewall"), "the agent said: {said}");
+        Ok(())
+    })?;
+    machine.cut_power()
+}
