@@ -544,6 +544,17 @@ fn critical_chain(machine: &mut Machine) -> Result<()> {
         Duration::from_mins(1),
     )?;
     say(&chain);
+    let slowest = machine.run("systemd-analyze blame --no-pager | head -n 12", Duration::from_mins(1))?;
+    say(&format!("what took longest:\n{slowest}"));
+    // No failure: they are to come back by themselves. Why one ended is in its words.
+    let restarted = machine.run(
+        "for unit in consul nomad prometheus; do [ \"$(systemctl show --property NRestarts --value $unit)\" = 0 ] || \
+         journalctl -b --no-pager -o short-monotonic -u $unit; done",
+        Duration::from_mins(2),
+    )?;
+    if !restarted.trim().is_empty() {
+        say(&format!("restarted:\n{restarted}"));
+    }
     ensure!(
         chain.contains("nomad.service") && !chain.contains("docker"),
         "Nomad waits for: {chain}"
