@@ -3,6 +3,7 @@
 //! started again, and no job with a network of its own is placed on a node that lacks one of a bridge's
 //! (`job_endpoint_hooks.go`).
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,42 +27,73 @@ pub fn answer(root: &Root) -> anyhow::Result<()> {
     if !Assignment::load(root).is_some_and(|assignment| assignment.has(Role::Client)) {
         return Ok(());
     }
-    root.list(nomad::CNI_PATH)
+    programs(root)
         .iter()
-        .try_for_each(|name| ask(root, name).with_context(|| format!("asking {}/{name}", nomad::CNI_PATH)))
+        .try_for_each(|name| says_version(root, name).map(drop))
 }
 
-/// Without arguments a plugin says which version it is.
-fn ask(root: &Root, name: &str) -> anyhow::Result<()> {
+/// What Nomad takes for a plugin: whatever may be executed.
+fn programs(root: &Root) -> Vec<String> {
+    let mut names = root.list(nomad::CNI_PATH);
+    names.retain(|name| {
+        root.path(nomad::CNI_PATH)
+            .join(name)
+            .metadata()
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    });
+    names
+}
+
+/// Asks a plugin as Nomad does: without arguments it says its version. Nomad does without one that fails or says none, too.
+fn says_version(root: &Root, name: &str) -> anyhow::Result<bool> {
     let began = Instant::now();
-    let mut plugin = Command::new(root.path(nomad::CNI_PATH).join(name))
+    let Ok(mut plugin) = Command::new(root.path(nomad::CNI_PATH).join(name))
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    loop {
-        match plugin.try_wait()? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => bail!("it ends with {status}"),
-            None if began.elapsed() > LIMIT => {
-                // It may have ended meanwhile.
-                let _ = plugin.kill();
-                plugin.wait()?;
-                bail!("no answer within {LIMIT:?}");
-            }
-            None => std::thread::sleep(Duration::from_millis(5)),
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+    else {
+        return Ok(false);
+    };
+    while plugin.try_wait()?.is_none() {
+        if began.elapsed() > LIMIT {
+            // It may have ended meanwhile.
+            let _ = plugin.kill();
+            plugin.wait()?;
+            bail!("{}/{name} gives no answer within {LIMIT:?}", nomad::CNI_PATH);
         }
+        std::thread::sleep(Duration::from_millis(5));
     }
+    let said = plugin.wait_with_output()?;
+    let words = [said.stdout, said.stderr].concat();
+    Ok(said.status.success() && String::from_utf8_lossy(&words).split_whitespace().any(is_version))
 }
 
-/// The plugins of which Nomad's node says nothing although they lie here.
+/// `v1.9.1`, `1.9.1`
+fn is_version(word: &str) -> bool {
+    let mut parts = word.strip_prefix('v').unwrap_or(word).split('.');
+    let mut number = || {
+        parts
+            .next()
+            .is_some_and(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    number() && number()
+}
+
+/// The plugins of which Nomad's node says nothing although they say their version.
 ///
 /// # Errors
-/// Nomad does not answer, or its client has not registered since it started.
+/// Nomad does not answer, its client has not registered since it started, or such a plugin does not answer now either.
 pub fn missing(root: &Root) -> anyhow::Result<Vec<String>> {
     let id = registered(&json("/v1/agent/self")?)?;
     let node = json(&format!("/v1/node/{id}"))?;
-    Ok(unknown(root.list(nomad::CNI_PATH), &node["Attributes"]))
+    let mut missing = Vec::new();
+    for name in unknown(programs(root), &node["Attributes"]) {
+        if says_version(root, &name)? {
+            missing.push(name);
+        }
+    }
+    Ok(missing)
 }
 
 fn json(path: &str) -> anyhow::Result<Value> {
@@ -90,8 +122,6 @@ fn unknown(mut plugins: Vec<String>, attributes: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use serde_json::json;
 
     use super::*;
@@ -120,13 +150,23 @@ mod tests {
         assignment.store(&root).unwrap();
         let began = Instant::now();
         let slow = format!("{:#}", answer(&root).unwrap_err());
-        assert_eq!(slow, "asking /opt/cni/bin/portmap: no answer within 1.5s");
+        assert_eq!(slow, "/opt/cni/bin/portmap gives no answer within 1.5s");
         assert!(began.elapsed() < Duration::from_secs(30));
+        // One that fails or is none holds nobody up: Nomad does without it at once.
         plugin(&root, "portmap", "exit 3");
-        let failed = format!("{:#}", answer(&root).unwrap_err());
-        assert_eq!(failed, "asking /opt/cni/bin/portmap: it ends with exit status: 3");
-        plugin(&root, "portmap", "echo CNI portmap plugin v1.9.1");
+        std::fs::write(root.path(nomad::CNI_PATH).join("README.md"), "plugins").unwrap();
         answer(&root).unwrap();
+        assert_eq!(programs(&root), ["bridge", "portmap"]);
+        assert!(says_version(&root, "bridge").unwrap());
+        assert!(!says_version(&root, "portmap").unwrap());
+        plugin(&root, "portmap", "echo about nothing");
+        assert!(!says_version(&root, "portmap").unwrap());
+    }
+
+    #[test]
+    fn a_version_has_numbers() {
+        assert!(["v1.9.1", "1.9.1", "0.4.0"].into_iter().all(is_version));
+        assert!(!["v", "CNI", "1", "plugin.", "versions:"].into_iter().any(is_version));
     }
 
     #[test]
