@@ -22,6 +22,8 @@ pub const IDENTITY: &str = "/run/computatom/identity.json";
 pub const ASSIGNMENT: &str = "/run/computatom/assignment.json";
 /// Why this boot has no DATA, a sentence; not there when it has.
 pub const WITHOUT_DATA: &str = "/run/computatom/without-data";
+/// The CNI plugins of which Nomad knows nothing although they are there; not there when it knows all.
+pub const WITHOUT_PLUGINS: &str = "/run/computatom/without-plugins";
 /// Rendered Consul configuration directory.
 pub const CONSUL_CONFIG: &str = "/run/computatom/consul.d";
 /// Rendered Nomad configuration directory.

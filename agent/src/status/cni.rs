@@ -3,12 +3,17 @@
 //! started again, and no job with a network of its own is placed on a node that lacks one of a bridge's
 //! (`job_endpoint_hooks.go`).
 
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use computatom_spec::role::Role;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
 use serde_json::Value;
 
 use crate::render::nomad;
@@ -19,17 +24,51 @@ use crate::status::api;
 /// Half of the time that Nomad gives each.
 const LIMIT: Duration = Duration::from_millis(1500);
 
-/// Each plugin answers, and twice as quickly as Nomad wants; on a node that is no client nobody asks.
+/// Each plugin answers, and twice as quickly as Nomad wants; on a node that is no client nobody asks. All are asked, whichever
+/// is slow: what was read once is in memory for the next time, and for Nomad.
 ///
 /// # Errors
-/// Which one does not, or not yet.
+/// Which ones do not, or not yet.
 pub fn answer(root: &Root) -> anyhow::Result<()> {
     if !Assignment::load(root).is_some_and(|assignment| assignment.has(Role::Client)) {
         return Ok(());
     }
-    programs(root)
-        .iter()
-        .try_for_each(|name| says_version(root, name).map(drop))
+    let slow = Answers::of(root, programs(root), LIMIT).slow;
+    ensure!(
+        slow.is_empty(),
+        "no answer within {LIMIT:?} of {} in {}",
+        slow.join(", "),
+        nomad::CNI_PATH
+    );
+    Ok(())
+}
+
+/// Plugins by what they answer. One that fails or says no version is in neither list: Nomad does without it, too.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// They say their version.
+    pub ready: Vec<String>,
+    /// They take too long.
+    pub slow: Vec<String>,
+}
+
+impl Answers {
+    fn of(root: &Root, plugins: Vec<String>, limit: Duration) -> Self {
+        let mut answers = Self::default();
+        for name in plugins {
+            match says_version(&root.path(nomad::CNI_PATH).join(&name), limit) {
+                Ok(true) => answers.ready.push(name),
+                Ok(false) => {}
+                Err(_) => answers.slow.push(name),
+            }
+        }
+        answers
+    }
+
+    /// All of them.
+    pub fn names(&self) -> Vec<String> {
+        [&self.ready[..], &self.slow].concat()
+    }
 }
 
 /// What Nomad takes for a plugin: whatever may be executed.
@@ -44,56 +83,69 @@ fn programs(root: &Root) -> Vec<String> {
     names
 }
 
-/// Asks a plugin as Nomad does: without arguments it says its version. Nomad does without one that fails or says none, too.
-fn says_version(root: &Root, name: &str) -> anyhow::Result<bool> {
-    let began = Instant::now();
-    let Ok(mut plugin) = Command::new(root.path(nomad::CNI_PATH).join(name))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-    else {
-        return Ok(false);
-    };
-    while plugin.try_wait()?.is_none() {
-        if began.elapsed() > LIMIT {
-            // It may have ended meanwhile.
-            let _ = plugin.kill();
-            plugin.wait()?;
-            bail!("{}/{name} gives no answer within {LIMIT:?}", nomad::CNI_PATH);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let said = plugin.wait_with_output()?;
-    let words = [said.stdout, said.stderr].concat();
-    Ok(said.status.success() && String::from_utf8_lossy(&words).split_whitespace().any(is_version))
-}
-
-/// `v1.9.1`, `1.9.1`
-fn is_version(word: &str) -> bool {
-    let mut parts = word.strip_prefix('v').unwrap_or(word).split('.');
-    let mut number = || {
-        parts
-            .next()
-            .is_some_and(|part| part.starts_with(|c: char| c.is_ascii_digit()))
-    };
-    number() && number()
-}
-
-/// The plugins of which Nomad's node says nothing although they say their version.
+/// Asks a plugin as Nomad does: without arguments it says its version.
 ///
 /// # Errors
-/// Nomad does not answer, its client has not registered since it started, or such a plugin does not answer now either.
-pub fn missing(root: &Root) -> anyhow::Result<Vec<String>> {
+/// No answer in time, or none for a reason that passes: no memory for another process, a signal.
+fn says_version(plugin: &Path, limit: Duration) -> anyhow::Result<bool> {
+    // A file and no pipe: nobody waits for whoever else holds it, and it takes whatever is said.
+    let mut said = File::from(memfd_create("plugin", MemfdFlags::CLOEXEC)?);
+    let began = Instant::now();
+    let spawned = Command::new(plugin)
+        .stdin(Stdio::null())
+        .stdout(said.try_clone()?)
+        .stderr(said.try_clone()?)
+        .spawn();
+    let mut process = match spawned {
+        Err(err)
+            if [Errno::NOENT, Errno::ACCESS, Errno::NOEXEC]
+                .map(|no| Some(no.raw_os_error()))
+                .contains(&err.raw_os_error()) =>
+        {
+            return Ok(false);
+        }
+        spawned => spawned?,
+    };
+    let status = loop {
+        if let Some(status) = process.try_wait()? {
+            break status;
+        }
+        if began.elapsed() > limit {
+            // It may have ended meanwhile.
+            let _ = process.kill();
+            process.wait()?;
+            bail!("no answer");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    ensure!(status.code().is_some(), "{status}");
+    let mut words = Vec::new();
+    said.rewind()?;
+    said.take(LARGEST).read_to_end(&mut words)?;
+    Ok(status.success() && String::from_utf8_lossy(&words).split_whitespace().any(is_version))
+}
+
+/// No plugin has as much to say.
+const LARGEST: u64 = 64 << 10;
+
+/// `v1.9.1`, `1.9.1-rc1`, `1`: as `NewSemver` of github.com/hashicorp/go-version takes them, but for what may follow the numbers.
+fn is_version(word: &str) -> bool {
+    let numbers = word.strip_prefix('v').unwrap_or(word);
+    let numbers = numbers.split(['-', '+']).next().unwrap_or_default();
+    numbers
+        .split('.')
+        .all(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The plugins of which Nomad's node says nothing, and what they answer now.
+///
+/// # Errors
+/// Nomad does not answer, or its client has not registered since it started.
+pub fn missing(root: &Root) -> anyhow::Result<Answers> {
     let id = registered(&json("/v1/agent/self")?)?;
     let node = json(&format!("/v1/node/{id}"))?;
-    let mut missing = Vec::new();
-    for name in unknown(programs(root), &node["Attributes"]) {
-        if says_version(root, &name)? {
-            missing.push(name);
-        }
-    }
-    Ok(missing)
+    let plugins = unknown(programs(root), &node["Attributes"]);
+    Ok(Answers::of(root, plugins, LIMIT))
 }
 
 fn json(path: &str) -> anyhow::Result<Value> {
@@ -137,10 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn a_client_waits_for_plugins_that_fail_or_take_too_long() {
+    fn only_a_client_asks() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
-        plugin(&root, "bridge", "echo CNI bridge plugin v1.9.1");
         plugin(&root, "portmap", "exec sleep 60");
         answer(&root).unwrap();
         let mut assignment = Assignment::none("a test");
@@ -148,25 +199,51 @@ mod tests {
         answer(&root).unwrap();
         assignment.roles = vec![Role::Client];
         assignment.store(&root).unwrap();
-        let began = Instant::now();
-        let slow = format!("{:#}", answer(&root).unwrap_err());
-        assert_eq!(slow, "/opt/cni/bin/portmap gives no answer within 1.5s");
-        assert!(began.elapsed() < Duration::from_secs(30));
-        // One that fails or is none holds nobody up: Nomad does without it at once.
-        plugin(&root, "portmap", "exit 3");
-        std::fs::write(root.path(nomad::CNI_PATH).join("README.md"), "plugins").unwrap();
-        answer(&root).unwrap();
-        assert_eq!(programs(&root), ["bridge", "portmap"]);
-        assert!(says_version(&root, "bridge").unwrap());
-        assert!(!says_version(&root, "portmap").unwrap());
-        plugin(&root, "portmap", "echo about nothing");
-        assert!(!says_version(&root, "portmap").unwrap());
+        let slow = answer(&root).unwrap_err().to_string();
+        assert_eq!(slow, "no answer within 1.5s of portmap in /opt/cni/bin");
     }
 
     #[test]
-    fn a_version_has_numbers() {
-        assert!(["v1.9.1", "1.9.1", "0.4.0"].into_iter().all(is_version));
-        assert!(!["v", "CNI", "1", "plugin.", "versions:"].into_iter().any(is_version));
+    fn plugins_are_ready_or_slow_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let path = root.path(nomad::CNI_PATH);
+        plugin(&root, "bridge", "echo CNI bridge plugin v1.9.1 >&2");
+        plugin(&root, "fails", "echo v1.9.1; exit 3");
+        plugin(&root, "mute", "echo about nothing");
+        plugin(&root, "killed", "kill -9 $$");
+        plugin(&root, "talks", "yes v1.9.1 | head -n 100000");
+        std::fs::write(path.join("README.md"), "plugins").unwrap();
+        std::fs::create_dir(path.join("more")).unwrap();
+        std::fs::write(path.join("foreign"), [0x7f, b'E', b'L', b'F', 0]).unwrap();
+        std::fs::set_permissions(path.join("foreign"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(
+            programs(&root),
+            ["bridge", "fails", "foreign", "killed", "mute", "talks"]
+        );
+        // Longer than a busy machine takes for a shell.
+        let answers = Answers::of(&root, programs(&root), Duration::from_mins(1));
+        assert_eq!(answers.ready, ["bridge", "talks"]);
+        assert_eq!(answers.slow, ["killed"]);
+        plugin(&root, "bridge", "exec sleep 60");
+        let began = Instant::now();
+        let answers = Answers::of(&root, vec!["bridge".to_owned()], Duration::from_millis(50));
+        assert_eq!(answers.slow, ["bridge"]);
+        assert!(began.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn versions_are_those_that_nomad_takes_for_such() {
+        assert!(
+            ["v1.9.1", "1.9.1", "0.4.0", "1", "v5", "1.0.0-rc1+a"]
+                .into_iter()
+                .all(is_version)
+        );
+        assert!(
+            !["v", "", "CNI", "plugin.", "versions:", "0.3.0,", "1.x"]
+                .into_iter()
+                .any(is_version)
+        );
     }
 
     #[test]

@@ -102,6 +102,12 @@ impl Status {
                 "this node runs without DATA: {reason}; what is stored now is lost when the power goes"
             ));
         }
+        if let Ok(Some(plugins)) = root.read(paths::WITHOUT_PLUGINS) {
+            status.warnings.push(format!(
+                "Nomad does not know the CNI plugins {}, which it asks when it starts: jobs that need them are not placed on this node",
+                plugins.trim()
+            ));
+        }
         status
     }
 

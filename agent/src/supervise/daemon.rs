@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
+use computatom_spec::role::Role;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
@@ -168,7 +169,7 @@ fn look_around(node: &Node, held: Look) -> Look {
             }
         };
     }
-    let mut status = Status::collect(
+    let status = Status::collect(
         &node.root,
         &node.settings,
         &identity,
@@ -184,15 +185,16 @@ fn look_around(node: &Node, held: Look) -> Look {
         join(node, &identity, &assignment);
     }
     let mut plugins = held.map(|held| held.plugins).unwrap_or_default();
+    let answers = status
+        .checks
+        .iter()
+        .any(|check| check.service == "nomad client" && check.healthy);
     if node.root.is_system()
-        && status
-            .checks
-            .iter()
-            .any(|check| check.service == "nomad client" && check.healthy)
+        && (answers || !assignment.has(Role::Client))
+        && let Err(err) = plugins.look(&node.root, &assignment)
     {
-        plugins.look(&node.root, &assignment);
+        crate::cli::complain(&err);
     }
-    status.warnings.extend(plugins.warning());
     node.set(status);
     Some(Held {
         identity,
