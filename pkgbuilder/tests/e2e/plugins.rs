@@ -46,7 +46,10 @@ pub(crate) fn missed(site: &Site) -> Result<()> {
         ensure!(waited.contains("wait"), "Nomad's unit said: {waited}");
         wait(machine, "a warning", LONG, || {
             let warnings = node.get(4690, "/status.json")?["warnings"].to_string();
-            ensure!(warnings.contains("the CNI plugins firewall"), "the node warns of {warnings}");
+            ensure!(
+                warnings.contains("the CNI plugins firewall"),
+                "the node warns of {warnings}"
+            );
             Ok(())
         })?;
         // Whoever runs it just now keeps it.
