@@ -23,6 +23,8 @@ use crate::status::api;
 
 /// Half of the time that Nomad gives each.
 const LIMIT: Duration = Duration::from_millis(1500);
+/// No plugin has as much to say, in bytes.
+const LARGEST: u64 = 64 << 10;
 
 /// Each plugin answers, and twice as quickly as Nomad wants; on a node that is no client nobody asks. All are asked, whichever
 /// is slow: what was read once is in memory for the next time, and for Nomad.
@@ -124,9 +126,6 @@ fn says_version(plugin: &Path, limit: Duration) -> anyhow::Result<bool> {
     said.take(LARGEST).read_to_end(&mut words)?;
     Ok(status.success() && String::from_utf8_lossy(&words).split_whitespace().any(is_version))
 }
-
-/// No plugin has as much to say.
-const LARGEST: u64 = 64 << 10;
 
 /// `v1.9.1`, `1.9.1-rc1`, `1`: as `NewSemver` of github.com/hashicorp/go-version takes them, but for what may follow the numbers.
 fn is_version(word: &str) -> bool {

@@ -38,6 +38,9 @@ enum Next {
 
 impl Plugins {
     /// Looks at a start of Nomad's until it is settled; its client answers.
+    ///
+    /// # Errors
+    /// systemd refuses to start Nomad again, or the warning cannot be written; the next look tries again.
     pub fn look(&mut self, root: &Root, assignment: &Assignment) -> anyhow::Result<()> {
         if !assignment.has(Role::Client) {
             *self = Self::default();

@@ -33,8 +33,8 @@ pub(crate) const WORKER: Host = Host {
     tap: "tap-worker",
 };
 
-/// A board in emulation, with everything else that a test machine does at the time: five minutes were not enough for Nomad
-/// on a Pi 3 where emulation is half as fast. How long it takes is what `scripts/bench boot` is for.
+/// A board in emulation, with everything else that a test machine does at the time: Consul alone took
+/// 288 s on a Pi 3 where emulation is half as fast. How long it takes is what `scripts/bench boot` is for.
 pub(crate) const READY: Duration = Duration::from_mins(10);
 /// A board that is slow in emulation.
 pub(crate) const LONG: Duration = Duration::from_mins(15);
