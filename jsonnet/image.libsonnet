@@ -68,14 +68,15 @@ local exclude = import 'exclude.libsonnet';
   // Globs of the packages' paths that are not unpacked: dpkg's `path-exclude`, and with a leading `!` its `path-include`.
   // `*` and `?` match `/` too; of the rules that match a path the last one decides. dpkg still lists what is left out.
   // See exclude.libsonnet for what these are.
-  exclude: exclude.papers + exclude.boot_loaders + exclude.device_trees + exclude.modules,
+  exclude: exclude.papers + exclude.boot_loaders + exclude.device_trees + exclude.modules + exclude.networks,
 
   // Files by path, written last: `'/etc/motd': { text: 'hello\n' }` or `{ symlink: '/run/motd' }`, and `mode: '0600'`.
   files: {
     // Generators are programs that systemd waits for before anything else. That of GPT disks would mount the EFI system
-    // partition, which nobody but `slot` writes to, and that of ssh offer logins without keys in the settings.
+    // partition, which nobody but `slot` writes to, that of ssh offer logins without keys in the settings, and that of consoles
+    // ask for logins that nobody has.
     ['/etc/systemd/system-generators/systemd-%s-generator' % name]: { symlink: '/dev/null' }
-    for name in ['gpt-auto', 'ssh', 'hibernate-resume', 'rc-local', 'system-update', 'tpm2']
+    for name in ['getty', 'gpt-auto', 'ssh', 'hibernate-resume', 'rc-local', 'run', 'system-update', 'tpm2']
   },
 
   // systemd units switched whatever their packages wanted.

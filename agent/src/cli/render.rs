@@ -24,7 +24,7 @@ impl Render {
         for change in render::apply(root, &files)? {
             cli::say(&format!("{}: {}\n", change.unit, change.action))?;
             if root.is_system() {
-                systemd::refresh(change)?;
+                systemd::refresh(root, change)?;
             }
             render::applied::confirm(root, &files, change.unit)?;
         }

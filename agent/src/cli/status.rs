@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::identity::Identity;
 use crate::root::Root;
 use crate::status::{Status, text};
+use crate::supervise::systemd::Units;
 use crate::{cli, status};
 
 /// The exit code of a node that is not ready, as `systemctl status` has it for a unit that is not active.
@@ -29,7 +30,14 @@ impl ShowStatus {
         let settings = Settings::load(root);
         let identity = Identity::load(root).unwrap_or_else(|_| Identity::derive(root, &settings.site));
         let assignment = settings.assignment(&identity);
-        let status = Status::collect(root, &settings, &identity, &assignment, status::image(root).as_deref());
+        let status = Status::collect(
+            root,
+            &settings,
+            &identity,
+            &assignment,
+            status::image(root).as_deref(),
+            &mut Units::default(),
+        );
         if self.json {
             let mut json = serde_json::to_string_pretty(&status).context("serializing the status")?;
             json.push('\n');

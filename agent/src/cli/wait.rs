@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli;
 use crate::root::Root;
-use crate::status::{checks, cni, docker};
+use crate::status::{checks, cni, docker, nomad};
 
 /// Wait until a service of this node does its work
 ///
@@ -29,6 +29,8 @@ enum What {
     Cni,
     /// Docker answers, where Nomad has allocations that it will look for there
     Docker,
+    /// Nomad answers, while a node starts on which it does not wait for Docker
+    Nomad,
 }
 
 impl Wait {
@@ -39,6 +41,13 @@ impl Wait {
             What::Cni => cni::answer,
             What::Docker if !docker::is_needed(root) => return Ok(()),
             What::Docker => docker::answers,
+            What::Nomad if !nomad::comes_first(root) => return Ok(()),
+            What::Nomad => nomad::answers,
+        };
+        // To ask each plugin is work for a small board; to ask a port is none.
+        let pause = match self.what {
+            What::Cni => Duration::from_secs(1),
+            What::Consul | What::Docker | What::Nomad => Duration::from_millis(250),
         };
         loop {
             match ask(root) {
@@ -46,7 +55,7 @@ impl Wait {
                 Err(err) if cli::is_over(deadline) => {
                     return Err(err).with_context(|| format!("waiting {} seconds for {:?}", self.timeout, self.what));
                 }
-                Err(_) => std::thread::sleep(Duration::from_secs(1)),
+                Err(_) => std::thread::sleep(pause),
             }
         }
     }

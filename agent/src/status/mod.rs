@@ -13,7 +13,7 @@ use crate::identity::Identity;
 use crate::role::Assignment;
 use crate::root::Root;
 use crate::slots::node::{Node, Report};
-use crate::supervise::systemd;
+use crate::supervise::systemd::{self, Units};
 
 /// Local HTTP interfaces, asked with short timeouts.
 pub mod api;
@@ -26,6 +26,9 @@ pub mod cni;
 
 /// Docker's own interface.
 pub mod docker;
+
+/// Nomad, for those who let it go first.
+pub mod nomad;
 
 /// Text for terminals and consoles.
 pub mod text;
@@ -76,6 +79,7 @@ impl Status {
         identity: &Identity,
         assignment: &Assignment,
         image: Option<&str>,
+        units: &mut Units,
     ) -> Self {
         let mut checks = match settings.fault {
             None => checks::all(identity, assignment),
@@ -85,7 +89,7 @@ impl Status {
         if root.is_system() {
             failed_units = systemd::failed_units();
             for check in checks.iter_mut().filter(|check| !check.healthy) {
-                if let Some(trouble) = systemd::trouble(check.unit) {
+                if let Some(trouble) = units.trouble(root, check.unit) {
                     check.detail = format!("{}; {} {trouble}", check.detail, check.unit);
                 }
             }
@@ -219,7 +223,8 @@ mod tests {
         let settings = Settings::load(&root);
         let identity = Identity::derive(&root, &settings.site);
         let assignment = settings.assignment(&identity);
-        let warnings = || Status::collect(&root, &settings, &identity, &assignment, None).warnings;
+        let warnings =
+            || Status::collect(&root, &settings, &identity, &assignment, None, &mut Units::default()).warnings;
         assert_eq!(warnings(), [OPEN]);
         write(paths::WITHOUT_DATA, "the card is too small\n");
         assert!(

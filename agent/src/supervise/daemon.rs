@@ -19,7 +19,7 @@ use crate::status::{self, Status, api, text};
 use crate::supervise::console::Consoles;
 use crate::supervise::plugins::Plugins;
 use crate::supervise::server::Listeners;
-use crate::supervise::systemd;
+use crate::supervise::systemd::{self, Units};
 use crate::{peers, render};
 
 /// How often the node is looked at. A lease that changes is acted on within this time.
@@ -131,6 +131,8 @@ struct Held {
     settled: bool,
     /// What Nomad knows of its plugins.
     plugins: Plugins,
+    /// What systemd said of its units.
+    units: Units,
 }
 
 /// What a look answers; `None` while no identity could be adopted.
@@ -169,12 +171,14 @@ fn look_around(node: &Node, held: Look) -> Look {
             }
         };
     }
+    let (mut plugins, mut units) = held.map(|held| (held.plugins, held.units)).unwrap_or_default();
     let status = Status::collect(
         &node.root,
         &node.settings,
         &identity,
         &assignment,
         node.image.as_deref(),
+        &mut units,
     );
     if !peers::alone(&node.settings.site, &identity, &assignment)
         && status
@@ -184,7 +188,6 @@ fn look_around(node: &Node, held: Look) -> Look {
     {
         join(node, &identity, &assignment);
     }
-    let mut plugins = held.map(|held| held.plugins).unwrap_or_default();
     let answers = status
         .checks
         .iter()
@@ -200,6 +203,7 @@ fn look_around(node: &Node, held: Look) -> Look {
         identity,
         settled,
         plugins,
+        units,
     })
 }
 

@@ -59,10 +59,11 @@ impl Plugins {
             Next::Look => return Ok(()),
             Next::Settled => {}
             Next::Restart => {
-                systemd::refresh(Change {
+                let change = Change {
                     unit: nomad::UNIT,
                     action: Action::Restart,
-                })?;
+                };
+                systemd::refresh(root, change)?;
                 self.restarts += 1;
                 cli::complain(&anyhow::anyhow!(
                     "Nomad started without the CNI plugins {}, which did not answer it in time, and asks only then: starting it again",

@@ -1,5 +1,6 @@
 //! Asking systemd, through `systemctl`: it speaks to the manager's own socket, so it works before the bus does.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -11,7 +12,11 @@ use crate::root::Root;
 ///
 /// # Errors
 /// systemd refuses: its own words.
-pub fn refresh(change: Change) -> anyhow::Result<()> {
+pub fn refresh(root: &Root, change: Change) -> anyhow::Result<()> {
+    // At boot none runs yet, and to hear that of systemctl six times takes a small board seconds.
+    if invocation(root, change.unit).is_none() {
+        return Ok(());
+    }
     match change.action {
         Action::Reload => systemctl("try-reload-or-restart", change.unit),
         Action::Restart => systemctl("try-restart", change.unit),
@@ -30,13 +35,16 @@ pub fn enforce(change: Change) -> anyhow::Result<()> {
     }
 }
 
-/// Which start of a unit runs, as systemd tells its journal: the symbolic link that `unit_export_invocation_id` makes
-/// (src/core/unit.c).
+/// Which start of a unit runs, as systemd tells its journal: the symbolic link that `unit_export_invocation_id` makes, and that
+/// goes when the unit is no longer active (src/core/unit.c).
 pub fn invocation(root: &Root, unit: &str) -> Option<String> {
     let link = root.path(&format!("/run/systemd/units/invocation:{unit}"));
     let id = std::fs::read_link(link).ok()?;
     Some(id.to_string_lossy().into_owned())
 }
+
+/// Where units lie in an image: packages' and the definition's own (systemd.unit(5)).
+const UNITS: [&str; 2] = ["/usr/lib/systemd/system", "/etc/systemd/system"];
 
 /// systemctl's exit code for a unit that does not exist (`EXIT_NOTINSTALLED` of the LSB, systemctl(1)).
 const NOT_LOADED: i32 = 5;
@@ -76,28 +84,38 @@ pub fn failed_units() -> Vec<String> {
         .collect()
 }
 
-/// Why a unit that should run does not: that it is started again and again, and the last it said. `None` for a unit
-/// that is fine or merely slow.
-pub fn trouble(unit: &str) -> Option<String> {
-    let properties = ask(
-        "systemctl",
-        &["show", "--property=NRestarts,ConditionResult,LoadState", unit],
-    );
-    let value = |name: &str| {
-        properties
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
-    };
-    if value("LoadState") == Some("not-found") {
-        return Some("this image does not have it".to_owned());
+/// What systemd said of units whose services do not answer: it is asked again when one has started anew, for each question takes a
+/// small board that is starting half a second.
+#[derive(Clone, Debug, Default)]
+pub struct Units {
+    /// The start that was asked about and is the unit's first, by unit; none while there were others.
+    calm: BTreeMap<&'static str, Option<String>>,
+}
+
+impl Units {
+    /// Why a unit that should run does not: that it is started again and again, and the last it said. `None` for a unit
+    /// that is fine, merely slow, or not started yet.
+    pub fn trouble(&mut self, root: &Root, unit: &'static str) -> Option<String> {
+        let start = invocation(root, unit);
+        let known = self.calm.get(unit);
+        // Between two starts it has no invocation either, but then one of them was seen.
+        if start.is_none() && known.is_none() {
+            let missing = !UNITS.iter().any(|folder| root.path(folder).join(unit).exists());
+            return missing.then(|| "this image does not have it".to_owned());
+        }
+        if start.is_some() && known == Some(&start) {
+            return None;
+        }
+        let answer = ask("systemctl", &["show", "--property=NRestarts", "--value", unit]);
+        let restarts: u32 = answer.trim().parse().ok()?;
+        self.calm.insert(unit, start.filter(|_| restarts == 0));
+        if restarts == 0 {
+            return None;
+        }
+        // Asked last: to look through the journal takes a small board longer than all other questions.
+        let words = last_words(unit).map_or_else(String::new, |words| format!(", last it said: {words}"));
+        Some(format!("was restarted {restarts} times{words}"))
     }
-    let restarts: u32 = value("NRestarts")?.parse().ok()?;
-    if restarts == 0 {
-        return None;
-    }
-    // Asked last: to look through the journal takes a small board longer than all other questions.
-    let words = last_words(unit).map_or_else(String::new, |words| format!(", last it said: {words}"));
-    Some(format!("was restarted {restarts} times{words}"))
 }
 
 /// The last line of a unit in the journal, cut to a width that fits a console.
@@ -123,4 +141,27 @@ fn ask(program: &str, arguments: &[&str]) -> String {
     output
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_that_has_not_started_is_no_trouble_and_one_that_is_missing_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let mut units = Units::default();
+        let trouble = units.trouble(&root, "consul.service");
+        assert_eq!(trouble.as_deref(), Some("this image does not have it"));
+        let unit = root.path("/etc/systemd/system/consul.service");
+        std::fs::create_dir_all(unit.parent().unwrap()).unwrap();
+        std::fs::write(unit, "").unwrap();
+        assert_eq!(units.trouble(&root, "consul.service"), None);
+        let change = Change {
+            unit: "consul.service",
+            action: Action::Restart,
+        };
+        refresh(&root, change).expect("nothing runs that would be restarted");
+    }
 }

@@ -32,6 +32,7 @@ pub(crate) fn build() -> UnitTree {
         "bin/ssh-keygen",
         "bin/stand-in",
         "bin/sync",
+        "bin/udevadm",
         "sbin/dockerd",
     ] {
         let path = root.path().join("usr").join(program);
@@ -44,8 +45,8 @@ pub(crate) fn build() -> UnitTree {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let unit = name.strip_suffix(".d").unwrap_or(&name).to_owned();
         let place = system.join(&unit);
-        // systemd's own are here as they are; a package's may or may not be installed on this machine.
-        if unit != name && !unit.starts_with("systemd-") {
+        // systemd's own are here as they are, but for udev's; a package's may or may not be installed on this machine.
+        if unit != name && !(unit.starts_with("systemd-") && place.exists()) {
             let _ = fs::remove_file(&place);
             let kind = if unit.ends_with(".socket") {
                 "[Socket]\nListenStream=/run/stand-in.sock\n"
