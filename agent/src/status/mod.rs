@@ -177,17 +177,20 @@ impl Status {
 
 /// How to log in: with the keys of the site settings, and the fingerprint by which a person knows the node.
 fn ssh(root: &Root, site: &Site, identity: &Identity) -> String {
-    if site.ssh_keys.is_empty() {
-        return "off: the site settings hold no keys".to_owned();
-    }
     let address = identity
         .address()
         .map_or_else(|| identity.hostname.clone(), |address| address.to_string());
     // As `ssh-keygen -l` says it: bits, fingerprint, comment, kind.
     let said = root.attribute(paths::HOST_KEY).unwrap_or_default();
-    match said.split_ascii_whitespace().nth(1) {
-        Some(fingerprint) => format!("root@{address}, whose host key is {fingerprint}"),
-        None => format!("root@{address}, once it has a host key"),
+    let fingerprint = said.split_ascii_whitespace().nth(1);
+    match (site.ssh_keys.is_empty(), fingerprint) {
+        (true, None) => "off: the site settings hold no keys".to_owned(),
+        // sshd wrote it when it started: an image of Vagrant's has its own user and key.
+        (true, Some(fingerprint)) => {
+            format!("{address}, for a user of the image's own, whose host key is {fingerprint}")
+        }
+        (false, Some(fingerprint)) => format!("root@{address}, whose host key is {fingerprint}"),
+        (false, None) => format!("root@{address}, once it has a host key"),
     }
 }
 
@@ -247,5 +250,8 @@ mod tests {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "256 SHA256:abc no comment (ED25519)\n").unwrap();
         assert!(ssh(&root, &site, &identity).ends_with("whose host key is SHA256:abc"));
+        assert!(ssh(&root, &site, &identity).starts_with("root@"));
+        site.ssh_keys.clear();
+        assert!(ssh(&root, &site, &identity).contains("for a user of the image's own, whose host key is SHA256:abc"));
     }
 }
