@@ -118,13 +118,18 @@ impl Units {
     }
 }
 
-/// The last line of a unit in the journal, cut to a width that fits a console.
+/// The last line of a unit in the journal, cut to a width that fits a console: of its own programs, and where they said nothing,
+/// of systemd about them. (What systemd says last of one that ended is how much CPU time it took.)
 fn last_words(unit: &str) -> Option<String> {
-    let line = ask(
-        "journalctl",
-        &["--quiet", "--no-pager", "--lines=1", "--output=cat", "--unit", unit],
-    );
-    let line: String = line
+    let own = format!("_SYSTEMD_UNIT={unit}");
+    [&[own.as_str()][..], &["--unit", unit]].into_iter().find_map(last_line)
+}
+
+/// The last line of the journal that matches.
+fn last_line(matches: &[&str]) -> Option<String> {
+    let arguments = ["--quiet", "--no-pager", "--lines=1", "--output=cat"];
+    let said = ask("journalctl", &[&arguments, matches].concat());
+    let line: String = said
         .lines()
         .last()?
         .trim()

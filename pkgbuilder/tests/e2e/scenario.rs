@@ -298,22 +298,22 @@ fn whole_cluster(site: &Site, board: Board, target: &str, folder: &str) -> Resul
     let node = Node::new(CORE.name, CORE.address);
     let card = Card::burn(board, &site.image("vm", target)?, &site.folder, folder)?;
     let mut machine = card.boot(&CORE, 1)?;
+    // What Nomad has written by then it has not synced.
     let ids = kept(&mut machine, &node, |machine| {
-        ready(machine, &node)?;
-        healthy(machine)?;
-        critical_chain(machine)?;
-        super::ssh::closed(&node)?;
-        shown(machine, &node)?;
+        wait(machine, "Nomad", READY, || node.nomad_ready())?;
         node.ids()
     })?;
-    say("power cut, second boot");
+    say("power cut as soon as the node is one, second boot");
     machine.cut_power()?;
     let mut machine = card.boot(&CORE, 2)?;
     kept(&mut machine, &node, |machine| {
         ready(machine, &node)?;
         let now = node.ids()?;
         ensure!(now == ids, "the node ids were {ids:?} and are {now:?}");
-        healthy(machine)
+        healthy(machine)?;
+        critical_chain(machine)?;
+        super::ssh::closed(&node)?;
+        shown(machine, &node)
     })
 }
 
