@@ -105,6 +105,8 @@ local exclude = import 'exclude.libsonnet';
       'sshd-keygen.service',
       // Explanations for `journalctl -x`: seconds of a slow card at the first boot.
       'systemd-journal-catalog-update.service',
+      // The journal stays in memory (journald.conf.d).
+      'systemd-journal-flush.service',
       // Nobody asks for these; each would load modules or mount while the services wait for the processor.
       'modprobe@drm.service',
       'sys-kernel-config.mount',

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
             "an_interrupted_up_leaves_nothing",
             one::an_interrupted_up_leaves_nothing,
         ),
-        trial("three_servers_lose_their_leader", several::three_servers).with_ignored_flag(true),
+        trial("three_servers_lose_their_leader", several::three_servers),
         trial("three_servers_two_clients_and_a_monitor", several::the_default).with_ignored_flag(true),
         trial("tasks_of_each_driver", several::tasks_of_each_driver).with_ignored_flag(true),
         trial("two_datacenters", several::two_datacenters).with_ignored_flag(true),
