@@ -14,11 +14,21 @@ const SOCKET: &str = "/run/docker.sock";
 /// Where Nomad keeps what its tasks work in: empty on a node that has run none.
 const ALLOCATIONS: &str = "/var/lib/nomad/alloc";
 
-/// Whether Nomad may look for containers when it starts: it has allocations, and Docker is to run.
+/// What its client knows of them, a database of bbolt: jobs as they were submitted, in `MessagePack`, uncompressed
+/// (`client/state/db_bolt.go` of 1.10.5).
+const STATE: &str = "/var/lib/nomad/client/state.db";
+/// The driver as such a job names it.
+const DRIVER: &[u8] = b"docker";
+
+/// Whether Nomad may look for containers when it starts: Docker is to run, and there are allocations of its driver.
 ///
-/// One that has none need not wait: it looks for Docker again and again while it runs.
+/// A node that has none need not wait: Nomad looks for Docker again and again while it runs.
 pub fn is_needed(root: &Root) -> bool {
-    !root.list(docker::DIRECTORY).is_empty() && !root.list(ALLOCATIONS).is_empty()
+    if root.list(docker::DIRECTORY).is_empty() || root.list(ALLOCATIONS).is_empty() {
+        return false;
+    }
+    // One that was is named for a while after it has gone: then a start is as slow as it could have been.
+    std::fs::read(root.path(STATE)).map_or(true, |state| state.windows(DRIVER.len()).any(|word| word == DRIVER))
 }
 
 /// Docker answers.
@@ -53,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_node_with_allocations_waits_and_until_docker_answers() {
+    fn only_a_node_with_allocations_of_docker_waits_and_until_docker_answers() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         std::fs::create_dir_all(root.path("/run")).unwrap();
@@ -62,6 +72,12 @@ mod tests {
         std::fs::create_dir(root.path(ALLOCATIONS).join("3f0a")).unwrap();
         assert!(!is_needed(&root), "no Docker is to run");
         std::fs::write(root.path(docker::DIRECTORY).join("daemon.json"), "{}").unwrap();
+        assert!(is_needed(&root), "who knows of what");
+        let state = root.path(STATE);
+        std::fs::create_dir_all(state.parent().unwrap()).unwrap();
+        std::fs::write(&state, b"\xa6Driver\xa4exec").unwrap();
+        assert!(!is_needed(&root), "its tasks are of another driver");
+        std::fs::write(&state, b"\xa6Driver\xa6docker").unwrap();
         assert!(is_needed(&root));
         std::fs::remove_dir(root.path(ALLOCATIONS).join("3f0a")).unwrap();
         assert!(!is_needed(&root));
