@@ -7,12 +7,9 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 
 use crate::cli;
-use crate::config::Settings;
-use crate::identity::Identity;
 use crate::root::Root;
 use crate::slots::node::{Node, Report, Stage};
-use crate::status::{self, Status};
-use crate::supervise::systemd::Units;
+use crate::status::Status;
 
 /// Show the two slots, try the other one for one boot, or make the running one the one that starts
 ///
@@ -109,17 +106,7 @@ impl SlotCommand {
 
 /// The gate of a commit: what `status` calls ready.
 fn ready(root: &Root) -> anyhow::Result<()> {
-    let settings = Settings::load(root);
-    let identity = Identity::load(root).unwrap_or_else(|_| Identity::derive(root, &settings.site));
-    let assignment = settings.assignment(&identity);
-    let status = Status::collect(
-        root,
-        &settings,
-        &identity,
-        &assignment,
-        status::image(root).as_deref(),
-        &mut Units::default(),
-    );
+    let status = Status::now(root);
     if !status.is_ready() {
         let waits = status.waits_for.join("; ");
         bail!("the node is not ready ({waits}): wait, restart to go back to the other slot, or `slot commit --force`");

@@ -72,6 +72,16 @@ pub struct Status {
 }
 
 impl Status {
+    /// The answer for who asks once: with the settings as they are, and nothing known from before.
+    pub fn now(root: &Root) -> Self {
+        let settings = Settings::load(root);
+        let identity = Identity::load(root).unwrap_or_else(|_| Identity::derive(root, &settings.site));
+        let assignment = settings.assignment(&identity);
+        let image = image(root);
+        let mut units = Units::default();
+        Self::collect(root, &settings, &identity, &assignment, image.as_deref(), &mut units)
+    }
+
     /// Asks everything; takes at most a few seconds per service.
     pub fn collect(
         root: &Root,

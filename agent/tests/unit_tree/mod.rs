@@ -26,6 +26,7 @@ pub(crate) fn build() -> UnitTree {
     for program in [
         "bin/computatom-agent",
         "bin/consul",
+        "bin/find",
         "bin/mv",
         "bin/nomad",
         "bin/rm",
