@@ -13,7 +13,7 @@ use crate::identity::Identity;
 use crate::role::Assignment;
 use crate::root::Root;
 use crate::slots::node::{Node, Report};
-use crate::supervise::systemd::{self, Units};
+use crate::supervise::systemd::Units;
 
 /// Local HTTP interfaces, asked with short timeouts.
 pub mod api;
@@ -97,12 +97,12 @@ impl Status {
         };
         let mut failed_units = Vec::new();
         if root.is_system() {
-            failed_units = systemd::failed_units();
             for check in checks.iter_mut().filter(|check| !check.healthy) {
                 if let Some(trouble) = units.trouble(root, check.unit) {
                     check.detail = format!("{}; {} {trouble}", check.detail, check.unit);
                 }
             }
+            failed_units = units.failed();
         }
         let mut status = Self {
             failed_units,

@@ -22,6 +22,11 @@ fn is_first(root: &Root, uptime: Duration) -> bool {
     configured && uptime < STARTING && !docker::is_needed(root)
 }
 
+/// Whether this node was powered on a short while ago.
+pub fn is_starting() -> bool {
+    uptime() < STARTING
+}
+
 fn uptime() -> Duration {
     clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()
 }

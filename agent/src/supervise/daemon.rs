@@ -15,7 +15,7 @@ use crate::identity::Identity;
 use crate::metrics::Counters;
 use crate::role::Assignment;
 use crate::root::Root;
-use crate::status::{self, Status, api, text};
+use crate::status::{self, Status, api, nomad, text};
 use crate::supervise::console::Consoles;
 use crate::supervise::plugins::Plugins;
 use crate::supervise::server::Listeners;
@@ -24,6 +24,9 @@ use crate::{peers, render};
 
 /// How often the node is looked at. A lease that changes is acted on within this time.
 const INTERVAL: Duration = Duration::from_secs(15);
+
+/// How often, while the node starts and waits for something: whoever waits for the node hears of it soon.
+const QUICK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often systemd hears that the agent is alive: `WatchdogSec=` of its unit is four times as long.
 const ALIVE: Duration = Duration::from_secs(30);
@@ -104,7 +107,9 @@ pub async fn run(root: Root, settings: Settings) -> anyhow::Result<()> {
                 look = None;
                 held = ended.context("looking around")?;
                 listeners.follow(&node, held.as_ref().and_then(|held| held.identity.address())).await;
-                consoles.show(&text::render(&node.status()));
+                let status = node.status();
+                ticks.reset_after(if nomad::is_starting() && !status.waits_for.is_empty() { QUICK_INTERVAL } else { INTERVAL });
+                consoles.show(&text::render(&status));
                 // A no-op where no systemd listens, as below.
                 let _ = sd_notify::notify(&[NotifyState::Ready]);
             }
@@ -171,7 +176,10 @@ fn look_around(node: &Node, held: Look) -> Look {
             }
         };
     }
-    let (mut plugins, mut units) = held.map(|held| (held.plugins, held.units)).unwrap_or_default();
+    let (mut plugins, mut units) = held.map_or_else(
+        || (Plugins::default(), Units::for_looks()),
+        |held| (held.plugins, held.units),
+    );
     let status = Status::collect(
         &node.root,
         &node.settings,

@@ -1,5 +1,7 @@
 //! Nomad is started again where it started without CNI plugins: it asks them only then (`crate::status::cni`).
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
 use computatom_spec::paths;
 use computatom_spec::role::Role;
@@ -16,6 +18,8 @@ use crate::{atomic, cli};
 const RESTARTS: u8 = 3;
 /// At how many looks a plugin may be slow before the others are not kept waiting for it: five minutes.
 const PATIENCE: u8 = 20;
+/// How long after a look there is another: each costs a small board some processes.
+const PAUSE: Duration = Duration::from_secs(15);
 
 /// What is known of the Nomad that runs.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +29,8 @@ pub struct Plugins {
     /// Looks at which a plugin was slow.
     slow: u8,
     restarts: u8,
+    /// The last look.
+    looked: Option<Instant>,
 }
 
 /// What follows from a look.
@@ -50,6 +56,10 @@ impl Plugins {
         if start.is_none() || start == self.settled {
             return Ok(());
         }
+        if self.looked.is_some_and(|looked| looked.elapsed() < PAUSE) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
         // A node that the servers do not know yet is asked again at the next look.
         let Ok(missing) = cni::missing(root) else {
             return Ok(());

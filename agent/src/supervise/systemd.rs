@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
@@ -69,7 +70,7 @@ fn systemctl(verb: &str, unit: &str) -> anyhow::Result<()> {
 }
 
 /// Units that have failed, each with the last it said; empty also when systemd does not answer.
-pub fn failed_units() -> Vec<String> {
+fn failed_units() -> Vec<String> {
     let listing = ask(
         "systemctl",
         &["list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"],
@@ -90,9 +91,40 @@ pub fn failed_units() -> Vec<String> {
 pub struct Units {
     /// The start that was asked about and is the unit's first, by unit; none while there were others.
     calm: BTreeMap<&'static str, Option<String>>,
+    /// Nobody has looked before, and somebody will look again.
+    first_look: bool,
+    /// Units that had failed, and when systemd said so.
+    failed: Option<(Instant, Vec<String>)>,
 }
 
+/// How long it holds which units have failed.
+const HOLDS: Duration = Duration::from_secs(10);
+
 impl Units {
+    /// For who looks again and again: what is wrong with a unit shows at the second look, for at the first the node may be
+    /// starting, and its services with it.
+    pub fn for_looks() -> Self {
+        Self {
+            first_look: true,
+            ..Self::default()
+        }
+    }
+
+    /// Units that have failed, each with the last it said, and the end of the first look: after the units of services.
+    pub fn failed(&mut self) -> Vec<String> {
+        if std::mem::take(&mut self.first_look) {
+            return Vec::new();
+        }
+        match &self.failed {
+            Some((asked, units)) if asked.elapsed() < HOLDS => units.clone(),
+            _ => {
+                let units = failed_units();
+                self.failed = Some((Instant::now(), units.clone()));
+                units
+            }
+        }
+    }
+
     /// Why a unit that should run does not: that it is started again and again, and the last it said. `None` for a unit
     /// that is fine, merely slow, or not started yet.
     pub fn trouble(&mut self, root: &Root, unit: &'static str) -> Option<String> {
@@ -103,7 +135,8 @@ impl Units {
             let missing = !UNITS.iter().any(|folder| root.path(folder).join(unit).exists());
             return missing.then(|| "this image does not have it".to_owned());
         }
-        if start.is_some() && known == Some(&start) {
+        if start.is_some() && (known == Some(&start) || known.is_none() && self.first_look) {
+            self.calm.insert(unit, start);
             return None;
         }
         let answer = ask("systemctl", &["show", "--property=NRestarts", "--value", unit]);
@@ -168,5 +201,21 @@ mod tests {
             action: Action::Restart,
         };
         refresh(&root, change).expect("nothing runs that would be restarted");
+    }
+
+    #[test]
+    fn a_first_look_asks_of_no_unit_and_a_start_that_is_another_at_the_next_is_asked_about() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let link = root.path("/run/systemd/units/invocation:consul.service");
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink("0a", &link).unwrap();
+        let mut units = Units::for_looks();
+        assert_eq!(units.trouble(&root, "consul.service"), None);
+        assert_eq!(units.calm["consul.service"].as_deref(), Some("0a"));
+        assert!(units.failed().is_empty());
+        // One that was not there at the first look is not trusted.
+        assert!(!units.first_look);
+        assert!(Units::default().calm.is_empty() && !Units::default().first_look);
     }
 }
