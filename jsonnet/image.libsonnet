@@ -77,6 +77,9 @@ local exclude = import 'exclude.libsonnet';
     // ask for logins that nobody has.
     ['/etc/systemd/system-generators/systemd-%s-generator' % name]: { symlink: '/dev/null' }
     for name in ['getty', 'gpt-auto', 'ssh', 'hibernate-resume', 'rc-local', 'run', 'system-update', 'tpm2']
+  } + {
+    // What systemd-user-sessions.service would remove.
+    '/etc/tmpfiles.d/systemd-nologin.conf': { symlink: '/dev/null' },
   },
 
   // systemd units switched whatever their packages wanted.
@@ -114,6 +117,9 @@ local exclude = import 'exclude.libsonnet';
       'sys-kernel-tracing.mount',
       'sys-fs-fuse-connections.mount',
       'dev-hugepages.mount',
+      'dev-mqueue.mount',
+      // A panic of the kernel restarts a node, and nobody reads what firmware keeps of it.
+      'modprobe@efi_pstore.service',
       'proc-sys-fs-binfmt_misc.automount',
       'systemd-binfmt.service',
       // Processes of the boot's first seconds with nothing to do here: networks on the command line, rules of udev among the
@@ -123,6 +129,10 @@ local exclude = import 'exclude.libsonnet';
       'systemd-networkd-persistent-storage.service',
       'systemd-tmpfiles-setup-dev.service',
       'systemd-remount-fs.service',
+      // The node has its network when `computatom-agent identify` has seen a lease.
+      'systemd-networkd-wait-online.service',
+      // Lets people in when a node has started; whoever has a key may come in before.
+      'systemd-user-sessions.service',
     ],
   },
 

@@ -5,19 +5,22 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
-use crate::cli;
+use crate::cli::{self, render::Render};
 use crate::config::{self, Settings};
 use crate::identity::Identity;
 use crate::root::Root;
 
 /// Derive name and roles of this node, write them to /run/computatom, and set the host name
 ///
-/// Example: computatom-agent identify --wait 90
+/// Example: computatom-agent identify --wait 120 --render
 #[derive(Debug, Args)]
 pub(super) struct Identify {
     /// Seconds to wait for a DHCP lease before going on without one
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
+    /// Go on as `render` does: another process is half a second of a small board that starts
+    #[arg(long)]
+    render: bool,
 }
 
 impl Identify {
@@ -46,6 +49,7 @@ impl Identify {
             assignment.reason
         ))?;
         // The node has its name; that nothing follows from it is for systemd to know.
-        settings.usable()
+        settings.usable()?;
+        if self.render { Render {}.run(root) } else { Ok(()) }
     }
 }

@@ -20,6 +20,9 @@ impl Render {
         let site = config::load(root)?;
         let identity = Identity::load(root)?;
         let assignment = Assignment::decide(&site, &identity, &config::image_roles(root)?)?;
+        if let Err(err) = render::nomad::forget_empty_id(root) {
+            cli::complain(&err);
+        }
         let files = render::render(root, &site, &identity, &assignment);
         for change in render::apply(root, &files)? {
             cli::say(&format!("{}: {}\n", change.unit, change.action))?;

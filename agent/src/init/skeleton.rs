@@ -11,15 +11,31 @@ use anyhow::{Context, Result};
 
 /// Copies each entry below `image` that `data` lacks, with owner and mode. A file appears whole or not at all.
 pub fn complete(image: &Path, data: &Path) -> Result<()> {
-    for entry in fs::read_dir(image).with_context(|| format!("listing {}", image.display()))? {
-        let entry = entry?;
-        let (source, target) = (entry.path(), data.join(entry.file_name()));
-        copy(&source, &target).with_context(|| format!("copying {}", source.display()))?;
+    let mut files = Vec::new();
+    copy_all(image, data, &mut files)?;
+    if files.is_empty() {
+        return Ok(());
+    }
+    // All at once: a card takes as long for each file as for all of them.
+    let folder = fs::File::open(data).with_context(|| format!("opening {}", data.display()))?;
+    rustix::fs::syncfs(folder).with_context(|| format!("syncing {}", data.display()))?;
+    for target in files {
+        fs::rename(temporary(&target), &target).with_context(|| format!("making {}", target.display()))?;
     }
     Ok(())
 }
 
-fn copy(source: &Path, target: &Path) -> Result<()> {
+/// Copies what is missing below a folder, but files under other names: `files` tells whose.
+fn copy_all(image: &Path, data: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(image).with_context(|| format!("listing {}", image.display()))? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), data.join(entry.file_name()));
+        copy(&source, &target, files).with_context(|| format!("copying {}", source.display()))?;
+    }
+    Ok(())
+}
+
+fn copy(source: &Path, target: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let wanted = fs::symlink_metadata(source)?;
     let kind = wanted.file_type();
     let present = fs::symlink_metadata(target).ok();
@@ -37,7 +53,7 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
         } else if present.is_some_and(|present| !present.is_dir()) {
             return Ok(());
         }
-        return complete(source, target);
+        return copy_all(source, target, files);
     }
     if present.is_some() {
         return Ok(());
@@ -50,8 +66,7 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
         fs::copy(source, &temporary)?;
         lchown(&temporary, Some(wanted.uid()), Some(wanted.gid()))?;
         fs::set_permissions(&temporary, fs::Permissions::from_mode(wanted.mode()))?;
-        fs::File::open(&temporary)?.sync_all()?;
-        fs::rename(&temporary, target)?;
+        files.push(target.to_owned());
     }
     Ok(())
 }

@@ -19,6 +19,8 @@ pub fn files(input: &Input<'_>) -> Vec<File> {
         "--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|var/lib/docker|var/lib/nomad)($|/)".to_owned(),
         "--collector.netdev.device-exclude=^(veth|br-|docker|nomad).*".to_owned(),
         "--no-collector.wifi".to_owned(),
+        // Else it says the name of each collector at each start, sixty lines.
+        "--log.level=warn".to_owned(),
     ];
     vec![File {
         path: format!("{}/node-exporter.env", paths::RUN),

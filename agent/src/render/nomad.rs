@@ -1,11 +1,13 @@
 //! Nomad: server, client, or both in one process.
 
+use anyhow::Context;
 use computatom_spec::arch::Arch;
 use computatom_spec::paths;
 use computatom_spec::role::Role;
 use serde_json::{Value, json};
 
 use crate::render::{Action, File, Input, chroot, consul, hcl};
+use crate::root::Root;
 
 /// Nomad's unit.
 pub const UNIT: &str = "nomad.service";
@@ -14,6 +16,22 @@ pub const HTTP_PORT: u16 = 4646;
 
 /// Where the CNI plugins are: what Nomad looks through by itself, and what their own documents name.
 pub const CNI_PATH: &str = "/opt/cni/bin";
+
+/// Where Nomad keeps what it knows.
+const DATA: &str = "/var/lib/nomad";
+
+/// Removes an id of its server that a power cut left empty: none was ever used, and Nomad ends at each start where it finds one
+/// (`setupNodeID` in command/agent/agent.go of 1.10.5).
+///
+/// # Errors
+/// It is there and cannot be removed.
+pub fn forget_empty_id(root: &Root) -> anyhow::Result<()> {
+    let id = root.path(DATA).join("server/node-id");
+    if id.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        std::fs::remove_file(&id).with_context(|| format!("removing the empty {}", id.display()))?;
+    }
+    Ok(())
+}
 
 /// Nomad's files.
 ///
@@ -54,7 +72,7 @@ fn agent(input: &Input<'_>) -> Value {
         "name": input.identity.hostname,
         "region": input.site.region,
         "datacenter": input.site.datacenter,
-        "data_dir": "/var/lib/nomad",
+        "data_dir": DATA,
         "bind_addr": input.address,
         "addresses": {"http": format!("127.0.0.1 {}", input.address)},
         "advertise": {"http": input.address, "rpc": input.address, "serf": input.address},
@@ -146,4 +164,24 @@ fn server_join(join: &[&str]) -> Value {
 
 fn docker() -> Value {
     json!({"config": {"allow_privileged": false, "gc": {"image_delay": "24h"}}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_empty_goes_and_any_other_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        forget_empty_id(&root).unwrap();
+        let id = root.path(DATA).join("server/node-id");
+        std::fs::create_dir_all(id.parent().unwrap()).unwrap();
+        std::fs::write(&id, "f1c2").unwrap();
+        forget_empty_id(&root).unwrap();
+        assert_eq!(std::fs::read_to_string(&id).unwrap(), "f1c2");
+        std::fs::write(&id, "").unwrap();
+        forget_empty_id(&root).unwrap();
+        assert!(!id.exists());
+    }
 }

@@ -26,7 +26,6 @@ pub(crate) fn build() -> UnitTree {
     for program in [
         "bin/computatom-agent",
         "bin/consul",
-        "bin/find",
         "bin/mv",
         "bin/nomad",
         "bin/rm",
@@ -59,9 +58,6 @@ pub(crate) fn build() -> UnitTree {
         units.push(unit);
     }
     copy(&dist, &system);
-    let waiter = root.path().join("usr/lib/systemd/systemd-networkd-wait-online");
-    fs::write(&waiter, "").unwrap();
-    fs::set_permissions(&waiter, fs::Permissions::from_mode(0o755)).unwrap();
     units.sort();
     UnitTree { root, units }
 }

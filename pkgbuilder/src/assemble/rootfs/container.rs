@@ -9,7 +9,6 @@ use super::{Input, put, remove};
 const MASKED: &[&str] = &[
     "systemd-networkd.service",
     "systemd-networkd.socket",
-    "systemd-networkd-wait-online.service",
     "systemd-resolved.service",
     "computatom-well.timer",
 ];
@@ -17,7 +16,7 @@ const MASKED: &[&str] = &[
 /// No lease will come: the name is in the /etc/hostname that the engine mounts.
 const IDENTITY: (&str, &str) = (
     "/usr/lib/systemd/system/computatom-identity.service.d/20-container.conf",
-    "[Service]\nExecStart=\nExecStart=/usr/bin/computatom-agent identify\nExecStart=/usr/bin/computatom-agent render\n",
+    "[Service]\nExecStart=\nExecStart=/usr/bin/computatom-agent identify --render\n",
 );
 
 /// Fits the root of a container; others stay as they are.
