@@ -59,12 +59,20 @@ impl Identity {
     }
 
     /// The same, and whether waiting can bring nothing more: there is an address, and the lease that it comes from was among
-    /// those that the name was looked for in. (One that is written meanwhile is in the file system, and not in the name.)
+    /// those that the name was looked for in (one that is written meanwhile is in the file system, and not in the name); or
+    /// networkd had nothing more to configure, as with an address that is written in its settings.
     pub fn look(root: &Root, site: &Site) -> (Self, bool) {
+        // Asked before: networkd writes a lease before it says that it is done.
+        let configured = network::configured(root);
         let leases = lease::read(root);
         let identity = Self::with(root, site, &leases);
         let address = identity.address();
-        let settled = address.is_some() && leases.iter().any(|lease| lease.address == address);
+        let of_lease = leases.iter().any(|lease| lease.address == address);
+        let done = |interface: &network::Interface| configured.contains(&interface.name);
+        let settled = identity
+            .interface
+            .as_ref()
+            .is_some_and(|interface| of_lease || done(interface));
         (identity, settled)
     }
 
@@ -196,4 +204,44 @@ fn name(root: &Root, site: &Site, board: &Board, leased: Option<String>, machine
 
 fn is_machine_id(id: &str) -> bool {
     id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_from_no_lease_is_waited_for_until_networkd_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let write = |path: &str, text: &str| {
+            let path = root.path(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let settled = || Identity::look(&root, &Site::default()).1;
+        write("/sys/class/net/end0/ifindex", "2\n");
+        write(
+            "/run/systemd/netif/links/2",
+            "ADMIN_STATE=configured\nOPER_STATE=routable\n",
+        );
+        assert!(!settled(), "without an address there is something to wait for");
+        write(
+            "/proc/net/fib_trie",
+            "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 192.168.1.20\n        /32 host LOCAL\n",
+        );
+        write(
+            "/proc/net/route",
+            "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
+             end0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n",
+        );
+        assert!(settled());
+        write(
+            "/run/systemd/netif/links/2",
+            "ADMIN_STATE=configuring\nOPER_STATE=routable\n",
+        );
+        assert!(!settled());
+        write("/run/systemd/netif/leases/2", "ADDRESS=192.168.1.20\n");
+        assert!(settled());
+    }
 }

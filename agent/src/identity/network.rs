@@ -32,6 +32,20 @@ struct Route {
 /// Interfaces that containers and Nomad make: never the LAN, whatever private address they carry.
 const VIRTUAL: [&str; 8] = ["lo", "docker", "nomad", "veth", "br-", "cni", "virbr", "podman"];
 
+/// Where networkd says how far it is with an interface, by index; what `sd_network_link_get_setup_state` of libsystemd reads.
+const LINKS: &str = "/run/systemd/netif/links";
+
+/// Interfaces for which networkd has done all that it was told.
+pub fn configured(root: &Root) -> Vec<String> {
+    let mut names = root.list("/sys/class/net");
+    names.retain(|name| {
+        let index = root.attribute(&format!("/sys/class/net/{name}/ifindex"));
+        let state = index.and_then(|index| root.read(&format!("{LINKS}/{index}")).ok().flatten());
+        state.is_some_and(|state| state.lines().any(|line| line == "ADMIN_STATE=configured"))
+    });
+    names
+}
+
 /// The IPv4 addresses of the node in its networks, in the kernel's order: neither loopback's nor those of interfaces
 /// that containers make. Rules go by them, and must not decide otherwise once Docker has started.
 pub fn addresses(root: &Root) -> Vec<Ipv4Addr> {
