@@ -129,7 +129,7 @@ local exclude = import 'exclude.libsonnet';
       'systemd-networkd-persistent-storage.service',
       'systemd-tmpfiles-setup-dev.service',
       'systemd-remount-fs.service',
-      // The node has its network when `computatom-agent identify` has seen a lease.
+      // The node has its network when `computatom-agent identify` has seen a lease, or that networkd has done without one.
       'systemd-networkd-wait-online.service',
       // Lets people in when a node has started; whoever has a key may come in before.
       'systemd-user-sessions.service',

@@ -11,7 +11,11 @@ use std::path::Path;
 
 use computatom_agent::config::{self, Settings};
 use computatom_agent::status::{Status, page, text};
-use computatom_agent::{identity::Identity, render, role::Assignment};
+use computatom_agent::{
+    identity::{Identity, Outlook},
+    render,
+    role::Assignment,
+};
 use machine::{Machine, folders};
 
 #[test]
@@ -267,7 +271,7 @@ fn a_lease_that_comes_while_one_looks_is_waited_for() {
     let mut meanwhile = 0;
     for round in 0..300_u32 {
         fs::remove_file(&path).unwrap();
-        assert!(!Identity::look(machine.root(), &site).1);
+        assert_eq!(Identity::look(machine.root(), &site).1, Outlook::Open);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 std::thread::sleep(std::time::Duration::from_micros(u64::from(round % 100) * 10));
@@ -275,8 +279,8 @@ fn a_lease_that_comes_while_one_looks_is_waited_for() {
                 fs::rename(path.with_extension("new"), &path).unwrap();
             });
             loop {
-                let (identity, settled) = Identity::look(machine.root(), &site);
-                if settled {
+                let (identity, outlook) = Identity::look(machine.root(), &site);
+                if outlook == Outlook::Leased {
                     assert_eq!(identity.hostname, "core-1");
                     break;
                 }

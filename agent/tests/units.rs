@@ -88,3 +88,38 @@ fn an_ssh_key_that_a_power_cut_left_empty_is_made_again() {
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
+
+/// What the first trigger of udev leaves out is either triggered later or named here.
+#[test]
+fn no_device_is_forgotten_between_the_two_triggers() {
+    let read = |path: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/usr/lib/systemd/system");
+        std::fs::read_to_string(folder.join(path)).unwrap()
+    };
+    let named = |text: &str, option: &str| -> Vec<String> {
+        text.split_ascii_whitespace()
+            .filter_map(|word| word.strip_prefix(option).map(str::to_owned))
+            .collect()
+    };
+    let mut later = named(
+        &read("systemd-udev-trigger.service.d/10-computatom.conf"),
+        "--subsystem-nomatch=",
+    );
+    later.retain(|name| {
+        ![
+            "memory",
+            "memory_tiering",
+            "node",
+            "bdi",
+            "workqueue",
+            "wakeup",
+            "event_source",
+            "clockevents",
+            "clocksource",
+        ]
+        .contains(&name.as_str())
+            && !["serial-base", "vtconsole", "mem", "vc"].contains(&name.as_str())
+    });
+    assert_eq!(later, named(&read("computatom-devices.service"), "--subsystem-match="));
+    assert!(later.len() > 10, "{later:?}");
+}

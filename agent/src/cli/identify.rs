@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::{self, render::Render};
 use crate::config::{self, Settings};
-use crate::identity::Identity;
+use crate::identity::{Identity, Outlook};
 use crate::root::Root;
 
 /// Derive name and roles of this node, write them to /run/computatom, and set the host name
@@ -29,11 +29,13 @@ impl Identify {
         let settings = Settings::load(root);
         let site = &settings.site;
         let deadline = cli::deadline(self.wait);
-        let (mut identity, mut settled) = Identity::look(root, site);
+        let (mut identity, mut outlook) = Identity::look(root, site);
+        let mut before = Outlook::Open;
         // networkd tells nobody but its own bus when a lease arrives, and the bus is not up this early.
-        while !settled && !cli::is_over(deadline) {
+        while !outlook.is_settled(before) && !cli::is_over(deadline) {
             std::thread::sleep(Duration::from_millis(250));
-            (identity, settled) = Identity::look(root, site);
+            before = outlook;
+            (identity, outlook) = Identity::look(root, site);
         }
         let assignment = settings.assignment(&identity);
         identity.store(root)?;

@@ -16,16 +16,16 @@ use crate::status::{checks, cni, docker, nomad};
 ///
 /// One after the other, and each is asked once at least. Exit code 1 if one of them does not in time.
 ///
-/// Example: computatom-agent wait consul cni --timeout 60
+/// Example: computatom-agent wait consul cni docker=120 --timeout 60
 #[derive(Debug, Args)]
 pub(super) struct Wait {
-    /// What to wait for
-    #[arg(required = true)]
-    what: Vec<What>,
-    /// Seconds after which to give up, for all of them together
+    /// What to wait for: consul, cni, docker or nomad; with `=SECONDS` no longer than that
+    #[arg(required = true, value_name = "WHAT[=SECONDS]", value_parser = limited)]
+    what: Vec<(What, Option<u64>)>,
+    /// Seconds after which to give up each
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
-    /// A program to read into memory as soon as the first has come, so that it starts sooner
+    /// A program to read into memory when the first has come, or was given up, so that it starts sooner
     #[arg(long, value_name = "FILE")]
     preload: Option<PathBuf>,
 }
@@ -44,14 +44,14 @@ enum What {
 
 impl Wait {
     pub(super) fn run(&self, root: &Root) -> anyhow::Result<()> {
-        let deadline = cli::deadline(self.timeout);
         let mut missed = None;
-        for (number, what) in self.what.iter().enumerate() {
+        for (number, (what, seconds)) in self.what.iter().enumerate() {
             if let Some(program) = self.preload.as_ref().filter(|_| number == 1) {
                 preload(root.path(&program.to_string_lossy()));
             }
-            let waited = what.wait(root, deadline);
-            let Err(err) = waited.with_context(|| format!("waiting {} seconds for {what:?}", self.timeout)) else {
+            let seconds = seconds.unwrap_or(self.timeout);
+            let waited = what.wait(root, cli::deadline(seconds));
+            let Err(err) = waited.with_context(|| format!("waiting {seconds} seconds for {what:?}")) else {
                 continue;
             };
             // The last is the caller's to tell.
@@ -63,8 +63,8 @@ impl Wait {
     }
 }
 
-/// Reads a file until this process ends, with what nobody else wants of the processors: a program of 127 MB that starts from a
-/// compressed root keeps one of them busy for seconds, while another has nothing to do. Whoever starts it reads what is left.
+/// Reads a file until this process ends, after whatever else this unit computes: a program of 127 MB that starts from a compressed
+/// root keeps one processor busy for seconds, while another has nothing to do. Whoever starts it reads what is left.
 fn preload(program: PathBuf) {
     std::thread::spawn(move || {
         // Of this thread alone: the kernel knows threads only (setpriority(2), "C library/kernel differences").
@@ -74,6 +74,21 @@ fn preload(program: PathBuf) {
         while file.read(&mut piece)? > 0 {}
         std::io::Result::Ok(())
     });
+}
+
+/// `cni`, or `cni=60`.
+fn limited(text: &str) -> Result<(What, Option<u64>), String> {
+    let (name, seconds) = match text.split_once('=') {
+        Some((name, seconds)) => (name, Some(seconds)),
+        None => (text, None),
+    };
+    let what = What::from_str(name, false).map_err(|_| format!("`{name}` is none of consul, cni, docker and nomad"))?;
+    let seconds = seconds.map(|seconds| {
+        seconds
+            .parse()
+            .map_err(|_| format!("`{seconds}` is no number of seconds"))
+    });
+    Ok((what, seconds.transpose()?))
 }
 
 impl What {
@@ -116,13 +131,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         let wait = |what: &[What]| {
-            let what = what.to_vec();
-            Wait {
-                what,
-                timeout: 0,
-                preload: Some("/nowhere".into()),
-            }
-            .run(&root)
+            let what = what.iter().map(|what| (*what, None)).collect();
+            let (timeout, preload) = (0, None);
+            Wait { what, timeout, preload }.run(&root)
         };
         // A tree in which nothing is to run waits for nothing.
         wait(&[What::Docker, What::Nomad, What::Cni]).unwrap();
@@ -133,10 +144,20 @@ mod tests {
         std::fs::create_dir_all(plugin.parent().unwrap()).unwrap();
         let asked = root.path("asked");
         let script = format!("#!/bin/sh\necho x >>{}\nexec sleep 60\n", asked.display());
-        std::fs::write(&plugin, script).unwrap();
-        std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Moved there when it is whole: another test's process may hold it open for writing meanwhile (ETXTBSY).
+        let new = root.path("new");
+        std::fs::write(&new, script).unwrap();
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(new, plugin).unwrap();
         let error = wait(&[What::Cni, What::Cni, What::Docker]).unwrap_err();
         assert!(format!("{error:#}").contains("waiting 0 seconds for Cni"), "{error:#}");
         assert_eq!(std::fs::read_to_string(asked).unwrap(), "x\nx\n");
+    }
+    #[test]
+    fn each_may_have_a_limit_of_its_own() {
+        assert!(matches!(limited("docker=120"), Ok((What::Docker, Some(120)))));
+        assert!(matches!(limited("consul"), Ok((What::Consul, None))));
+        assert!(limited("conusl").unwrap_err().contains("`conusl`"));
+        assert!(limited("cni=soon").unwrap_err().contains("`soon`"));
     }
 }

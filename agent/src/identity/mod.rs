@@ -58,22 +58,19 @@ impl Identity {
         Self::look(root, site).0
     }
 
-    /// The same, and whether waiting can bring nothing more: there is an address, and the lease that it comes from was among
-    /// those that the name was looked for in (one that is written meanwhile is in the file system, and not in the name); or
-    /// networkd had nothing more to configure, as with an address that is written in its settings.
-    pub fn look(root: &Root, site: &Site) -> (Self, bool) {
-        // Asked before: networkd writes a lease before it says that it is done.
-        let configured = network::configured(root);
+    /// The same, and what waiting can still bring.
+    pub fn look(root: &Root, site: &Site) -> (Self, Outlook) {
+        let done = network::is_done(root);
         let leases = lease::read(root);
         let identity = Self::with(root, site, &leases);
         let address = identity.address();
-        let of_lease = leases.iter().any(|lease| lease.address == address);
-        let done = |interface: &network::Interface| configured.contains(&interface.name);
-        let settled = identity
-            .interface
-            .as_ref()
-            .is_some_and(|interface| of_lease || done(interface));
-        (identity, settled)
+        // A lease that is written meanwhile is in the file system, and not in the name.
+        let outlook = match address {
+            Some(_) if leases.iter().any(|lease| lease.address == address) => Outlook::Leased,
+            Some(_) if done => Outlook::Done,
+            _ => Outlook::Open,
+        };
+        (identity, outlook)
     }
 
     fn with(root: &Root, site: &Site, leases: &[lease::Lease]) -> Self {
@@ -206,12 +203,35 @@ fn is_machine_id(id: &str) -> bool {
     id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0')
 }
 
+/// What waiting can still bring a node that starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// An address, or the lease that it comes from.
+    Open,
+    /// Nothing: the name was looked for in the lease of the address.
+    Leased,
+    /// Nothing, as far as networkd says: its address is from no lease, and no link is still being configured. Between its
+    /// words and the address a lease may have come, so it is to be asked twice.
+    Done,
+}
+
+impl Outlook {
+    /// Whether to wait no longer, after a look that had an outlook of its own.
+    pub fn is_settled(self, before: Self) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Leased => true,
+            Self::Done => before == Self::Done,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_address_from_no_lease_is_waited_for_until_networkd_is_done() {
+    fn an_address_from_no_lease_is_enough_when_networkd_is_done() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         let write = |path: &str, text: &str| {
@@ -219,13 +239,16 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        let settled = || Identity::look(&root, &Site::default()).1;
-        write("/sys/class/net/end0/ifindex", "2\n");
+        let outlook = || Identity::look(&root, &Site::default()).1;
         write(
             "/run/systemd/netif/links/2",
             "ADMIN_STATE=configured\nOPER_STATE=routable\n",
         );
-        assert!(!settled(), "without an address there is something to wait for");
+        assert_eq!(
+            outlook(),
+            Outlook::Open,
+            "without an address there is something to wait for"
+        );
         write(
             "/proc/net/fib_trie",
             "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 192.168.1.20\n        /32 host LOCAL\n",
@@ -235,13 +258,26 @@ mod tests {
             "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
              end0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n",
         );
-        assert!(settled());
+        assert_eq!(outlook(), Outlook::Done);
+        // Another network may still bring the lease that names the node; one without a cable will not.
+        write(
+            "/run/systemd/netif/links/3",
+            "ADMIN_STATE=configuring\nOPER_STATE=carrier\n",
+        );
+        assert_eq!(outlook(), Outlook::Open);
+        write(
+            "/run/systemd/netif/links/3",
+            "ADMIN_STATE=configuring\nOPER_STATE=no-carrier\n",
+        );
+        assert_eq!(outlook(), Outlook::Done);
         write(
             "/run/systemd/netif/links/2",
             "ADMIN_STATE=configuring\nOPER_STATE=routable\n",
         );
-        assert!(!settled());
+        assert_eq!(outlook(), Outlook::Open);
         write("/run/systemd/netif/leases/2", "ADDRESS=192.168.1.20\n");
-        assert!(settled());
+        assert_eq!(outlook(), Outlook::Leased);
+        assert!(Outlook::Leased.is_settled(Outlook::Open) && Outlook::Done.is_settled(Outlook::Done));
+        assert!(!Outlook::Done.is_settled(Outlook::Open) && !Outlook::Open.is_settled(Outlook::Done));
     }
 }

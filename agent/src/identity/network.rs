@@ -35,15 +35,21 @@ const VIRTUAL: [&str; 8] = ["lo", "docker", "nomad", "veth", "br-", "cni", "virb
 /// Where networkd says how far it is with an interface, by index; what `sd_network_link_get_setup_state` of libsystemd reads.
 const LINKS: &str = "/run/systemd/netif/links";
 
-/// Interfaces for which networkd has done all that it was told.
-pub fn configured(root: &Root) -> Vec<String> {
-    let mut names = root.list("/sys/class/net");
-    names.retain(|name| {
-        let index = root.attribute(&format!("/sys/class/net/{name}/ifindex"));
-        let state = index.and_then(|index| root.read(&format!("{LINKS}/{index}")).ok().flatten());
-        state.is_some_and(|state| state.lines().any(|line| line == "ADMIN_STATE=configured"))
+/// Whether networkd has nothing more to configure: no link with a carrier that it is still at, and one that it has done.
+pub fn is_done(root: &Root) -> bool {
+    let links = root.list(LINKS);
+    let mut states = links
+        .iter()
+        .filter_map(|link| root.read(&format!("{LINKS}/{link}")).ok().flatten());
+    let mut any = false;
+    let open = states.any(|state| {
+        let says = |line: &str| state.lines().any(|said| said == line);
+        any |= says("ADMIN_STATE=configured");
+        let at_work = ["pending", "initialized", "configuring"].map(|at| says(&format!("ADMIN_STATE={at}")));
+        let dead = ["off", "no-carrier"].map(|oper| says(&format!("OPER_STATE={oper}")));
+        at_work.contains(&true) && !dead.contains(&true)
     });
-    names
+    any && !open
 }
 
 /// The IPv4 addresses of the node in its networks, in the kernel's order: neither loopback's nor those of interfaces

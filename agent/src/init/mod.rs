@@ -112,7 +112,9 @@ fn boot() -> Result<std::convert::Infallible> {
     clock::not_before_image(sysroot);
     var(&mut board, data, &cmdline)?;
     switch::overlay_etc(sysroot).context("making /etc writable")?;
-    switch::mount_temporary(sysroot).context("mounting /tmp")?;
+    if let Err(error) = switch::mount_temporary(sysroot) {
+        console::alarm(&format!("mounting what is temporary is left to systemd: {error:#}"));
+    }
     let id = machine_id::of(Path::new("/"), &sysroot.join("var"))?;
     switch::into(sysroot, &id)
 }

@@ -29,14 +29,37 @@ pub fn mount_kernel_file_systems() -> Result<()> {
         MountFlags::NOSUID | MountFlags::NODEV,
         c"mode=0755,size=20%",
     )?;
-    memory(Path::new("/run/lock"), quiet, c"mode=1777,size=5242880")
+    Ok(())
 }
 
-/// Mounts `/tmp` of the root. As with `/run/lock`, systemd has a unit for it (tmp.mount and run-lock.mount, whose options these
-/// are), finds it mounted, and starts no process, which takes a small board half a second for each.
+/// Mounts `/tmp` and `/run/lock` of the root with the options of systemd's units for them (tmp.mount and run-lock.mount of Debian's
+/// 257), which finds them mounted and starts no process: half a second of a small board for each. Not where the image has a
+/// unit or a drop-in of its own for one.
+///
+/// # Errors
+/// One is not mounted; systemd will try it.
 pub fn mount_temporary(sysroot: &Path) -> Result<()> {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::STRICTATIME;
-    memory(&sysroot.join("tmp"), flags, c"mode=1777,size=50%,nr_inodes=1m")
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    for (unit, folder, flags, options) in [
+        (
+            "tmp.mount",
+            sysroot.join("tmp"),
+            flags | MountFlags::STRICTATIME,
+            c"mode=1777,size=50%,nr_inodes=1m",
+        ),
+        (
+            "run-lock.mount",
+            "/run/lock".into(),
+            flags | MountFlags::NOEXEC,
+            c"mode=1777,size=5242880",
+        ),
+    ] {
+        let own = |name: &str| fs::symlink_metadata(sysroot.join("etc/systemd/system").join(name)).is_ok();
+        if !own(unit) && !own(&format!("{unit}.d")) && !folder.is_symlink() {
+            memory(&folder, flags, options)?;
+        }
+    }
+    Ok(())
 }
 
 /// Mounts a file system in memory.

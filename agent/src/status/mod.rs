@@ -102,7 +102,7 @@ impl Status {
                     check.detail = format!("{}; {} {trouble}", check.detail, check.unit);
                 }
             }
-            failed_units = units.failed();
+            failed_units = units.failed(checks.iter().all(|check| check.healthy));
         }
         let mut status = Self {
             failed_units,

@@ -23,7 +23,7 @@ use crate::supervise::systemd::{self, Units};
 use crate::{peers, render};
 
 /// How often the node is looked at. A lease that changes is acted on within this time.
-const INTERVAL: Duration = Duration::from_secs(15);
+pub(super) const INTERVAL: Duration = Duration::from_secs(15);
 
 /// How often, while the node starts and waits for something: whoever waits for the node hears of it soon.
 const QUICK_INTERVAL: Duration = Duration::from_secs(5);
@@ -177,7 +177,7 @@ fn look_around(node: &Node, held: Look) -> Look {
         };
     }
     let (mut plugins, mut units) = held.map_or_else(
-        || (Plugins::default(), Units::for_looks()),
+        || (Plugins::default(), Units::for_looks(nomad::is_starting())),
         |held| (held.plugins, held.units),
     );
     let status = Status::collect(

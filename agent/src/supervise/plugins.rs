@@ -1,6 +1,6 @@
 //! Nomad is started again where it started without CNI plugins: it asks them only then (`crate::status::cni`).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 use computatom_spec::paths;
@@ -10,6 +10,7 @@ use crate::render::{Action, Change, nomad};
 use crate::role::Assignment;
 use crate::root::Root;
 use crate::status::cni::{self, Answers};
+use crate::supervise::daemon::INTERVAL;
 use crate::supervise::systemd;
 use crate::{atomic, cli};
 
@@ -18,8 +19,6 @@ use crate::{atomic, cli};
 const RESTARTS: u8 = 3;
 /// At how many looks a plugin may be slow before the others are not kept waiting for it: five minutes.
 const PATIENCE: u8 = 20;
-/// How long after a look there is another: each costs a small board some processes.
-const PAUSE: Duration = Duration::from_secs(15);
 
 /// What is known of the Nomad that runs.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +55,8 @@ impl Plugins {
         if start.is_none() || start == self.settled {
             return Ok(());
         }
-        if self.looked.is_some_and(|looked| looked.elapsed() < PAUSE) {
+        // Also while the node starts: each look costs a small board some processes.
+        if self.looked.is_some_and(|looked| looked.elapsed() < INTERVAL) {
             return Ok(());
         }
         self.looked = Some(Instant::now());

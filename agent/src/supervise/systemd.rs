@@ -95,24 +95,27 @@ pub struct Units {
     first_look: bool,
     /// Units that had failed, and when systemd said so.
     failed: Option<(Instant, Vec<String>)>,
+    /// What systemd said of a unit that was asked about, and when.
+    trouble: BTreeMap<&'static str, (Instant, Option<String>)>,
 }
 
-/// How long it holds which units have failed.
+/// How long that holds.
 const HOLDS: Duration = Duration::from_secs(10);
 
 impl Units {
-    /// For who looks again and again: what is wrong with a unit shows at the second look, for at the first the node may be
-    /// starting, and its services with it.
-    pub fn for_looks() -> Self {
+    /// For who looks again and again: when the node was just powered on, its services are starting at the first look, and what is
+    /// wrong with a unit shows at the second.
+    pub fn for_looks(starting: bool) -> Self {
         Self {
-            first_look: true,
+            first_look: starting,
             ..Self::default()
         }
     }
 
-    /// Units that have failed, each with the last it said, and the end of the first look: after the units of services.
-    pub fn failed(&mut self) -> Vec<String> {
-        if std::mem::take(&mut self.first_look) {
+    /// Units that have failed, each with the last it said, and the end of a look: after the units of services. With all of
+    /// those `well`, the node is ready if there are none, so systemd is asked also at the first.
+    pub fn failed(&mut self, well: bool) -> Vec<String> {
+        if std::mem::take(&mut self.first_look) && !well {
             return Vec::new();
         }
         match &self.failed {
@@ -135,10 +138,20 @@ impl Units {
             let missing = !UNITS.iter().any(|folder| root.path(folder).join(unit).exists());
             return missing.then(|| "this image does not have it".to_owned());
         }
-        if start.is_some() && (known == Some(&start) || known.is_none() && self.first_look) {
-            self.calm.insert(unit, start);
+        if self.first_look || start.is_some() && known == Some(&start) {
             return None;
         }
+        if let Some((asked, trouble)) = self.trouble.get(unit)
+            && asked.elapsed() < HOLDS
+        {
+            return trouble.clone();
+        }
+        let trouble = self.ask_about(unit, start);
+        self.trouble.insert(unit, (Instant::now(), trouble.clone()));
+        trouble
+    }
+
+    fn ask_about(&mut self, unit: &'static str, start: Option<String>) -> Option<String> {
         let answer = ask("systemctl", &["show", "--property=NRestarts", "--value", unit]);
         let restarts: u32 = answer.trim().parse().ok()?;
         self.calm.insert(unit, start.filter(|_| restarts == 0));
@@ -204,18 +217,21 @@ mod tests {
     }
 
     #[test]
-    fn a_first_look_asks_of_no_unit_and_a_start_that_is_another_at_the_next_is_asked_about() {
+    fn a_first_look_asks_of_no_unit_and_holds_nothing_for_asked() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         let link = root.path("/run/systemd/units/invocation:consul.service");
         std::fs::create_dir_all(link.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink("0a", &link).unwrap();
-        let mut units = Units::for_looks();
+        let mut units = Units::for_looks(true);
         assert_eq!(units.trouble(&root, "consul.service"), None);
-        assert_eq!(units.calm["consul.service"].as_deref(), Some("0a"));
-        assert!(units.failed().is_empty());
-        // One that was not there at the first look is not trusted.
-        assert!(!units.first_look);
-        assert!(Units::default().calm.is_empty() && !Units::default().first_look);
+        assert!(units.failed(false).is_empty());
+        assert!(units.calm.is_empty() && units.trouble.is_empty() && units.failed.is_none());
+        // The second does.
+        units.trouble(&root, "consul.service");
+        assert!(units.trouble.contains_key("consul.service"));
+        let mut units = Units::for_looks(true);
+        units.failed(true);
+        assert!(units.failed.is_some(), "a node that seems ready is asked at once");
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn missed(site: &Site) -> Result<()> {
             limit,
         )?;
         ensure!(slow.trim() == "slow now", "making it slow: {slow}");
-        // `computatom-agent wait cni` waits for it two minutes, and lets Nomad start then.
+        // `computatom-agent wait cni` waits for it a minute, and lets Nomad start then.
         wait(machine, "Nomad without one", LONG, || {
             let refused = node.nomad_ready().err().map(|error| format!("{error:#}"));
             ensure!(
