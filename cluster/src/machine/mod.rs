@@ -108,9 +108,9 @@ impl Kind {
             // QEMU 7.2 emulates cmpxchg16b wrongly: the kernel's allocator crashes by it within minutes. And without SVM nobody loads
             // the module of a KVM that is of no use here.
             (Self::Pc, Accelerator::Tcg) => "qemu64,-cx16,-svm",
-            // With E0PD, so that a kernel at an address of chance needs no page tables of its own: QEMU forgets all that it has
-            // translated at each change of tables, which is at each system call, and a node takes 73 s where it takes 52 s. QARMA,
-            // which signs pointers, and SVE are slow to emulate.
+            // With E0PD, so that a kernel at an address of chance needs no page tables of its own: QEMU forgets all addresses that it
+            // has looked up at each change of tables, which would be at each system call. QARMA, which signs pointers, and SVE are
+            // slow to emulate.
             (Self::Virt, Accelerator::Tcg) => "max,pauth-impdef=on,sve=off",
         };
         let machine = match (self, accelerator) {
