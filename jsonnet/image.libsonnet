@@ -123,12 +123,16 @@ local exclude = import 'exclude.libsonnet';
       'proc-sys-fs-binfmt_misc.automount',
       'systemd-binfmt.service',
       // Processes of the boot's first seconds with nothing to do here: networks on the command line, rules of udev among the
-      // credentials, leases of a DHCP server, owners in /dev that only now have a number, a root in fstab.
+      // credentials, leases of a DHCP server, a root in fstab.
       'systemd-network-generator.service',
       'systemd-udev-load-credentials.service',
       'systemd-networkd-persistent-storage.service',
-      'systemd-tmpfiles-setup-dev.service',
       'systemd-remount-fs.service',
+      // The nodes of drivers that are not loaded yet are there from `/init`, udev gives them their owners, and whatever else
+      // tmpfiles.d has for /dev is done with the rest (systemd-tmpfiles-setup.service.d).
+      'kmod-static-nodes.service',
+      'systemd-tmpfiles-setup-dev-early.service',
+      'systemd-tmpfiles-setup-dev.service',
       // The node has its network when `computatom-agent identify` has seen a lease, or that networkd has done without one.
       'systemd-networkd-wait-online.service',
       // Lets people in when a node has started; whoever has a key may come in before.

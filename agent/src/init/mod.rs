@@ -43,6 +43,9 @@ pub mod skeleton;
 /// A machine id that survives a new card.
 pub mod machine_id;
 
+/// Device nodes without a driver behind them yet.
+pub mod static_nodes;
+
 /// Mounts, and the way into the real root.
 pub mod switch;
 
@@ -114,6 +117,11 @@ fn boot() -> Result<std::convert::Infallible> {
     switch::overlay_etc(sysroot).context("making /etc writable")?;
     if let Err(error) = switch::mount_temporary(sysroot) {
         console::alarm(&format!("mounting what is temporary is left to systemd: {error:#}"));
+    }
+    if let Err(error) = static_nodes::make(sysroot) {
+        console::alarm(&format!(
+            "a device whose driver is not loaded yet cannot be opened: {error:#}"
+        ));
     }
     let id = machine_id::of(Path::new("/"), &sysroot.join("var"))?;
     switch::into(sysroot, &id)

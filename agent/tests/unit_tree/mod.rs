@@ -32,6 +32,7 @@ pub(crate) fn build() -> UnitTree {
         "bin/ssh-keygen",
         "bin/stand-in",
         "bin/sync",
+        "bin/systemd-tmpfiles",
         "bin/udevadm",
         "sbin/dockerd",
     ] {
