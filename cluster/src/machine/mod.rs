@@ -109,9 +109,9 @@ impl Kind {
             // the module of a KVM that is of no use here.
             (Self::Pc, Accelerator::Tcg) => "qemu64,-cx16,-svm",
             // With E0PD, so that a kernel at an address of chance needs no page tables of its own: QEMU forgets all addresses that it
-            // has looked up at each change of tables, which would be at each system call. QARMA, which signs pointers, and SVE are
-            // slow to emulate.
-            (Self::Virt, Accelerator::Tcg) => "max,pauth-impdef=on,sve=off",
+            // has looked up at each change of tables, which would be at each system call. SVE is slow to emulate, and so is the
+            // signing of return addresses, which kernel and programs do in each function of a processor that can.
+            (Self::Virt, Accelerator::Tcg) => "max,pauth=off,sve=off",
         };
         let machine = match (self, accelerator) {
             (Self::Pc, _) => "q35",
@@ -277,7 +277,10 @@ fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec
         "-drive",
         format!("if=none,id=disk,format=qcow2,discard=unmap,file={}", disk(name)),
     );
-    pair("-device", "virtio-blk-pci,drive=disk".to_owned());
+    // Told what to boot from, the firmware need not make everything ready that it could.
+    pair("-device", "virtio-blk-pci,drive=disk,bootindex=1".to_owned());
+    // That for Arm waits five seconds for somebody who wants its menu, unless it has a menu that waits for nobody.
+    pair("-boot", "menu=on,splash-time=0".to_owned());
     // No firmware of its own: it would try to boot from the network.
     let mac = mac(node.mac);
     pair("-netdev", wire("lan", name));
