@@ -4,11 +4,12 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use computatom_cluster::machine::{Accelerator, Firmware, Kind, more_words};
 use pkgbuilder::assemble::firmware;
 
 use super::network::Host;
+use super::write_log::SECTOR;
 
 /// Kept from the Pi's kernels: the watchdog, for QEMU's model of it has no timer: arming it resets the machine at once
 /// (`hw/misc/bcm2835_powermgt.c`); and `cdc_subset`, which claims QEMU's network adapter whenever it is loaded before the
@@ -53,13 +54,14 @@ impl Board {
         matches!(self, Self::Pi3 | Self::Pi3Plus | Self::Zero)
     }
 
-    /// What starts it with a card or disk; files that it needs besides go to `folder`.
-    pub(crate) fn start(self, image: &Path, folder: &Path, host: &Host) -> Result<Start> {
+    /// What starts it with a card or disk, whose writes are logged if there is a `log`; files that it needs besides go to `folder`.
+    pub(crate) fn start(self, image: &Path, log: Option<&Path>, folder: &Path, host: &Host) -> Result<Start> {
         let mut arguments = Arguments::default();
+        arguments.disk(self, image, log)?;
         let program = match self {
             Self::Pi3 | Self::Pi3Plus | Self::Zero => self.raspberry_pi(image, folder, &mut arguments)?,
-            Self::Pc(memory) => self.uefi(Kind::Pc, memory, image, folder, &mut arguments)?,
-            Self::Virt(memory) => self.uefi(Kind::Virt, memory, image, folder, &mut arguments)?,
+            Self::Pc(memory) => self.uefi(Kind::Pc, memory, folder, &mut arguments)?,
+            Self::Virt(memory) => self.uefi(Kind::Virt, memory, folder, &mut arguments)?,
         };
         arguments.pair(
             "-netdev",
@@ -101,7 +103,7 @@ impl Board {
                 .args(["-r", &device_tree, "/leds/led-pwr"])
                 .status()
                 .context("running fdtput (package device-tree-compiler)")?;
-            anyhow::ensure!(status.success(), "there is no light of the power in {device_tree}");
+            ensure!(status.success(), "there is no light of the power in {device_tree}");
         }
         arguments.pair("-dtb", device_tree);
         // QEMU has no power controller for the driver to find, and the watchdog is no module there.
@@ -114,7 +116,6 @@ impl Board {
             "-append",
             format!("{} systemd.debug_shell={} {PI}{lacking}", taken.cmdline, self.console()),
         );
-        arguments.pair("-drive", format!("file={},if=sd,format=raw", image.display()));
         // The Pi 3's console is its second serial port.
         if self != Self::Zero {
             arguments.add("-serial null");
@@ -123,14 +124,7 @@ impl Board {
     }
 
     /// The machine that `pkgbuilder cluster` makes, with the firmware and its own variables, which outlive a boot.
-    fn uefi(
-        self,
-        kind: Kind,
-        memory: u32,
-        image: &Path,
-        folder: &Path,
-        arguments: &mut Arguments,
-    ) -> Result<&'static str> {
+    fn uefi(self, kind: Kind, memory: u32, folder: &Path, arguments: &mut Arguments) -> Result<&'static str> {
         let firmware = Firmware::find(kind)?;
         let variables = folder.join("variables.fd");
         firmware.give_variables(&variables)?;
@@ -139,7 +133,6 @@ impl Board {
         for drive in firmware.drives(&variables.display().to_string()) {
             arguments.pair("-drive", drive);
         }
-        arguments.pair("-drive", format!("file={},if=virtio,format=raw", image.display()));
         let mut words = format!("systemd.debug_shell={}", self.console());
         if let Some(more) = kind.command_line(Accelerator::Tcg) {
             words.extend([" ", more]);
@@ -155,6 +148,26 @@ struct Arguments(Vec<String>);
 impl Arguments {
     fn add(&mut self, words: &str) {
         self.0.extend(words.split(' ').map(str::to_owned));
+    }
+
+    /// The card or disk.
+    fn disk(&mut self, board: Board, image: &Path, log: Option<&Path>) -> Result<()> {
+        let kind = if board.has_usb_network() { "sd" } else { "virtio" };
+        let Some(log) = log else {
+            self.pair("-drive", format!("file={},if={kind},format=raw", image.display()));
+            return Ok(());
+        };
+        ensure!(kind == "virtio", "the writes to a card of a {board:?} cannot be logged");
+        for (node, file) in [("disk", image), ("log", log)] {
+            self.pair(
+                "-blockdev",
+                format!("driver=file,node-name={node},filename={}", file.display()),
+            );
+        }
+        let logging = "driver=blklogwrites,node-name=logged,file=disk,log=log,log-sector-size";
+        self.pair("-blockdev", format!("{logging}={SECTOR}"));
+        self.pair("-device", "virtio-blk-pci,drive=logged".to_owned());
+        Ok(())
     }
 
     fn pair(&mut self, name: &str, value: String) {

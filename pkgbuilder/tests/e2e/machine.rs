@@ -14,6 +14,8 @@ use super::network::Host;
 
 /// QEMU takes SD cards only with a power of two as their size.
 const CARD_SIZE: u64 = 8 << 30;
+/// Room for a log of what a boot writes, most of which is a hole.
+const LOG_SIZE: u64 = 16 << 30;
 
 /// The kernel's words when QEMU's network adapter is there, and when the port it hangs on was lost.
 const USB_ADAPTER: &str = "New USB device found, idVendor=0525, idProduct=a4a2";
@@ -30,6 +32,8 @@ pub(crate) struct Card {
     board: Board,
     pub(crate) image: PathBuf,
     folder: PathBuf,
+    /// Whether what is written to it is logged.
+    logged: bool,
 }
 
 impl Card {
@@ -53,7 +57,12 @@ impl Card {
         let file = File::options().write(true).open(&image)?;
         ensure!(file.metadata()?.len() <= size, "the image is larger than its card");
         file.set_len(size)?;
-        Ok(Self { board, image, folder })
+        Ok(Self {
+            board,
+            image,
+            folder,
+            logged: false,
+        })
     }
 
     /// The same by `pkgbuilder burn`, with a file of secrets.
@@ -80,7 +89,25 @@ impl Card {
             "pkgbuilder burn: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        Ok(Self { board, image, folder })
+        Ok(Self {
+            board,
+            image,
+            folder,
+            logged: false,
+        })
+    }
+
+    /// From now on QEMU logs what is written to it.
+    pub(crate) fn logged(mut self) -> Result<Self> {
+        // It does not grow.
+        File::create(self.log())?.set_len(LOG_SIZE)?;
+        self.logged = true;
+        Ok(self)
+    }
+
+    /// Where that log is.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.join("writes.log")
     }
 
     /// Powers a board with this card on, until its network adapter is there.
@@ -117,7 +144,8 @@ impl Card {
 
     /// Powers a board with this card on; whether its network comes up is its own affair.
     pub(crate) fn power_on(&self, host: &Host, boot_number: u32) -> Result<Machine> {
-        let start = self.board.start(&self.image, &self.folder, host)?;
+        let log = self.logged.then(|| self.log());
+        let start = self.board.start(&self.image, log.as_deref(), &self.folder, host)?;
         let console = self.folder.join(format!("console-{boot_number}.txt"));
         let socket = self.folder.join("console.sock");
         for socket in [&socket, &monitor(&self.folder)] {

@@ -6,6 +6,7 @@
 
 mod board;
 mod cluster;
+mod cuts;
 mod full;
 #[path = "../http/mod.rs"]
 mod http;
@@ -16,6 +17,7 @@ mod readme;
 mod scenario;
 mod slots;
 mod ssh;
+mod write_log;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
