@@ -101,8 +101,8 @@ impl Kind {
         }
     }
 
-    /// The machine, its processor and its source of randomness.
-    pub fn arguments(self, accelerator: Accelerator) -> [&'static str; 6] {
+    /// The machine, its processor, its source of randomness and how long its firmware waits.
+    pub fn arguments(self, accelerator: Accelerator) -> [&'static str; 8] {
         let processor = match (self, accelerator) {
             (_, Accelerator::Kvm) => "host",
             // QEMU 7.2 emulates cmpxchg16b wrongly: the kernel's allocator crashes by it within minutes. And without SVM nobody loads
@@ -118,9 +118,19 @@ impl Kind {
             (Self::Virt, Accelerator::Kvm) => "virt,gic-version=host",
             (Self::Virt, Accelerator::Tcg) => "virt",
         };
-        // The firmware hands a seed to the kernel only where there is a source of randomness; without one the first who asks for
-        // some waits until the kernel has gathered it, 10 s in emulation.
-        ["-machine", machine, "-cpu", processor, "-device", "virtio-rng-pci"]
+        [
+            "-machine",
+            machine,
+            "-cpu",
+            processor,
+            // The firmware hands a seed to the kernel only where there is a source of randomness; without one the first who asks
+            // for some waits until the kernel has gathered it, 10 s in emulation.
+            "-device",
+            "virtio-rng-pci",
+            // The firmware for Arm waits five seconds for somebody who wants its menu, unless it has one that waits for nobody.
+            "-boot",
+            "menu=on,splash-time=0",
+        ]
     }
 
     /// What the kernel is told besides its own command line; see [`more_words`].
@@ -279,8 +289,6 @@ fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec
     );
     // Told what to boot from, the firmware need not make everything ready that it could.
     pair("-device", "virtio-blk-pci,drive=disk,bootindex=1".to_owned());
-    // That for Arm waits five seconds for somebody who wants its menu, unless it has a menu that waits for nobody.
-    pair("-boot", "menu=on,splash-time=0".to_owned());
     // No firmware of its own: it would try to boot from the network.
     let mac = mac(node.mac);
     pair("-netdev", wire("lan", name));
