@@ -12,6 +12,8 @@ use crate::{bail_input, xdg};
 /// Making one.
 pub mod up;
 
+mod order;
+
 /// What it looks like.
 pub mod table;
 

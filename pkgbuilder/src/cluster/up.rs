@@ -14,6 +14,7 @@ use computatom_cluster::survey::{self, Power, Report};
 use computatom_cluster::topology::Topology;
 use computatom_cluster::uplink;
 
+use crate::cluster::order::Order;
 use crate::inspect::image::{self, Opened};
 use crate::reporter::Reporter;
 use crate::{bail_input, input_error, interrupt};
@@ -63,9 +64,11 @@ pub fn up(request: &Request, reporter: &Reporter) -> Result<Cluster> {
         }
         let cluster = super::at(folder.clone())?;
         cluster.connect()?;
-        match request.patience {
-            Some(patience) => wait(&cluster, begun, patience, reporter)?,
-            None => power_on(&cluster, &mut running(&cluster)?, &[], u64::MAX, reporter)?,
+        if let Some(patience) = request.patience {
+            wait(&cluster, begun, patience, reporter)?;
+        } else {
+            let order = Order::at_once(&cluster.state().plan.nodes);
+            power_on(&cluster, &order, &mut running(&cluster)?, &[], reporter)?;
         }
         Ok(cluster)
     })();
@@ -203,46 +206,21 @@ fn check_ports(plan: &Plan) -> Result<()> {
     );
 }
 
-/// Powers on nodes that were never `started`, in the order of the topology, while those that boot have no more than so many
-/// processors together; one boots in any case.
+/// Powers on the nodes whose turn it is.
 fn power_on(
     cluster: &Cluster,
+    order: &Order<'_>,
     started: &mut BTreeSet<String>,
     reports: &[Report],
-    processors: u64,
     reporter: &Reporter,
 ) -> Result<()> {
-    let nodes = || cluster.state().plan.nodes.iter();
-    let has_booted = |name: &str| {
-        (reports.iter()).any(|report| report.name == name && (report.answers() || report.power == Power::Paused))
-    };
-    let mut booting: u64 = nodes()
-        .filter(|node| started.contains(&node.name) && !has_booted(&node.name))
-        .map(|node| u64::from(node.cpus))
-        .sum();
-    for node in nodes() {
-        if started.contains(&node.name) {
-            continue;
-        }
+    for node in order.now(started, reports) {
         interrupt::check()?;
-        if booting > 0 && booting + u64::from(node.cpus) > processors {
-            break;
-        }
-        booting += u64::from(node.cpus);
         cluster.start(node)?;
         reporter.step(format_args!("{} is on", node.name));
         started.insert(node.name.clone());
     }
     cluster.redirect()
-}
-
-/// How many processors' worth of nodes boot at once. Emulation takes a processor of the host for each: where more boot than
-/// there are, all get slow, and what waits for an answer in them gives up and tries again, which makes it worse.
-fn at_once(accelerator: Accelerator) -> u64 {
-    match accelerator {
-        Accelerator::Kvm => u64::MAX,
-        Accelerator::Tcg => std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
-    }
 }
 
 /// Powers all nodes on, and waits until every one is ready.
@@ -255,9 +233,10 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
         .map(|node| reporter.busy(node.name.clone()))
         .collect();
     let mut told = vec![false; bars.len()];
-    let processors = at_once(cluster.state().accelerator);
     let mut started = running(cluster)?;
-    power_on(cluster, &mut started, &[], processors, reporter)?;
+    let state = cluster.state();
+    let order = Order::of_boots(&state.plan.nodes, state.accelerator, &started);
+    power_on(cluster, &order, &mut started, &[], reporter)?;
     loop {
         let reports = survey::ask(cluster.folder(), cluster.state())?;
         for ((report, bar), told) in reports.iter().zip(&bars).zip(&mut told) {
@@ -299,7 +278,7 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
                 shown(&report.log)
             );
         }
-        power_on(cluster, &mut started, &reports, processors, reporter)?;
+        power_on(cluster, &order, &mut started, &reports, reporter)?;
         std::thread::sleep(INTERVAL);
         interrupt::check()?;
     }
