@@ -24,6 +24,10 @@ local modules(folders) = ['/usr/lib/modules/*/kernel/%s/*' % folder for folder i
   // half a second (docs/boot.md).
   networks: ['/opt/cni/bin/' + name for name in ['dummy', 'host-device', 'ptp', 'sbr', 'tap', 'vrf']],
 
+  // Debian's list of modules to load, which is /etc/modules and empty: for a list systemd starts a process that sysctl's settings,
+  // and by these the network, wait for.
+  module_lists: ['/etc/modules-load.d/modules.conf'],
+
   // U-Boot for other boards than those of targets.libsonnet: 150 MB. What lies in front of the partitions stays.
   boot_loaders: [
     '/usr/lib/u-boot/*',

@@ -68,7 +68,8 @@ local exclude = import 'exclude.libsonnet';
   // Globs of the packages' paths that are not unpacked: dpkg's `path-exclude`, and with a leading `!` its `path-include`.
   // `*` and `?` match `/` too; of the rules that match a path the last one decides. dpkg still lists what is left out.
   // See exclude.libsonnet for what these are.
-  exclude: exclude.papers + exclude.boot_loaders + exclude.device_trees + exclude.modules + exclude.networks,
+  exclude: exclude.papers + exclude.boot_loaders + exclude.device_trees + exclude.modules + exclude.networks
+           + exclude.module_lists,
 
   // Files by path, written last: `'/etc/motd': { text: 'hello\n' }` or `{ symlink: '/run/motd' }`, and `mode: '0600'`.
   files: {

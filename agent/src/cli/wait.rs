@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, ValueEnum};
 
-use crate::cli;
+use crate::cli::{self, Cli};
 use crate::root::Root;
 use crate::status::{checks, cni, docker, nomad};
 
@@ -16,22 +17,24 @@ use crate::status::{checks, cni, docker, nomad};
 ///
 /// One after the other, and each is asked once at least. Exit code 1 if one of them does not in time.
 ///
-/// Example: computatom-agent wait consul cni docker=120 --timeout 60
+/// Example: computatom-agent wait cni consul-api consul=30 docker=120 --timeout 60
 #[derive(Debug, Args)]
 pub(super) struct Wait {
-    /// What to wait for: consul, cni, docker or nomad; with `=SECONDS` no longer than that
+    /// What to wait for: consul-api, consul, cni, docker or nomad; with `=SECONDS` no longer than that
     #[arg(required = true, value_name = "WHAT[=SECONDS]", value_parser = limited)]
     what: Vec<(What, Option<u64>)>,
     /// Seconds after which to give up each
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
-    /// A program to read into memory when the first has come, or was given up, so that it starts sooner
+    /// A program to read into memory from when `consul` is waited for, so that it starts sooner
     #[arg(long, value_name = "FILE")]
     preload: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
+    /// Consul answers, whatever it says
+    ConsulApi,
     /// Consul knows a leader
     Consul,
     /// The CNI plugins answer as quickly as Nomad wants, on a node that runs jobs
@@ -43,10 +46,23 @@ enum What {
 }
 
 impl Wait {
+    /// What clap cannot be told of.
+    fn check(&self) -> Result<(), &'static str> {
+        if self.preload.is_some() && !self.what.iter().any(|(what, _)| *what == What::Consul) {
+            return Err(
+                "--preload reads a program from when `consul` is waited for, which is not among what to wait for",
+            );
+        }
+        Ok(())
+    }
+
     pub(super) fn run(&self, root: &Root) -> anyhow::Result<()> {
+        if let Err(text) = self.check() {
+            Cli::command().error(ErrorKind::MissingRequiredArgument, text).exit();
+        }
         let mut missed = None;
-        for (number, (what, seconds)) in self.what.iter().enumerate() {
-            if let Some(program) = self.preload.as_ref().filter(|_| number == 1) {
+        for (what, seconds) in &self.what {
+            if let Some(program) = self.preload.as_ref().filter(|_| *what == What::Consul) {
                 preload(root.path(&program.to_string_lossy()));
             }
             let seconds = seconds.unwrap_or(self.timeout);
@@ -82,7 +98,8 @@ fn limited(text: &str) -> Result<(What, Option<u64>), String> {
         Some((name, seconds)) => (name, Some(seconds)),
         None => (text, None),
     };
-    let what = What::from_str(name, false).map_err(|_| format!("`{name}` is none of consul, cni, docker and nomad"))?;
+    let what = What::from_str(name, false)
+        .map_err(|_| format!("`{name}` is none of consul-api, consul, cni, docker and nomad"))?;
     let seconds = seconds.map(|seconds| {
         seconds
             .parse()
@@ -94,6 +111,7 @@ fn limited(text: &str) -> Result<(What, Option<u64>), String> {
 impl What {
     fn wait(self, root: &Root, deadline: Option<Instant>) -> anyhow::Result<()> {
         let ask: fn(&Root) -> anyhow::Result<()> = match self {
+            Self::ConsulApi => |_| checks::consul_answers(),
             Self::Consul => |_| checks::consul_leader().map(drop),
             Self::Cni => cni::answer,
             Self::Docker if !docker::is_needed(root) => return Ok(()),
@@ -104,7 +122,7 @@ impl What {
         // To ask each plugin is work for a small board; to ask a port is none.
         let pause = match self {
             Self::Cni => Duration::from_secs(1),
-            Self::Consul | Self::Docker | Self::Nomad => Duration::from_millis(250),
+            Self::ConsulApi | Self::Consul | Self::Docker | Self::Nomad => Duration::from_millis(250),
         };
         loop {
             match ask(root) {
@@ -153,10 +171,23 @@ mod tests {
         assert!(format!("{error:#}").contains("waiting 0 seconds for Cni"), "{error:#}");
         assert_eq!(std::fs::read_to_string(asked).unwrap(), "x\nx\n");
     }
+
+    #[test]
+    fn a_program_to_read_without_a_wait_for_consul_is_refused() {
+        let wait = |what| Wait {
+            what: vec![(What::ConsulApi, Some(0)), (what, None)],
+            timeout: 0,
+            preload: Some("/usr/bin/nomad".into()),
+        };
+        assert!(wait(What::Docker).check().is_err());
+        assert!(wait(What::Consul).check().is_ok());
+    }
+
     #[test]
     fn each_may_have_a_limit_of_its_own() {
         assert!(matches!(limited("docker=120"), Ok((What::Docker, Some(120)))));
         assert!(matches!(limited("consul"), Ok((What::Consul, None))));
+        assert!(matches!(limited("consul-api=9"), Ok((What::ConsulApi, Some(9)))));
         assert!(limited("conusl").unwrap_err().contains("`conusl`"));
         assert!(limited("cni=soon").unwrap_err().contains("`soon`"));
     }

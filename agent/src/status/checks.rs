@@ -100,6 +100,18 @@ pub fn consul_leader() -> anyhow::Result<String> {
     leader(consul::HTTP_PORT)
 }
 
+/// Whether Consul answers for itself, whatever it says: what it has to ask others for it may hold for seconds.
+///
+/// # Errors
+/// It does not run, or is not that far yet.
+pub fn consul_answers() -> anyhow::Result<()> {
+    answers(consul::HTTP_PORT)
+}
+
+fn answers(port: u16) -> anyhow::Result<()> {
+    api::body(&format!("http://127.0.0.1:{port}/v1/agent/version")).map(drop)
+}
+
 /// The leader as Consul's and Nomad's `/v1/status/leader` tell it: a JSON string, empty while there is none.
 /// A server of Nomad without a leader, and a client of Consul without a server, answer 500 with these words.
 fn leader(port: u16) -> anyhow::Result<String> {
@@ -143,7 +155,35 @@ fn client_health(answer: &str) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
     use super::*;
+
+    #[test]
+    fn a_refusal_is_an_answer_too() {
+        // As a client of Consul's that knows no server.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let served = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).unwrap();
+                let body = "No known Consul servers";
+                let length = body.len();
+                write!(
+                    stream,
+                    "HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+                )
+                .unwrap();
+            }
+        });
+        answers(port).unwrap();
+        assert_eq!(leader(port).unwrap_err().to_string(), NO_SERVER);
+        served.join().unwrap();
+        assert!(answers(port).is_err(), "nobody listens any more");
+    }
 
     #[test]
     fn a_client_without_servers_says_which_to_look_at() {

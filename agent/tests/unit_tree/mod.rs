@@ -27,6 +27,7 @@ pub(crate) fn build() -> UnitTree {
         "bin/computatom-agent",
         "bin/consul",
         "bin/mv",
+        "bin/networkctl",
         "bin/nomad",
         "bin/rm",
         "bin/ssh-keygen",
@@ -34,7 +35,9 @@ pub(crate) fn build() -> UnitTree {
         "bin/sync",
         "bin/systemd-tmpfiles",
         "bin/udevadm",
+        "lib/systemd/systemd-networkd",
         "sbin/dockerd",
+        "sbin/modprobe",
     ] {
         let path = root.path().join("usr").join(program);
         fs::write(&path, "").unwrap();

@@ -574,7 +574,44 @@ fn critical_chain(machine: &mut Machine) -> Result<()> {
         chain.contains("nomad.service") && !chain.contains("docker"),
         "Nomad waits for: {chain}"
     );
+    modules_of_nomad(machine)?;
+    let after = answer(machine, "systemctl show --property After --value consul.service")?;
+    ensure!(
+        after.contains("computatom-identity.service") && !after.contains("sysinit.target"),
+        "Consul starts after {after}"
+    );
     Ok(())
+}
+
+/// The kernel's modules that Nomad wants are loaded by its own unit, and nothing waits for them before.
+fn modules_of_nomad(machine: &mut Machine) -> Result<()> {
+    let lists = answer(
+        machine,
+        "systemctl show --property ConditionTimestampMonotonic,ConditionResult systemd-modules-load.service",
+    )?;
+    ensure!(
+        lists.contains("ConditionResult=no") && !lists.contains("Monotonic=0"),
+        "whether systemd-modules-load.service has lists to load: {lists}"
+    );
+    let loaded = answer(
+        machine,
+        "systemctl show --property ExecStartPre --value nomad.service | grep modprobe",
+    )?;
+    ensure!(
+        loaded.contains("code=exited ; status=0"),
+        "modprobe for Nomad: {loaded}"
+    );
+    // What is built into a kernel is no module of it, and has a folder there all the same.
+    let modules = answer(machine, "cd /sys/module && ls -d bridge br_netfilter overlay veth")?;
+    ensure!(modules.split_whitespace().count() == 4, "modules for Nomad: {modules}");
+    let filtered = answer(machine, "cat /proc/sys/net/bridge/bridge-nf-call-iptables")?;
+    ensure!(filtered == "1", "bridges ask iptables: {filtered}");
+    Ok(())
+}
+
+/// What a command prints, without the line's end.
+fn answer(machine: &mut Machine, command: &str) -> Result<String> {
+    Ok(machine.run(command, Duration::from_mins(1))?.trim().to_owned())
 }
 
 /// Keeps the journal and the answers of a boot that went wrong.
