@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
 use crate::folder::{Folder, State};
-use crate::machine::{self, Qmp};
+use crate::machine::{self, Kind, Qmp};
 use crate::plan::Node;
 use crate::process::Process;
 use crate::segment::{self, Faults};
@@ -124,9 +124,14 @@ impl Cluster {
     /// Shuts a node down in order, as its power button does.
     ///
     /// # Errors
-    /// It is off, or did not end in time.
+    /// It is off, did not end in time, or has no such button.
     pub fn stop(&self, node: &Node) -> Result<()> {
         let process = self.running(node)?;
+        ensure!(
+            !Kind::of(&self.state.plan.target).is_ok_and(|kind| kind == Kind::Pi3),
+            "a Raspberry Pi has no power button: `pkgbuilder cluster kill {}` pulls its plug, which it is made for",
+            node.name
+        );
         self.command(node, "system_powerdown")?;
         ensure!(
             process.ended(SHUTDOWN)?,

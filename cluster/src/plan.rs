@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::machine::{Fixed, Kind};
 use crate::topology::{self, HOSTS, Ports, Topology};
 
 /// A cluster as it is to be; nothing in it is left to chance, so that a node that is made anew is the same node.
@@ -69,6 +70,7 @@ impl Plan {
         let [a, b, c] = topology.prefix()?;
         let address = |last: u8| Ipv4Addr::new(a, b, c, last);
         let addresses: Vec<Ipv4Addr> = HOSTS.map(address).collect();
+        let fixed = Kind::of(&topology.target).ok().and_then(Kind::fixed);
         let nodes = topology
             .nodes
             .iter()
@@ -76,13 +78,19 @@ impl Plan {
             .map(|(node, address)| {
                 let [.., third, last] = address.octets();
                 let site = site(name, topology, &addresses, node)?;
+                let chosen = Fixed {
+                    cpus: node.cpus,
+                    memory_mib: node.memory_mib,
+                };
+                let Fixed { cpus, memory_mib } = fixed.unwrap_or(chosen);
                 Ok(Node {
                     name: node.name.clone(),
                     roles: node.roles.clone(),
                     datacenter: node.datacenter.clone(),
-                    memory_mib: node.memory_mib,
-                    cpus: node.cpus,
-                    disk_gib: node.disk_gib,
+                    memory_mib,
+                    cpus,
+                    // QEMU takes cards only with a power of two as their size.
+                    disk_gib: fixed.map_or(node.disk_gib, |_| node.disk_gib.next_power_of_two()),
                     // QEMU's own prefix, of the locally administered addresses.
                     mac: [0x52, 0x54, 0, 0x77, third, last],
                     address: *address,
@@ -102,6 +110,11 @@ impl Plan {
             ports: topology.ports,
             nodes,
         })
+    }
+
+    /// Memory that the nodes may take, in MiB.
+    pub fn memory_mib(&self) -> u64 {
+        self.nodes.iter().map(|node| u64::from(node.memory_mib)).sum()
     }
 
     /// The node of that name.
@@ -189,6 +202,20 @@ mod tests {
             plan.nodes[0].site["server_addresses"],
             json!(["10.77.0.12", "10.77.0.13"])
         );
+    }
+
+    #[test]
+    fn a_raspberry_pi_is_what_it_is() {
+        let of = |target: &str| {
+            let node = json!({"name": "core-1", "roles": ["server"], "memory_mib": 640, "disk_gib": 12});
+            let plan = plan(json!({"target": target, "nodes": [node]}));
+            let [node] = plan.nodes.as_slice() else {
+                panic!("one node")
+            };
+            (node.cpus, node.memory_mib, node.disk_gib)
+        };
+        assert_eq!(of("raspberrypi-arm64"), (4, 1024, 16));
+        assert_eq!(of("uefi-arm64"), (1, 640, 12));
     }
 
     #[test]

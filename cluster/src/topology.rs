@@ -7,6 +7,8 @@ use computatom_spec::role::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::machine::Kind;
+
 /// A topology as written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,9 +16,9 @@ pub struct Topology {
     /// One line for people.
     #[serde(default)]
     pub description: String,
-    /// The definition whose image the nodes boot.
-    #[serde(default = "vm")]
-    pub image: String,
+    /// The definition whose image the nodes boot; unset: one for such machines.
+    #[serde(default)]
+    pub image: Option<String>,
     /// The target of that image: what machines they are.
     #[serde(default = "uefi_amd64")]
     pub target: String,
@@ -121,10 +123,6 @@ impl Default for Ports {
             dns: 48600,
         }
     }
-}
-
-fn vm() -> String {
-    "vm".to_owned()
 }
 
 fn uefi_amd64() -> String {
@@ -234,9 +232,9 @@ impl Topology {
         names
     }
 
-    /// Memory that the nodes may take, in MiB.
-    pub fn memory_mib(&self) -> u64 {
-        self.nodes.iter().map(|node| u64::from(node.memory_mib)).sum()
+    /// The definition whose image nodes of that kind boot.
+    pub fn image(&self, kind: Kind) -> &str {
+        self.image.as_deref().unwrap_or_else(|| kind.image())
     }
 }
 

@@ -32,7 +32,8 @@ impl Accelerator {
     /// # Errors
     /// QEMU cannot be started at all.
     pub fn find(kind: Kind) -> Result<Self> {
-        let native = std::env::consts::ARCH == kind.firmware().0;
+        // A Raspberry Pi's processor is what it is.
+        let native = (kind.uefi()).is_some_and(|uefi| uefi.architecture == std::env::consts::ARCH);
         let usable = fs::File::options().read(true).write(true).open("/dev/kvm").is_ok();
         if native && usable && Self::Kvm.runs(kind, PATIENCE)? {
             Ok(Self::Kvm)
@@ -54,7 +55,7 @@ impl Accelerator {
     fn runs(self, kind: Kind, patience: Duration) -> Result<bool> {
         let program = match kind {
             Kind::Pc => pc_program(),
-            Kind::Virt => arm_program(),
+            Kind::Virt | Kind::Pi3 => arm_program(),
         };
         let mut file = tempfile::NamedTempFile::new().context("making a temporary file (is $TMPDIR writable?)")?;
         file.write_all(&program).context("writing a temporary file")?;
@@ -63,7 +64,7 @@ impl Accelerator {
         match kind {
             Kind::Pc => command.args(["-M", "pc", "-device", "isa-debug-exit,iobase=0x501,iosize=1"]),
             Kind::Virt if self == Self::Kvm => command.args(["-M", "virt,gic-version=host", "-cpu", "host"]),
-            Kind::Virt => command.args(["-M", "virt", "-cpu", "cortex-a57"]),
+            Kind::Virt | Kind::Pi3 => command.args(["-M", "virt", "-cpu", "cortex-a57"]),
         };
         let mut child = command
             .arg("-bios")

@@ -8,7 +8,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::{Kind, escaped};
+use super::escaped;
+use super::kind::{Kind, Uefi};
 
 /// A firmware.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,17 +59,20 @@ fn folders() -> Vec<PathBuf> {
 }
 
 impl Firmware {
-    /// The first of the installed ones that fits.
+    /// The first of the installed ones that fits; none for a machine without UEFI.
     ///
     /// # Errors
     /// There is none: which package has one.
-    pub fn find(kind: Kind) -> Result<Self> {
-        match Self::find_in(&folders(), kind) {
-            Some(firmware) => Ok(firmware),
+    pub fn find(kind: Kind) -> Result<Option<Self>> {
+        let Some(uefi) = kind.uefi() else {
+            return Ok(None);
+        };
+        match Self::find_in(&folders(), uefi) {
+            Some(firmware) => Ok(Some(firmware)),
             None => bail!(
                 "there is no UEFI firmware for {} on this machine: install it ({})",
                 kind.target(),
-                kind.firmware_packages()
+                uefi.packages
             ),
         }
     }
@@ -105,7 +109,7 @@ impl Firmware {
         })
     }
 
-    fn find_in(folders: &[PathBuf], kind: Kind) -> Option<Self> {
+    fn find_in(folders: &[PathBuf], of: Uefi) -> Option<Self> {
         let mut files: Vec<PathBuf> = Vec::new();
         for folder in folders {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -117,20 +121,19 @@ impl Firmware {
         }
         // "The firmware with the lowest number is preferred."
         files.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-        files.iter().find_map(|file| Self::read(file, kind))
+        files.iter().find_map(|file| Self::read(file, of))
     }
 
-    fn read(file: &Path, kind: Kind) -> Option<Self> {
+    fn read(file: &Path, of: Uefi) -> Option<Self> {
         // One that is damaged, or of a kind unknown to us, is not for us.
         let description: Description = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
-        let (architecture, machine) = kind.firmware();
         let fits = description.targets.iter().any(|target| {
             // `pc-q35-*` and the like: no more than a star at the end occurs.
-            target.architecture == architecture
+            target.architecture == of.architecture
                 && target
                     .machines
                     .iter()
-                    .any(|machines| machines.trim_end_matches('*').starts_with(machine))
+                    .any(|machines| machines.trim_end_matches('*').starts_with(of.machine))
         });
         // Our images are not signed.
         let locked = description
@@ -174,7 +177,7 @@ mod tests {
             fs::write(folder.join(format!("{name}.json")), text).unwrap();
         };
         let find = |kind| {
-            Firmware::find_in(&[own.clone(), packages.clone()], kind).map(|firmware| {
+            Firmware::find_in(&[own.clone(), packages.clone()], Kind::uefi(kind).unwrap()).map(|firmware| {
                 firmware
                     .code
                     .strip_prefix(temporary.path())

@@ -21,133 +21,24 @@ mod accelerator;
 /// UEFI firmware.
 mod firmware;
 
+/// Which machines there are.
+mod kind;
+
+/// A Raspberry Pi, which has no firmware in QEMU.
+pub mod raspberry_pi;
+
 /// QEMU's control socket.
 mod qmp;
 
 pub use accelerator::Accelerator;
 pub use firmware::Firmware;
+pub use kind::{Fixed, Kind};
 pub use qmp::Qmp;
 
-/// The machines that an image of a target runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A PC with UEFI (QEMU's `q35`).
-    Pc,
-    /// An Arm machine with UEFI (QEMU's `virt`).
-    Virt,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Pc, Self::Virt];
-
-    /// The machine for a target.
-    ///
-    /// # Errors
-    /// There is none: which targets have one.
-    pub fn of(target: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.target() == target)
-            .ok_or_else(|| {
-                let targets = Self::ALL.map(|kind| format!("`{}`", kind.target()));
-                format!(
-                    "`{target}` is no target that a virtual machine boots; use {}",
-                    targets.join(" or ")
-                )
-            })
-    }
-
-    /// The target whose images it boots.
-    pub const fn target(self) -> &'static str {
-        match self {
-            Self::Pc => "uefi-amd64",
-            Self::Virt => "uefi-arm64",
-        }
-    }
-
-    /// QEMU's program.
-    pub const fn program(self) -> &'static str {
-        match self {
-            Self::Pc => "qemu-system-x86_64",
-            Self::Virt => "qemu-system-aarch64",
-        }
-    }
-
-    /// What to do where QEMU is not installed.
-    fn missing(self) -> String {
-        let package = match self {
-            Self::Pc => "qemu-system-x86",
-            Self::Virt => "qemu-system-arm",
-        };
-        format!(
-            "{} is not there: install QEMU (Debian's packages {package} and qemu-utils)",
-            self.program()
-        )
-    }
-
-    /// Architecture and machine as firmware descriptions name them.
-    const fn firmware(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Pc => ("x86_64", "pc-q35-"),
-            Self::Virt => ("aarch64", "virt-"),
-        }
-    }
-
-    const fn firmware_packages(self) -> &'static str {
-        match self {
-            Self::Pc => "ovmf on Debian, edk2-ovmf on Fedora and Arch",
-            Self::Virt => "qemu-efi-aarch64 on Debian, edk2-aarch64 on Fedora and Arch",
-        }
-    }
-
-    /// The machine, its processor, its source of randomness and how long its firmware waits.
-    pub fn arguments(self, accelerator: Accelerator) -> [&'static str; 8] {
-        let processor = match (self, accelerator) {
-            (_, Accelerator::Kvm) => "host",
-            // QEMU 7.2 emulates cmpxchg16b wrongly: the kernel's allocator crashes by it within minutes. And without SVM nobody loads
-            // the module of a KVM that is of no use here.
-            (Self::Pc, Accelerator::Tcg) => "qemu64,-cx16,-svm",
-            // With E0PD, so that a kernel at an address of chance needs no page tables of its own: QEMU forgets all addresses that it
-            // has looked up at each change of tables, which would be at each system call. SVE is slow to emulate, and so is the
-            // signing of return addresses, which kernel and programs do in each function of a processor that can.
-            (Self::Virt, Accelerator::Tcg) => "max,pauth=off,sve=off",
-        };
-        let machine = match (self, accelerator) {
-            (Self::Pc, _) => "q35",
-            (Self::Virt, Accelerator::Kvm) => "virt,gic-version=host",
-            (Self::Virt, Accelerator::Tcg) => "virt",
-        };
-        [
-            "-machine",
-            machine,
-            "-cpu",
-            processor,
-            // The firmware hands a seed to the kernel only where there is a source of randomness; without one the first who asks
-            // for some waits until the kernel has gathered it, 10 s in emulation.
-            "-device",
-            "virtio-rng-pci",
-            // The firmware for Arm waits five seconds for somebody who wants its menu, unless it has one that waits for nobody.
-            "-boot",
-            "menu=on,splash-time=0",
-        ]
-    }
-
-    /// What the kernel is told besides its own command line; see [`more_words`].
-    pub const fn command_line(self, accelerator: Accelerator) -> Option<&'static str> {
-        match (self, accelerator) {
-            // QEMU counts it by the host's clock. A machine that waits for a processor of a busy host takes it for broken, and
-            // from then on asks the HPET, which leaves the emulated processor each time.
-            (Self::Pc, Accelerator::Tcg) => Some("tsc=reliable"),
-            _ => None,
-        }
-    }
-}
-
-/// Checks that QEMU is installed.
+/// Checks that QEMU and, for machines that have one, its firmware are installed.
 ///
 /// # Errors
-/// How to get it.
+/// How to get them.
 pub fn check_programs(kind: Kind) -> Result<()> {
     for (program, missing) in [
         (kind.program(), kind.missing()),
@@ -159,7 +50,7 @@ pub fn check_programs(kind: Kind) -> Result<()> {
         let version = Command::new(program).arg("--version").output();
         ensure!(version.is_ok_and(|output| output.status.success()), missing);
     }
-    Ok(())
+    Firmware::find(kind).map(drop)
 }
 
 /// Makes the node's disk, empty but for what the image has; what was on it is gone.
@@ -197,14 +88,18 @@ pub fn start(folder: &Folder, state: &State, node: &Node) -> Result<()> {
     if !folder.file(&disk(&node.name)).exists() {
         make_disk(folder, state, node)?;
     }
-    let own = folder.file(&variables(&node.name));
-    let firmware = Firmware::find(kind)?;
-    firmware.give_variables(&own)?;
-    let told = folder.file(&credential(&node.name));
     let site = BASE64_STANDARD.encode(serde_json::to_vec(&node.site)?);
-    fs::write(&told, format!("io.systemd.credential.binary:computatom.site={site}"))
-        .with_context(|| format!("writing {}", told.display()))?;
-    let arguments = arguments(state, node, kind, &firmware);
+    let mut arguments = arguments(state, node, kind);
+    match Firmware::find(kind)? {
+        Some(firmware) => {
+            firmware.give_variables(&folder.file(&variables(&node.name)))?;
+            let told = folder.file(&credential(&node.name));
+            fs::write(&told, format!("io.systemd.credential.binary:{SITE}={site}"))
+                .with_context(|| format!("writing {}", told.display()))?;
+            arguments.extend(of_uefi(state, node, kind, &firmware));
+        }
+        None => arguments.extend(raspberry_pi::arguments(folder, node, &site)?),
+    }
     let mut child = Process::start(folder, &node.name, Path::new(kind.program()), &arguments)?;
     answers(folder, &node.name, &mut child)?;
     if folder.faults()?.unplugged.contains(&node.name) {
@@ -245,6 +140,8 @@ pub(crate) fn answers(folder: &Folder, name: &str, child: &mut Child) -> Result<
 }
 
 const ADAPTER: &str = "net0";
+/// The system credential that says what a node is to be.
+const SITE: &str = "computatom.site";
 
 fn disk(name: &str) -> String {
     format!("{name}.qcow2")
@@ -268,7 +165,8 @@ pub fn console_log(folder: &Folder, name: &str) -> PathBuf {
     folder.file(&format!("{name}.console.log"))
 }
 
-fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec<String> {
+/// What machines of all kinds have.
+fn arguments(state: &State, node: &Node, kind: Kind) -> Vec<String> {
     let name = &node.name;
     let mut words: Vec<String> = kind
         .arguments(state.accelerator)
@@ -279,6 +177,24 @@ fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec
     pair("-accel", state.accelerator.arguments().to_owned());
     pair("-smp", node.cpus.to_string());
     pair("-m", node.memory_mib.to_string());
+    pair("-netdev", wire("lan", name));
+    pair(
+        "-chardev",
+        format!(
+            "socket,id=console,path={},server=on,wait=off,logfile={name}.console.log,logappend=on",
+            console(name)
+        ),
+    );
+    pair("-qmp", format!("unix:{},server=on,wait=off", Qmp::socket(name)));
+    words.extend(["-nodefaults", "-display", "none"].map(str::to_owned));
+    words
+}
+
+/// What those with UEFI have besides.
+fn of_uefi(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec<String> {
+    let name = &node.name;
+    let mut words = Vec::new();
+    let mut pair = |option: &str, value: String| words.extend([option.to_owned(), value]);
     pair("-uuid", node.uuid.clone());
     for drive in firmware.drives(&variables(name)) {
         pair("-drive", drive);
@@ -291,7 +207,6 @@ fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec
     pair("-device", "virtio-blk-pci,drive=disk,bootindex=1".to_owned());
     // No firmware of its own: it would try to boot from the network.
     let mac = mac(node.mac);
-    pair("-netdev", wire("lan", name));
     pair(
         "-device",
         format!("virtio-net-pci,id={ADAPTER},netdev=lan,mac={mac},romfile="),
@@ -301,16 +216,7 @@ fn arguments(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec
     if let Some(words) = kind.command_line(state.accelerator) {
         pair("-smbios", more_words(words));
     }
-    pair(
-        "-chardev",
-        format!(
-            "socket,id=console,path={},server=on,wait=off,logfile={name}.console.log,logappend=on",
-            console(name)
-        ),
-    );
     pair("-serial", "chardev:console".to_owned());
-    pair("-qmp", format!("unix:{},server=on,wait=off", Qmp::socket(name)));
-    words.extend(["-nodefaults", "-display", "none"].map(str::to_owned));
     words
 }
 

@@ -56,6 +56,17 @@ pub fn merge(blob: &[u8], overlay: &[Node]) -> Result<Vec<u8>> {
     Ok(tree.to_dtb())
 }
 
+/// The device tree `blob` with this serial number, which a firmware would put into it (Devicetree Specification, 3.2).
+///
+/// # Errors
+///
+/// Fails if `blob` is no device tree.
+pub fn with_serial(blob: &[u8], serial: &str) -> Result<Vec<u8>> {
+    let mut tree = parse(blob)?;
+    set(&mut tree, "/", "serial-number", &[serial.as_bytes(), b"\0"].concat())?;
+    Ok(tree.to_dtb())
+}
+
 /// Whether the device tree `blob` has a node at `path`.
 ///
 /// # Errors

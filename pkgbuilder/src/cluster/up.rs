@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use computatom_cluster::cluster::{self, Cluster};
 use computatom_cluster::folder::{Folder, State, VERSION};
-use computatom_cluster::machine::{self, Accelerator, Firmware, Kind};
+use computatom_cluster::machine::{self, Accelerator, Kind};
 use computatom_cluster::plan::Plan;
 use computatom_cluster::process::Process;
 use computatom_cluster::survey::{self, Power, Report};
@@ -15,6 +15,7 @@ use computatom_cluster::topology::Topology;
 use computatom_cluster::uplink;
 
 use crate::cluster::order::Order;
+use crate::cluster::raspberry_pi::{self, Adapters};
 use crate::inspect::image::{self, Opened};
 use crate::reporter::Reporter;
 use crate::{bail_input, input_error, interrupt};
@@ -46,7 +47,6 @@ pub fn up(request: &Request, reporter: &Reporter) -> Result<Cluster> {
     let plan = Plan::new(&request.name, &request.topology).map_err(|text| input_error!("{text}"))?;
     let kind = Kind::of(&plan.target).map_err(|text| input_error!("{text}"))?;
     machine::check_programs(kind)?;
-    Firmware::find(kind)?;
     let _held = folder.lock()?;
     let is_new = !folder.is_taken();
     if !is_new && folder.state()?.plan != plan {
@@ -95,11 +95,11 @@ fn prepare(folder: &Folder, plan: Plan, request: &Request, kind: Kind, reporter:
     for process in Process::all(folder)? {
         process.kill()?;
     }
-    check_memory(&request.topology)?;
+    check_memory(&plan)?;
     check_ports(&plan)?;
     let source = match &request.image {
         Some(path) => path.clone(),
-        None => built(&request.topology)?,
+        None => built(&request.topology, kind)?,
     };
     let base = folder.file("base.img");
     image::unpack(&source, &base, reporter)?;
@@ -114,6 +114,9 @@ fn prepare(folder: &Folder, plan: Plan, request: &Request, kind: Kind, reporter:
             plan.target,
             manifest.target
         );
+    }
+    if kind == Kind::Pi3 {
+        raspberry_pi::hand_over(folder, &plan, &base)?;
     }
     interrupt::check()?;
     let accelerator = Accelerator::find(kind)?;
@@ -143,23 +146,23 @@ fn prepare(folder: &Folder, plan: Plan, request: &Request, kind: Kind, reporter:
 }
 
 /// The image of the topology that `build` wrote to the output folder of this checkout.
-fn built(topology: &Topology) -> Result<PathBuf> {
-    let stem = format!("out/{}-{}", topology.image, topology.target);
+fn built(topology: &Topology, kind: Kind) -> Result<PathBuf> {
+    let image = topology.image(kind);
+    let stem = format!("out/{image}-{}", topology.target);
     let found = [".img", ".img.zst"]
         .map(|ending| PathBuf::from(format!("{stem}{ending}")))
         .into_iter()
         .find(|path| path.is_file());
     found.ok_or_else(|| {
         input_error!(
-            "there is no image {stem}.img.zst: `pkgbuilder build {} --target {}` makes it, or name another by --image",
-            topology.image,
+            "there is no image {stem}.img.zst: `pkgbuilder build {image} --target {}` makes it, or name another by --image",
             topology.target
         )
     })
 }
 
-fn check_memory(topology: &Topology) -> Result<()> {
-    let wanted = topology.memory_mib() + OVERHEAD * topology.nodes.len() as u64;
+fn check_memory(plan: &Plan) -> Result<()> {
+    let wanted = plan.memory_mib() + OVERHEAD * plan.nodes.len() as u64;
     let text = std::fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
     let available = text
         .lines()
@@ -236,6 +239,7 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
     let mut started = running(cluster)?;
     let state = cluster.state();
     let order = Order::of_boots(&state.plan.nodes, state.accelerator, &started);
+    let mut adapters = Adapters::of(cluster, &started);
     power_on(cluster, &order, &mut started, &[], reporter)?;
     loop {
         let reports = survey::ask(cluster.folder(), cluster.state())?;
@@ -279,6 +283,7 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
             );
         }
         power_on(cluster, &order, &mut started, &reports, reporter)?;
+        adapters.find_again(&waiting, reporter)?;
         std::thread::sleep(INTERVAL);
         interrupt::check()?;
     }

@@ -37,6 +37,11 @@ fn main() -> ExitCode {
         ),
         trial("three_servers_lose_their_leader", several::three_servers),
         trial("three_servers_two_clients_and_a_monitor", several::the_default).with_ignored_flag(true),
+        trial(
+            "a_raspberry_pi_comes_back_as_itself",
+            one::a_raspberry_pi_comes_back_as_itself,
+        )
+        .with_ignored_flag(true),
         trial("tasks_of_each_driver", several::tasks_of_each_driver).with_ignored_flag(true),
         trial("two_datacenters", several::two_datacenters).with_ignored_flag(true),
         trial("what_the_readme_says", several::the_readme).with_ignored_flag(true),

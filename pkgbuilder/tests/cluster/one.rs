@@ -44,7 +44,7 @@ pub(crate) fn what_cannot_be_made_is_told() -> Result<()> {
         (
             2,
             with(&["up", "small", "--target", "rock64"]),
-            "use `uefi-amd64` or `uefi-arm64`",
+            "use `uefi-amd64`, `uefi-arm64` or `raspberrypi-arm64`",
         ),
         (2, with(&["up", "small", "--name", "a/b"]), "no name for a cluster"),
         (1, with(&["up", &huge]), "MiB are available"),
@@ -241,6 +241,40 @@ pub(crate) fn an_interrupted_up_leaves_nothing() -> Result<()> {
     std::fs::write(folder.join("cluster.json"), "{\"version\": 0}")?;
     let said = tool.refuses(1, &["status"])?;
     ensure!(said.contains("`pkgbuilder cluster down` removes"), "{said}");
+    tool.run(&["down"])?;
+    tool.nothing_left()
+}
+
+/// A board instead of a virtual machine: what its firmware takes from the card, its adapter on USB, its serial number.
+pub(crate) fn a_raspberry_pi_comes_back_as_itself() -> Result<()> {
+    let tool = Tool::new()?;
+    let (free, Ports { consul, nomad, .. }) = ports()?;
+    let mut words = vec!["up", "small", "--target", "raspberrypi-arm64"];
+    words.extend(free.iter().map(String::as_str));
+    tool.run(&words)?;
+    let id = || -> Result<String> {
+        let members = tool.get(consul, "/v1/agent/members")?;
+        let id = members[0]["Tags"]["id"].as_str().context("no id")?;
+        Ok(id.to_owned())
+    };
+    let before = id()?;
+    let logs = tool.run(&["logs", "core-1"])?;
+    ensure!(logs.contains("board     Raspberry Pi 3 Model B, serial "), "{logs}");
+    let said = tool.refuses(1, &["stop", "core-1"])?;
+    ensure!(said.contains("`pkgbuilder cluster kill core-1`"), "{said}");
+    tool.run(&["link", "core-1", "down"])?;
+    ensure!(
+        tool.get(nomad, "/v1/status/leader").is_err(),
+        "a pulled cable leads somewhere"
+    );
+    tool.run(&["heal"])?;
+    eventually(Duration::from_mins(2), || {
+        tool.get(nomad, "/v1/status/leader").map(drop)
+    })?;
+    tool.run(&["reflash", "core-1"])?;
+    tool.run(&words)?;
+    let after = id()?;
+    ensure!(after == before, "it was {before}, and reflashed it is {after}");
     tool.run(&["down"])?;
     tool.nothing_left()
 }

@@ -5,16 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use computatom_cluster::machine::raspberry_pi::LACKING;
 use computatom_cluster::machine::{Accelerator, Firmware, Kind, more_words};
 use pkgbuilder::assemble::firmware;
 
 use super::network::Host;
 use super::write_log::SECTOR;
-
-/// Kept from the Pi's kernels: the watchdog, for QEMU's model of it has no timer: arming it resets the machine at once
-/// (`hw/misc/bcm2835_powermgt.c`); and `cdc_subset`, which claims QEMU's network adapter whenever it is loaded before the
-/// right driver, and gives it a random address.
-const PI: &str = "module_blacklist=bcm2835_wdt,cdc_subset";
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +110,11 @@ impl Board {
         };
         arguments.pair(
             "-append",
-            format!("{} systemd.debug_shell={} {PI}{lacking}", taken.cmdline, self.console()),
+            format!(
+                "{} systemd.debug_shell={} {LACKING}{lacking}",
+                taken.cmdline,
+                self.console()
+            ),
         );
         // The Pi 3's console is its second serial port.
         if self != Self::Zero {
@@ -125,7 +125,7 @@ impl Board {
 
     /// The machine that `pkgbuilder cluster` makes, with the firmware and its own variables, which outlive a boot.
     fn uefi(self, kind: Kind, memory: u32, folder: &Path, arguments: &mut Arguments) -> Result<&'static str> {
-        let firmware = Firmware::find(kind)?;
+        let firmware = Firmware::find(kind)?.context("it has UEFI")?;
         let variables = folder.join("variables.fd");
         firmware.give_variables(&variables)?;
         arguments.add(&kind.arguments(Accelerator::Tcg).join(" "));

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use computatom_cluster::machine::raspberry_pi::{ADAPTER_FOUND, PORT_LOST};
 
 use super::board::Board;
 use super::network::Host;
@@ -17,9 +18,6 @@ const CARD_SIZE: u64 = 8 << 30;
 /// Room for a log of what a boot writes, most of which is a hole.
 const LOG_SIZE: u64 = 16 << 30;
 
-/// The kernel's words when QEMU's network adapter is there, and when the port it hangs on was lost.
-const USB_ADAPTER: &str = "New USB device found, idVendor=0525, idProduct=a4a2";
-const USB_LOST: &str = "dwc2 3f980000.usb: Not connected";
 /// The levels of pins 0 to 31 (BCM2835 ARM Peripherals, 6.1), where a Pi 3 has its peripherals.
 const GPLEV0: u64 = 0x3f20_0034;
 /// How often, and how long for each, a board may take to its network adapter.
@@ -123,10 +121,10 @@ impl Card {
             let began = Instant::now();
             loop {
                 let console = machine.console();
-                if console.contains(USB_ADAPTER) {
+                if console.contains(ADAPTER_FOUND) {
                     return Ok(machine);
                 }
-                if console.contains(USB_LOST) {
+                if console.contains(PORT_LOST) {
                     super::scenario::say("QEMU lost its USB port; off and on again");
                     break;
                 }

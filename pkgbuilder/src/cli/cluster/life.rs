@@ -28,7 +28,8 @@ Examples:
   pkgbuilder cluster up
   pkgbuilder cluster up small
   pkgbuilder cluster up ./mine.jsonnet --port nomad=14646
-  pkgbuilder cluster up small --target uefi-arm64 --name arm")]
+  pkgbuilder cluster up small --target uefi-arm64 --name arm
+  pkgbuilder cluster up small --target raspberrypi-arm64 --name pi")]
 pub(super) struct Up {
     /// Name of a topology in topologies/, or a path to a .jsonnet file.
     #[arg(value_name = "TOPOLOGY", default_value = "default")]
@@ -38,7 +39,7 @@ pub(super) struct Up {
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
 
-    /// What machines they are: uefi-amd64 or uefi-arm64 [default: the topology's]
+    /// What machines they are: uefi-amd64, uefi-arm64 or raspberrypi-arm64 [default: the topology's]
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
 
