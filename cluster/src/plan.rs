@@ -54,7 +54,8 @@ pub struct Node {
     pub mac: [u8; 6],
     /// The address that the DHCP server gives it.
     pub address: Ipv4Addr,
-    /// What its machine id is derived from, as firmware shows it (`xxxxxxxx-xxxx-…`).
+    /// What its machine id is derived from, as firmware shows it (`xxxxxxxx-xxxx-…`); a Raspberry Pi's serial number is its
+    /// first 16 digits.
     pub uuid: String,
     /// The site settings laid over the image's.
     pub site: Value,

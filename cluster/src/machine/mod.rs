@@ -88,17 +88,17 @@ pub fn start(folder: &Folder, state: &State, node: &Node) -> Result<()> {
     if !folder.file(&disk(&node.name)).exists() {
         make_disk(folder, state, node)?;
     }
-    let site = BASE64_STANDARD.encode(serde_json::to_vec(&node.site)?);
     let mut arguments = arguments(state, node, kind);
-    match Firmware::find(kind)? {
-        Some(firmware) => {
-            firmware.give_variables(&folder.file(&variables(&node.name)))?;
-            let told = folder.file(&credential(&node.name));
-            fs::write(&told, format!("io.systemd.credential.binary:{SITE}={site}"))
-                .with_context(|| format!("writing {}", told.display()))?;
-            arguments.extend(of_uefi(state, node, kind, &firmware));
-        }
-        None => arguments.extend(raspberry_pi::arguments(folder, node, &site)?),
+    if let Some(firmware) = Firmware::find(kind)? {
+        firmware.give_variables(&folder.file(&variables(&node.name)))?;
+        let told = folder.file(&credential(&node.name));
+        let site = BASE64_STANDARD.encode(serde_json::to_vec(&node.site)?);
+        fs::write(&told, format!("io.systemd.credential.binary:{SITE}={site}"))
+            .with_context(|| format!("writing {}", told.display()))?;
+        arguments.extend(of_uefi(state, node, kind, &firmware));
+    } else {
+        raspberry_pi::begin_boot(folder, &node.name)?;
+        arguments.extend(raspberry_pi::arguments(folder, node)?);
     }
     let mut child = Process::start(folder, &node.name, Path::new(kind.program()), &arguments)?;
     answers(folder, &node.name, &mut child)?;

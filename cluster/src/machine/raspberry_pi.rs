@@ -1,11 +1,13 @@
 //! A Raspberry Pi 3 in QEMU, which has no firmware for it: what that would take from the card is handed to QEMU.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 
-use super::{ADAPTER, SITE, disk, mac};
+use super::{ADAPTER, SITE, console_log, disk, mac};
 use crate::folder::Folder;
 use crate::plan::Node;
 
@@ -20,10 +22,10 @@ pub struct Boot<'a> {
     pub command_line: &'a str,
 }
 
-/// Kept from the kernel: the watchdog, for QEMU's model of it has no timer: arming it resets the machine at once
+/// What is kept from the kernel: the watchdog, for QEMU's model of it has no timer: arming it resets the machine at once
 /// (`hw/misc/bcm2835_powermgt.c`); and `cdc_subset`, which claims QEMU's network adapter whenever it is loaded before the
 /// right driver, and gives it a random address.
-pub const LACKING: &str = "module_blacklist=bcm2835_wdt,cdc_subset";
+pub const WITHOUT_MODULES: &str = "bcm2835_wdt,cdc_subset";
 /// The longest command line that the kernel takes, with its end (`COMMAND_LINE_SIZE`, arch/arm64/include/uapi/asm/setup.h).
 const COMMAND_LINE_SIZE: usize = 2048;
 /// The kernel's words when QEMU's network adapter is there, and when the port it hangs on was lost.
@@ -74,20 +76,44 @@ pub fn serial(node: &Node) -> String {
     node.uuid.chars().filter(char::is_ascii_hexdigit).take(16).collect()
 }
 
-/// QEMU's arguments beside those of all machines; `site` is what the node is to be, in Base64.
-pub(super) fn arguments(folder: &Folder, node: &Node, site: &str) -> Result<Vec<String>> {
+/// The kernel's command line for a node: the image's, and what the node is to be, which there is no SMBIOS to say in.
+///
+/// # Errors
+/// It is longer than the kernel takes.
+pub fn command_line(of_image: &str, node: &Node) -> Result<String, String> {
+    const BLACKLIST: &str = "module_blacklist=";
+    // Of several the kernel takes the last alone.
+    let (mut blacklist, mut words) = (WITHOUT_MODULES.to_owned(), Vec::new());
+    for word in of_image.split_whitespace() {
+        match word.strip_prefix(BLACKLIST) {
+            Some(more) => blacklist.extend([",", more]),
+            None => words.push(word),
+        }
+    }
+    let site = BASE64_STANDARD.encode(node.site.to_string());
+    // The level of messages by which a port that is lost is seen; then systemd(1), "Kernel Command Line".
+    let line = format!(
+        "{} {BLACKLIST}{blacklist} loglevel=7 systemd.set_credential_binary={SITE}:{site}",
+        words.join(" ")
+    );
+    if line.len() >= COMMAND_LINE_SIZE {
+        return Err(format!(
+            "what {} is to be makes its kernel's command line {} bytes long, and {} are the most: take fewer nodes or site \
+             settings for a cluster of Raspberry Pis",
+            node.name,
+            line.len(),
+            COMMAND_LINE_SIZE - 1
+        ));
+    }
+    Ok(line)
+}
+
+/// QEMU's arguments beside those of all machines.
+pub(super) fn arguments(folder: &Folder, node: &Node) -> Result<Vec<String>> {
     let name = &node.name;
     let path = folder.file(COMMAND_LINE);
-    let own = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    // There is no SMBIOS to say it in (systemd(1), "Kernel Command Line").
-    let line = format!("{} {LACKING} systemd.set_credential_binary={SITE}:{site}", own.trim());
-    ensure!(
-        line.len() < COMMAND_LINE_SIZE,
-        "what {name} is to be makes its kernel's command line {} bytes long, and {} are the most: take fewer nodes or site \
-         settings for a cluster of Raspberry Pis",
-        line.len(),
-        COMMAND_LINE_SIZE - 1
-    );
+    let of_image = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let line = command_line(&of_image, node).map_err(anyhow::Error::msg)?;
     let adapter = format!("usb-net,id={ADAPTER},netdev=lan,mac={}", mac(node.mac));
     let words = [
         ("-kernel", KERNEL.to_owned()),
@@ -106,35 +132,80 @@ pub(super) fn arguments(folder: &Folder, node: &Node, site: &str) -> Result<Vec<
         .collect())
 }
 
-/// Whether QEMU has lost the port of the network adapter in the boot that began after so many bytes of a console: it does at
-/// times, and nothing brings that back but another boot.
+/// Keeps where the boot that is to come begins on the console, which has those before, too.
+pub(super) fn begin_boot(folder: &Folder, name: &str) -> Result<()> {
+    let before = fs::metadata(console_log(folder, name)).map_or(0, |metadata| metadata.len());
+    write(folder, &beginning(name), before.to_string().as_bytes())
+}
+
+fn beginning(name: &str) -> String {
+    format!("{name}.boot")
+}
+
+/// Whether QEMU has lost the port of a node's network adapter in its last boot: it does at times, and nothing brings that back but
+/// another boot. (One that is lost after the adapter was found comes back by itself.)
 ///
 /// # Errors
 /// The console cannot be read.
-pub fn has_lost_its_port(console: &Path, from: u64) -> Result<bool> {
-    let text = fs::read(console).with_context(|| format!("reading {}", console.display()))?;
-    let text = String::from_utf8_lossy(text.get(usize::try_from(from)?..).unwrap_or_default());
+pub fn has_lost_its_port(folder: &Folder, name: &str) -> Result<bool> {
+    let begun = fs::read_to_string(folder.file(&beginning(name))).unwrap_or_default();
+    let path = console_log(folder, name);
+    let mut text = Vec::new();
+    let read = File::open(&path).and_then(|mut file| {
+        file.seek(SeekFrom::Start(begun.parse().unwrap_or_default()))?;
+        file.read_to_end(&mut text)
+    });
+    match read {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        read => read.with_context(|| format!("reading {}", path.display()))?,
+    };
+    let text = String::from_utf8_lossy(&text);
     let boot = text.rsplit(BOOTING).next().unwrap_or_default();
     Ok(boot.contains(PORT_LOST) && !boot.contains(ADAPTER_FOUND))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::plan::Plan;
 
     #[test]
     fn a_port_is_lost_in_one_boot_and_may_be_there_in_the_next() {
         let folder = tempfile::tempdir().unwrap();
-        let console = folder.path().join("a.console.log");
+        let folder = Folder::at(folder.path().to_owned());
+        let is_lost = |text: &str| {
+            fs::write(console_log(&folder, "a"), text).unwrap();
+            has_lost_its_port(&folder, "a").unwrap()
+        };
         let lost = format!("{BOOTING}\n{PORT_LOST}\n");
         let well = format!("{BOOTING}\n{ADAPTER_FOUND}\n{PORT_LOST}\n");
-        let is_lost = |text: &str, from: usize| {
-            fs::write(&console, text).unwrap();
-            has_lost_its_port(&console, from as u64).unwrap()
+        assert!(!has_lost_its_port(&folder, "a").unwrap(), "it has shown nothing yet");
+        assert!(is_lost(&lost));
+        assert!(!is_lost(&format!("{lost}{well}")));
+        assert!(is_lost(&format!("{well}{lost}")));
+        // Off and on: what it has shown before is of another boot.
+        begin_boot(&folder, "a").unwrap();
+        assert!(!is_lost(&format!("{well}{lost}")));
+        assert!(is_lost(&format!("{well}{lost}{lost}")));
+    }
+
+    #[test]
+    fn a_command_line_has_an_end() {
+        let topology = json!({"nodes": [{"name": "core-1", "roles": ["server"]}]});
+        let plan = Plan::new("test", &serde_json::from_value(topology).unwrap()).unwrap();
+        let [node] = plan.nodes.as_slice() else {
+            panic!("one node")
         };
-        assert!(is_lost(&lost, 0));
-        assert!(!is_lost(&lost, lost.len()));
-        assert!(!is_lost(&format!("{lost}{well}"), 0));
-        assert!(is_lost(&format!("{well}{lost}"), 0));
+        let line = command_line("quiet module_blacklist=a,b root=x", node).unwrap();
+        assert!(
+            line.starts_with("quiet root=x module_blacklist=bcm2835_wdt,cdc_subset,a,b loglevel=7 "),
+            "{line}"
+        );
+        let rest = COMMAND_LINE_SIZE - 1 - (line.len() - "quiet root=x".len() - ",a,b".len());
+        assert_eq!(command_line(&"x".repeat(rest), node).unwrap().len(), 2047);
+        let error = command_line(&"x".repeat(rest + 1), node).unwrap_err();
+        assert!(error.contains("core-1") && error.contains("2048 bytes"), "{error}");
     }
 }

@@ -15,7 +15,7 @@ use computatom_cluster::topology::Topology;
 use computatom_cluster::uplink;
 
 use crate::cluster::order::Order;
-use crate::cluster::raspberry_pi::{self, Adapters};
+use crate::cluster::raspberry_pi;
 use crate::inspect::image::{self, Opened};
 use crate::reporter::Reporter;
 use crate::{bail_input, input_error, interrupt};
@@ -239,7 +239,6 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
     let mut started = running(cluster)?;
     let state = cluster.state();
     let order = Order::of_boots(&state.plan.nodes, state.accelerator, &started);
-    let mut adapters = Adapters::of(cluster, &started);
     power_on(cluster, &order, &mut started, &[], reporter)?;
     loop {
         let reports = survey::ask(cluster.folder(), cluster.state())?;
@@ -283,7 +282,7 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
             );
         }
         power_on(cluster, &order, &mut started, &reports, reporter)?;
-        adapters.find_again(&waiting, reporter)?;
+        raspberry_pi::find_adapters(cluster, &waiting, reporter)?;
         std::thread::sleep(INTERVAL);
         interrupt::check()?;
     }

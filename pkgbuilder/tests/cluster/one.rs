@@ -3,6 +3,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use computatom_cluster::machine::raspberry_pi;
 use computatom_cluster::topology::Ports;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -259,7 +260,12 @@ pub(crate) fn a_raspberry_pi_comes_back_as_itself() -> Result<()> {
     };
     let before = id()?;
     let logs = tool.run(&["logs", "core-1"])?;
-    ensure!(logs.contains("board     Raspberry Pi 3 Model B, serial "), "{logs}");
+    let plan = folder(&tool).state()?.plan;
+    let board = format!(
+        "board     Raspberry Pi 3 Model B, serial {},",
+        raspberry_pi::serial(&plan.nodes[0])
+    );
+    ensure!(logs.contains(&board), "{logs}");
     let said = tool.refuses(1, &["stop", "core-1"])?;
     ensure!(said.contains("`pkgbuilder cluster kill core-1`"), "{said}");
     tool.run(&["link", "core-1", "down"])?;
@@ -275,6 +281,9 @@ pub(crate) fn a_raspberry_pi_comes_back_as_itself() -> Result<()> {
     tool.run(&words)?;
     let after = id()?;
     ensure!(after == before, "it was {before}, and reflashed it is {after}");
+    let logs = tool.run(&["logs", "core-1"])?;
+    let made = logs.matches("computatom-init: making a file system for DATA").count();
+    ensure!(made == 2, "{made} file systems were made for DATA: {logs}");
     tool.run(&["down"])?;
     tool.nothing_left()
 }

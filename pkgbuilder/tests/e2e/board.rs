@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use computatom_cluster::machine::raspberry_pi::LACKING;
+use computatom_cluster::machine::raspberry_pi::WITHOUT_MODULES;
 use computatom_cluster::machine::{Accelerator, Firmware, Kind, more_words};
 use pkgbuilder::assemble::firmware;
 
@@ -111,7 +111,7 @@ impl Board {
         arguments.pair(
             "-append",
             format!(
-                "{} systemd.debug_shell={} {LACKING}{lacking}",
+                "{} systemd.debug_shell={} module_blacklist={WITHOUT_MODULES}{lacking}",
                 taken.cmdline,
                 self.console()
             ),
