@@ -81,7 +81,8 @@ impl Tool {
             arguments.join(" "),
             said.trim()
         );
-        Ok(String::from_utf8(output.stdout)?)
+        // What a console has shown begins with any byte.
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Makes a cluster whose ports are free ones, and waits until it is ready: the ports.
