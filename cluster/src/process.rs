@@ -134,6 +134,8 @@ fn marked(line: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -156,7 +158,13 @@ mod tests {
             .current_dir(folder.path())
             .spawn()
             .unwrap();
-        let found = Process::all(&folder).unwrap();
+        // A program that has just been started has no arguments yet (exec closes what `spawn` waits for before it sets them).
+        let began = Instant::now();
+        let mut found = Process::all(&folder).unwrap();
+        while found.is_empty() && began.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(5));
+            found = Process::all(&folder).unwrap();
+        }
         let names: Vec<&str> = found.iter().map(|process| process.name.as_str()).collect();
         assert_eq!(names, ["core-1"]);
         assert!(!found[0].ended(Duration::from_millis(20)).unwrap());
