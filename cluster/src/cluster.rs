@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
 use crate::folder::{Folder, State};
-use crate::machine::{self, Kind, Qmp};
+use crate::machine::{self, Qmp};
 use crate::plan::Node;
 use crate::process::Process;
 use crate::segment::{self, Faults};
@@ -128,7 +128,7 @@ impl Cluster {
     pub fn stop(&self, node: &Node) -> Result<()> {
         let process = self.running(node)?;
         ensure!(
-            !Kind::of(&self.state.plan.target).is_ok_and(|kind| kind == Kind::Pi3),
+            self.state.plan.kind().map_err(anyhow::Error::msg)?.has_power_button(),
             "a Raspberry Pi has no power button: `pkgbuilder cluster kill {}` pulls its plug, which it is made for",
             node.name
         );

@@ -113,6 +113,14 @@ impl Plan {
         })
     }
 
+    /// The machine that all nodes are.
+    ///
+    /// # Errors
+    /// There is none for the target: which targets have one.
+    pub fn kind(&self) -> Result<Kind, String> {
+        Kind::of(&self.target)
+    }
+
     /// Memory that the nodes may take, in MiB.
     pub fn memory_mib(&self) -> u64 {
         self.nodes.iter().map(|node| u64::from(node.memory_mib)).sum()

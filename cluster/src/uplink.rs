@@ -10,7 +10,7 @@ use computatom_spec::role::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{Folder, State};
-use crate::machine::{self, Kind, Qmp};
+use crate::machine::{self, Qmp};
 use crate::plan::{Node, Plan};
 use crate::process::Process;
 
@@ -101,7 +101,7 @@ pub fn free_ports(count: usize) -> Result<Vec<u16>> {
 /// QEMU ends at once: a port is taken by now.
 pub fn start(folder: &Folder, state: &State, forwards: &[Forward]) -> Result<()> {
     let plan = &state.plan;
-    let kind = Kind::of(&plan.target).map_err(anyhow::Error::msg)?;
+    let kind = plan.kind().map_err(anyhow::Error::msg)?;
     let mut user = format!(
         "user,id=user,net={},host={},dns={}",
         plan.network, plan.host, plan.resolver

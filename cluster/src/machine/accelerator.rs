@@ -33,7 +33,10 @@ impl Accelerator {
     /// QEMU cannot be started at all.
     pub fn find(kind: Kind) -> Result<Self> {
         // A Raspberry Pi's processor is what it is.
-        let native = (kind.uefi()).is_some_and(|uefi| uefi.architecture == std::env::consts::ARCH);
+        let Some(uefi) = kind.uefi() else {
+            return Ok(Self::Tcg);
+        };
+        let native = uefi.architecture == std::env::consts::ARCH;
         let usable = fs::File::options().read(true).write(true).open("/dev/kvm").is_ok();
         if native && usable && Self::Kvm.runs(kind, PATIENCE)? {
             Ok(Self::Kvm)
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_machine_of_one_instruction_ends_by_itself() {
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.uefi().is_some()) {
             assert!(Accelerator::Tcg.runs(kind, Duration::from_mins(1)).unwrap(), "{kind:?}");
         }
     }

@@ -76,6 +76,14 @@ impl Kind {
         }
     }
 
+    /// Whether it can be told to shut itself down.
+    pub(crate) const fn has_power_button(self) -> bool {
+        match self {
+            Self::Pc | Self::Virt => true,
+            Self::Pi3 => false,
+        }
+    }
+
     /// QEMU's program.
     pub const fn program(self) -> &'static str {
         match self {

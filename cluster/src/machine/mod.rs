@@ -84,7 +84,7 @@ pub fn start(folder: &Folder, state: &State, node: &Node) -> Result<()> {
     if Process::find(folder, &node.name)?.is_some() {
         bail!("{} is on already", node.name);
     }
-    let kind = Kind::of(&state.plan.target).map_err(anyhow::Error::msg)?;
+    let kind = state.plan.kind().map_err(anyhow::Error::msg)?;
     if !folder.file(&disk(&node.name)).exists() {
         make_disk(folder, state, node)?;
     }

@@ -35,7 +35,7 @@ pub(super) fn hand_over(folder: &Folder, plan: &Plan, base: &Path) -> Result<()>
 
 /// Powers nodes off and on again of which QEMU has lost the network adapter: they would wait for it for ever.
 pub(super) fn find_adapters(cluster: &Cluster, waiting: &[&Report], reporter: &Reporter) -> Result<()> {
-    if Kind::of(&cluster.state().plan.target) != Ok(Kind::Pi3) {
+    if cluster.state().plan.kind() != Ok(Kind::Pi3) {
         return Ok(());
     }
     for report in waiting {

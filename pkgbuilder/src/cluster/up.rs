@@ -45,7 +45,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 pub fn up(request: &Request, reporter: &Reporter) -> Result<Cluster> {
     let folder = Folder::new(&super::clusters()?, &request.name);
     let plan = Plan::new(&request.name, &request.topology).map_err(|text| input_error!("{text}"))?;
-    let kind = Kind::of(&plan.target).map_err(|text| input_error!("{text}"))?;
+    let kind = plan.kind().map_err(|text| input_error!("{text}"))?;
     machine::check_programs(kind)?;
     let _held = folder.lock()?;
     let is_new = !folder.is_taken();

@@ -154,15 +154,7 @@ pub(crate) fn a_node_lives_and_leaves_nothing() -> Result<()> {
     ensure!(tool.node("core-1")?["power"] == "paused");
     tool.run(&["resume", "core-1"])?;
     ensure!(tool.node("core-1")?["power"] == "on");
-    tool.run(&["link", "core-1", "down"])?;
-    ensure!(
-        tool.get(nomad, "/v1/status/leader").is_err(),
-        "a pulled cable leads somewhere"
-    );
-    tool.run(&["heal"])?;
-    eventually(Duration::from_mins(2), || {
-        tool.get(nomad, "/v1/status/leader").map(drop)
-    })?;
+    a_cable_is_pulled_and_plugged(&tool, nomad)?;
 
     // The switch and the way out may die: the nodes notice nothing, and the next command brings both back.
     for process in computatom_cluster::process::Process::all(&folder(&tool))? {
@@ -203,6 +195,18 @@ pub(crate) fn a_node_lives_and_leaves_nothing() -> Result<()> {
     ensure!(tool.run(&["list"])?.contains("0 of 1 nodes on"));
     tool.run(&["down"])?;
     tool.nothing_left()
+}
+
+fn a_cable_is_pulled_and_plugged(tool: &Tool, nomad: u16) -> Result<()> {
+    tool.run(&["link", "core-1", "down"])?;
+    ensure!(
+        tool.get(nomad, "/v1/status/leader").is_err(),
+        "a pulled cable leads somewhere"
+    );
+    tool.run(&["heal"])?;
+    eventually(Duration::from_mins(2), || {
+        tool.get(nomad, "/v1/status/leader").map(drop)
+    })
 }
 
 fn folder(tool: &Tool) -> computatom_cluster::folder::Folder {
@@ -268,15 +272,7 @@ pub(crate) fn a_raspberry_pi_comes_back_as_itself() -> Result<()> {
     ensure!(logs.contains(&board), "{logs}");
     let said = tool.refuses(1, &["stop", "core-1"])?;
     ensure!(said.contains("`pkgbuilder cluster kill core-1`"), "{said}");
-    tool.run(&["link", "core-1", "down"])?;
-    ensure!(
-        tool.get(nomad, "/v1/status/leader").is_err(),
-        "a pulled cable leads somewhere"
-    );
-    tool.run(&["heal"])?;
-    eventually(Duration::from_mins(2), || {
-        tool.get(nomad, "/v1/status/leader").map(drop)
-    })?;
+    a_cable_is_pulled_and_plugged(&tool, nomad)?;
     tool.run(&["reflash", "core-1"])?;
     tool.run(&words)?;
     let after = id()?;
