@@ -18,6 +18,8 @@ pub struct Cmdline {
     pub data: u32,
     /// The contents of DATA that may be formatted ([`boot::FORMAT`]).
     pub format: Option<String>,
+    /// How late timers may be, as it was said ([`boot::TIMER_SLACK`]).
+    pub timer_slack: Option<String>,
 }
 
 impl Cmdline {
@@ -60,6 +62,7 @@ impl Cmdline {
             root_hash,
             data,
             format: value(boot::FORMAT).map(str::to_owned),
+            timer_slack: value(boot::TIMER_SLACK).map(str::to_owned),
         })
     }
 }
@@ -75,7 +78,7 @@ mod tests {
         let hash = "0f".repeat(32);
         let line = format!(
             "root=/dev/ram0 quiet root=PARTUUID=c0ffee01-05 computatom.roothash=00 computatom.roothash={hash} \
-             computatom.data=7 computatom.format=0a1b2c3d\n"
+             computatom.data=7 computatom.format=0a1b2c3d computatom.timerslack_ns=1000000\n"
         );
         assert_eq!(
             Cmdline::parse(&line).unwrap(),
@@ -84,6 +87,7 @@ mod tests {
                 root_hash: [0x0f; 32],
                 data: 7,
                 format: Some("0a1b2c3d".to_owned()),
+                timer_slack: Some("1000000".to_owned()),
             }
         );
     }

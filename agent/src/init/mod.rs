@@ -46,6 +46,9 @@ pub mod machine_id;
 /// Device nodes without a driver behind them yet.
 pub mod static_nodes;
 
+/// How punctual the timers of all programs are.
+mod timers;
+
 /// Mounts, and the way into the real root.
 pub mod switch;
 
@@ -122,6 +125,11 @@ fn boot() -> Result<std::convert::Infallible> {
         console::alarm(&format!(
             "a device whose driver is not loaded yet cannot be opened: {error:#}"
         ));
+    }
+    if let Some(slack) = &cmdline.timer_slack
+        && let Err(error) = timers::may_be_late(slack)
+    {
+        console::alarm(&format!("timers stay as punctual as they are: {error:#}"));
     }
     let id = machine_id::of(Path::new("/"), &sysroot.join("var"))?;
     switch::into(sysroot, &id)

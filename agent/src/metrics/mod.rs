@@ -49,6 +49,11 @@ struct ServiceLabel {
     service: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UnitLabel {
+    name: String,
+}
+
 /// The exposition of one scrape.
 ///
 /// # Errors
@@ -76,6 +81,13 @@ pub fn exposition(root: &Root, status: &Status, counters: &Counters, started: f6
         "Whether the service did its work at the last check",
         healthy,
     );
+    let failed = Family::<UnitLabel, Gauge>::default();
+    for unit in &status.failed_units {
+        // What comes after is the last that it said.
+        let name = unit.split(": ").next().unwrap_or(unit).to_owned();
+        failed.get_or_create(&UnitLabel { name }).set(1);
+    }
+    registry.register("unit_failed", "A unit of systemd's that has failed", failed);
     let ready: Gauge = Gauge::default();
     ready.set(i64::from(status.is_ready()));
     registry.register("node_ready", "Whether everything that belongs on the node works", ready);

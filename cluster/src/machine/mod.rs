@@ -213,8 +213,13 @@ fn of_uefi(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec<S
     );
     // What the machine is told (systemd.exec(5), "CREDENTIALS"); from a file, as commas would have to be doubled.
     pair("-smbios", format!("type=11,path={}", credential(name)));
-    if let Some(words) = kind.command_line(state.accelerator) {
-        pair("-smbios", more_words(words));
+    let told = [
+        kind.command_line(state.accelerator),
+        Kind::init_words(state.accelerator),
+    ];
+    let told: Vec<&str> = told.into_iter().flatten().collect();
+    if !told.is_empty() {
+        pair("-smbios", more_words(&told.join(" ")));
     }
     pair("-serial", "chardev:console".to_owned());
     words

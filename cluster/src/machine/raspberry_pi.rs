@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::{ADAPTER, SITE, console_log, disk, mac};
+use super::{ADAPTER, Accelerator, Kind, SITE, console_log, disk, mac};
 use crate::folder::Folder;
 use crate::plan::Node;
 
@@ -91,6 +91,8 @@ pub fn command_line(of_image: &str, node: &Node) -> Result<String, String> {
         }
     }
     let site = BASE64_STANDARD.encode(node.site.to_string());
+    // Emulated as it always is.
+    words.extend(Kind::init_words(Accelerator::Tcg));
     // The level of messages by which a port that is lost is seen; then systemd(1), "Kernel Command Line".
     let line = format!(
         "{} {BLACKLIST}{blacklist} loglevel=7 systemd.set_credential_binary={SITE}:{site}",
@@ -200,7 +202,9 @@ mod tests {
         };
         let line = command_line("quiet module_blacklist=a,b root=x", node).unwrap();
         assert!(
-            line.starts_with("quiet root=x module_blacklist=bcm2835_wdt,cdc_subset,a,b loglevel=7 "),
+            line.starts_with(
+                "quiet root=x computatom.timerslack_ns=1000000 module_blacklist=bcm2835_wdt,cdc_subset,a,b loglevel=7 "
+            ),
             "{line}"
         );
         let rest = COMMAND_LINE_SIZE - 1 - (line.len() - "quiet root=x".len() - ",a,b".len());
