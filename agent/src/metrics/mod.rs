@@ -130,3 +130,30 @@ fn info(registry: &mut Registry, status: &Status) {
         .set(1);
     registry.register("node_info", "Who the node is", family);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::identity::Identity;
+
+    #[test]
+    fn units_that_have_failed_are_told_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let settings = Settings::load(&root);
+        let identity = Identity::derive(&root, &settings.site);
+        let assignment = settings.assignment(&identity);
+        let mut status = Status::unasked(&settings, &identity, &assignment, None);
+        let told = |status: &Status| exposition(&root, status, &Counters::default(), 0.0).unwrap();
+        assert!(!told(&status).contains("unit_failed{"), "{}", told(&status));
+        status.failed_units = ["a@b:c.service: cannot: start".to_owned(), "var.mount".to_owned()].to_vec();
+        let said = told(&status);
+        for unit in ["a@b:c.service", "var.mount"] {
+            assert!(
+                said.contains(&format!("computatom_unit_failed{{name=\"{unit}\"}} 1\n")),
+                "{said}"
+            );
+        }
+    }
+}
