@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use computatom_spec::boot;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
@@ -51,6 +52,15 @@ impl Accelerator {
             Self::Kvm => "kvm",
             // The buffer for translated code of each machine in MiB; QEMU would take an eighth of the host's memory.
             Self::Tcg => "tcg,thread=multi,tb-size=192",
+        }
+    }
+
+    /// What `/init` is told. Each timer that a program waits for takes an emulated processor a third of a millisecond, and Go's
+    /// runtimes wait for several hundred a second: those that are 1 ms late are waited for together (docs/benchmarks.md).
+    pub(super) fn words(self) -> Option<String> {
+        match self {
+            Self::Kvm => None,
+            Self::Tcg => Some(format!("{}=1000000", boot::TIMER_SLACK)),
         }
     }
 

@@ -150,15 +150,6 @@ impl Kind {
         ]
     }
 
-    /// What `/init` is told besides. An emulated processor that has nothing to do spends a third of its time on waking for
-    /// timers of Go's runtimes (docs/benchmarks.md).
-    pub(crate) const fn init_words(accelerator: Accelerator) -> Option<&'static str> {
-        match accelerator {
-            Accelerator::Kvm => None,
-            Accelerator::Tcg => Some("computatom.timerslack_ns=1000000"),
-        }
-    }
-
     /// What the kernel is told besides its own command line; see [`more_words`].
     pub const fn command_line(self, accelerator: Accelerator) -> Option<&'static str> {
         match (self, accelerator) {

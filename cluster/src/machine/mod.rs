@@ -213,11 +213,8 @@ fn of_uefi(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec<S
     );
     // What the machine is told (systemd.exec(5), "CREDENTIALS"); from a file, as commas would have to be doubled.
     pair("-smbios", format!("type=11,path={}", credential(name)));
-    let told = [
-        kind.command_line(state.accelerator),
-        Kind::init_words(state.accelerator),
-    ];
-    let told: Vec<&str> = told.into_iter().flatten().collect();
+    let of_kind = kind.command_line(state.accelerator).map(str::to_owned);
+    let told: Vec<String> = of_kind.into_iter().chain(state.accelerator.words()).collect();
     if !told.is_empty() {
         pair("-smbios", more_words(&told.join(" ")));
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::{ADAPTER, Accelerator, Kind, SITE, console_log, disk, mac};
+use super::{ADAPTER, Accelerator, SITE, console_log, disk, mac};
 use crate::folder::Folder;
 use crate::plan::Node;
 
@@ -92,7 +92,8 @@ pub fn command_line(of_image: &str, node: &Node) -> Result<String, String> {
     }
     let site = BASE64_STANDARD.encode(node.site.to_string());
     // Emulated as it always is.
-    words.extend(Kind::init_words(Accelerator::Tcg));
+    let told = Accelerator::Tcg.words();
+    words.extend(told.as_deref());
     // The level of messages by which a port that is lost is seen; then systemd(1), "Kernel Command Line".
     let line = format!(
         "{} {BLACKLIST}{blacklist} loglevel=7 systemd.set_credential_binary={SITE}:{site}",
