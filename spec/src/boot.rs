@@ -6,7 +6,7 @@
 //! computatom.data=<partition number>                                      DATA on the same disk, decimal
 //! computatom.roothash=<64 hex digits>                                     dm-verity root hash of the root
 //! computatom.format=<8 hex digits>                                        consent to format what DATA holds now
-//! computatom.timerslack_ns=<decimal>                                      how late all timers of programs may be
+//! computatom.timerslack_ns=<decimal>                                      how much longer programs may sleep than they ask for
 //! ```
 
 /// Root device: `PARTUUID=` as the kernel writes it for MBR disks (`Documentation/admin-guide/kernel-parameters`).
@@ -17,8 +17,9 @@ pub const DATA: &str = "computatom.data";
 pub const ROOT_HASH: &str = "computatom.roothash";
 /// Consent to format a DATA that holds something else: the digits that the console showed for just these contents.
 pub const FORMAT: &str = "computatom.format";
-/// How late the kernel may wake programs that wait for a time, in nanoseconds, so that it wakes several at once: what systemd
-/// and all that it starts begin with (`/proc/PID/timerslack_ns`, proc_pid_timerslack_ns(5); 50 µs is the kernel's own).
+/// How much later than they ask for the kernel may wake programs that sleep, in nanoseconds up to a second, so that it wakes several
+/// at once: what systemd and all that it starts begin with (`/proc/PID/timerslack_ns`, proc_pid_timerslack_ns(5); 50 µs is the
+/// kernel's own).
 pub const TIMER_SLACK: &str = "computatom.timerslack_ns";
 
 /// MBR partition numbers of the Raspberry Pi layout (ARCHITECTURE.md, "The image").

@@ -5,18 +5,29 @@ use std::num::NonZeroU64;
 use anyhow::{Context, Result};
 use computatom_spec::boot;
 
-/// Lets timers of this process, and of all that it starts or becomes, be so many nanoseconds late.
+/// More would be noticed, and nobody means it.
+const MOST: u64 = 1_000_000_000;
+
+/// Lets this process, and all that it starts or becomes, sleep so many nanoseconds longer than it asks for (prctl(2),
+/// `PR_SET_TIMERSLACK`: sleeps and waits with an end; not timers that have a file descriptor or send a signal).
 ///
-/// Go's runtimes wake for a timer several hundred times a second in a node that has nothing to do. A processor does not mind; one
-/// that QEMU emulates takes a third of a millisecond each time, and does with half of them when timers may be 1 ms late.
+/// Go's runtimes wake several hundred times a second in a node that has nothing to do, and half as often when they may be 1 ms late
+/// (docs/benchmarks.md).
 ///
 /// # Errors
-/// It is no number of nanoseconds.
+/// It is no number of nanoseconds, or more than a second.
 pub(super) fn may_be_late(nanoseconds: &str) -> Result<()> {
     // 0 is prctl(2)'s word for the value that there was at first.
-    let slack: NonZeroU64 = nanoseconds
+    let slack = nanoseconds
         .parse()
-        .with_context(|| format!("`{}={nanoseconds}` is no number of nanoseconds", boot::TIMER_SLACK))?;
+        .ok()
+        .filter(|slack: &NonZeroU64| slack.get() <= MOST);
+    let slack = slack.with_context(|| {
+        format!(
+            "`{}={nanoseconds}` is no number of nanoseconds from 1 to {MOST}",
+            boot::TIMER_SLACK
+        )
+    })?;
     rustix::thread::set_current_timer_slack(Some(slack)).context("setting the timer slack")
 }
 
@@ -26,7 +37,7 @@ mod tests {
 
     #[test]
     fn only_a_number_is_taken() {
-        for word in ["", "0", "-1", "1ms", "1e6", "99999999999999999999"] {
+        for word in ["", "0", "-1", "1ms", "1e6", "1000000001", "99999999999999999999"] {
             let error = may_be_late(word).unwrap_err().to_string();
             assert!(error.contains(&format!("computatom.timerslack_ns={word}")), "{error}");
         }

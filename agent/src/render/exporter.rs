@@ -2,23 +2,23 @@
 
 use computatom_spec::paths;
 
-use crate::render::{Action, File, Input};
+use crate::render::{Action, File, Input, consul, docker, nomad, prometheus, ssh};
 
 /// Debian's unit.
 pub const UNIT: &str = "prometheus-node-exporter.service";
 /// node_exporter's port.
 pub const PORT: u16 = 9100;
 
-/// The services whose state it tells, as parts of a regular expression.
+/// The services whose state it tells.
 const WATCHED: [&str; 8] = [
-    "computatom-agent[.]service",
-    "consul[.]service",
-    "nomad[.]service",
-    "docker[.]service",
-    "containerd[.]service",
-    "prometheus[.]service",
-    "prometheus-node-exporter[.]service",
-    "ssh[.]service",
+    "computatom-agent.service",
+    consul::UNIT,
+    nomad::UNIT,
+    docker::UNIT,
+    "containerd.service",
+    prometheus::UNIT,
+    UNIT,
+    ssh::UNIT,
 ];
 
 /// The `ARGS` that Debian's unit expands, in a file that our drop-in reads after `/etc/default`.
@@ -29,7 +29,10 @@ pub fn files(input: &Input<'_>) -> Vec<File> {
         "--collector.systemd".to_owned(),
         // It asks systemd for each unit on its own: for the hundred of a node that takes a small board most of a scrape. Which
         // units have failed, of all, the agent's metrics tell.
-        format!("--collector.systemd.unit-include={}", WATCHED.join("|")),
+        format!(
+            "--collector.systemd.unit-include={}",
+            WATCHED.join("|").replace('.', "[.]")
+        ),
         // Each container has file systems and interfaces of its own; they are Nomad's to report.
         "--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|var/lib/docker|var/lib/nomad)($|/)".to_owned(),
         "--collector.netdev.device-exclude=^(veth|br-|docker|nomad).*".to_owned(),

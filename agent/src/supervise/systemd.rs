@@ -69,20 +69,26 @@ fn systemctl(verb: &str, unit: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Units that have failed, each with the last it said; empty also when systemd does not answer.
-fn failed_units() -> Vec<String> {
-    let listing = ask(
-        "systemctl",
-        &["list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"],
-    );
-    listing
+/// Units that have failed, each with the last it said; `None` when systemd does not answer.
+fn failed_units() -> Option<Vec<String>> {
+    let arguments = ["list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"];
+    let output = Command::new("systemctl")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    if !output.status.success() {
+        return None;
+    }
+    let units = String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| line.split_ascii_whitespace().next())
         .map(|unit| match last_words(unit) {
             Some(words) => format!("{unit}: {words}"),
             None => unit.to_owned(),
         })
-        .collect()
+        .collect();
+    Some(units)
 }
 
 /// What systemd said of units whose services do not answer: it is asked again when one has started anew, for each question takes a
@@ -120,8 +126,10 @@ impl Units {
         }
         match &self.failed {
             Some((asked, units)) if asked.elapsed() < HOLDS => units.clone(),
-            _ => {
-                let units = failed_units();
+            known => {
+                // An alert waits for a unit that has failed to stay so: no answer is not a good one.
+                let before = known.as_ref().map(|(_, units)| units.clone());
+                let units = failed_units().or(before).unwrap_or_default();
                 self.failed = Some((Instant::now(), units.clone()));
                 units
             }

@@ -55,9 +55,9 @@ impl Accelerator {
         }
     }
 
-    /// What `/init` is told. Each timer that a program waits for takes an emulated processor a third of a millisecond, and Go's
-    /// runtimes wait for several hundred a second: those that are 1 ms late are waited for together (docs/benchmarks.md).
-    pub(super) fn words(self) -> Option<String> {
+    /// What `/init` is told. An emulated processor takes long to wake up, and Go's runtimes ask for it several hundred times a second:
+    /// half as often when they may be 1 ms late (docs/benchmarks.md).
+    pub fn words(self) -> Option<String> {
         match self {
             Self::Kvm => None,
             Self::Tcg => Some(format!("{}=1000000", boot::TIMER_SLACK)),

@@ -137,6 +137,9 @@ impl Board {
         if let Some(more) = kind.command_line(Accelerator::Tcg) {
             words.extend([" ", more]);
         }
+        if let Some(more) = Accelerator::Tcg.words() {
+            words.extend([" ", &more]);
+        }
         arguments.pair("-smbios", more_words(&words));
         Ok(kind.program())
     }

@@ -162,6 +162,7 @@ fn boots(site: &Site) -> Result<()> {
         readme::commands(repository, image, ROUTER, folder)?;
         healthy(machine)?;
         critical_chain(machine)?;
+        timer_slack(machine, "50000")?;
         slots(machine)?;
         node.ids()
     })?;
@@ -327,6 +328,7 @@ fn whole_cluster(site: &Site, board: Board, target: &str, folder: &str) -> Resul
         ensure!(now == ids, "the node ids were {ids:?} and are {now:?}");
         healthy(machine)?;
         critical_chain(machine)?;
+        timer_slack(machine, "1000000")?;
         super::ssh::closed(&node)?;
         shown(machine, &node)
     })
@@ -579,6 +581,21 @@ fn critical_chain(machine: &mut Machine) -> Result<()> {
     ensure!(
         after.contains("computatom-identity.service") && !after.contains("sysinit.target"),
         "Consul starts after {after}"
+    );
+    Ok(())
+}
+
+/// How much longer systemd and what it starts may sleep than they ask for, in nanoseconds: as `/init` was told, or the kernel's own.
+fn timer_slack(machine: &mut Machine, expected: &str) -> Result<()> {
+    let consul = "$(systemctl show --property MainPID --value consul.service)";
+    let told = answer(
+        machine,
+        &format!("cat /proc/1/timerslack_ns /proc/{consul}/timerslack_ns"),
+    )?;
+    let told: Vec<&str> = told.split_whitespace().collect();
+    ensure!(
+        told == [expected; 2],
+        "systemd's and Consul's slack of timers: {told:?}"
     );
     Ok(())
 }
