@@ -20,8 +20,9 @@ const LOG_SIZE: u64 = 16 << 30;
 
 /// The levels of pins 0 to 31 (BCM2835 ARM Peripherals, 6.1), where a Pi 3 has its peripherals.
 const GPLEV0: u64 = 0x3f20_0034;
-/// How often, and how long for each, a board may take to its network adapter.
-const USB_TRIES: u32 = 5;
+/// How often, and how long for each, a board may take to its network adapter. (Five times in a row were seen on a slow host: what
+/// goes wrong is a matter of time, which a boot of the same card repeats.)
+const USB_TRIES: u32 = 12;
 const USB_LIMIT: Duration = Duration::from_mins(5);
 
 /// A card, and the folder that keeps what its boots said.
