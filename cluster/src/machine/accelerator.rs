@@ -57,7 +57,7 @@ impl Accelerator {
 
     /// What `/init` is told. An emulated processor takes long to wake up, and Go's runtimes ask for it several hundred times a second:
     /// half as often when they may be 1 ms late (docs/benchmarks.md).
-    pub fn words(self) -> Option<String> {
+    pub(super) fn words(self) -> Option<String> {
         match self {
             Self::Kvm => None,
             Self::Tcg => Some(format!("{}=1000000", boot::TIMER_SLACK)),

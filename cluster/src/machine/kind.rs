@@ -150,13 +150,32 @@ impl Kind {
         ]
     }
 
-    /// What the kernel is told besides its own command line; see [`more_words`].
-    pub const fn command_line(self, accelerator: Accelerator) -> Option<&'static str> {
-        match (self, accelerator) {
+    /// What kernel and `/init` are told besides their own command line; see [`more_words`].
+    pub fn command_line(self, accelerator: Accelerator) -> Option<String> {
+        let kernel = match (self, accelerator) {
             // QEMU counts it by the host's clock. A machine that waits for a processor of a busy host takes it for broken, and
             // from then on asks the HPET, which leaves the emulated processor each time.
-            (Self::Pc, Accelerator::Tcg) => Some("tsc=reliable"),
+            (Self::Pc, Accelerator::Tcg) => Some("tsc=reliable".to_owned()),
             _ => None,
-        }
+        };
+        let words: Vec<String> = kernel.into_iter().chain(accelerator.words()).collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emulated_machines_alone_are_told_more() {
+        let told = |kind: Kind, accelerator| kind.command_line(accelerator).unwrap_or_default();
+        assert_eq!(
+            told(Kind::Pc, Accelerator::Tcg),
+            "tsc=reliable computatom.timerslack_ns=1000000"
+        );
+        assert_eq!(told(Kind::Virt, Accelerator::Tcg), "computatom.timerslack_ns=1000000");
+        assert_eq!(Kind::Pc.command_line(Accelerator::Kvm), None);
+        assert_eq!(Kind::Virt.command_line(Accelerator::Kvm), None);
     }
 }

@@ -213,10 +213,8 @@ fn of_uefi(state: &State, node: &Node, kind: Kind, firmware: &Firmware) -> Vec<S
     );
     // What the machine is told (systemd.exec(5), "CREDENTIALS"); from a file, as commas would have to be doubled.
     pair("-smbios", format!("type=11,path={}", credential(name)));
-    let of_kind = kind.command_line(state.accelerator).map(str::to_owned);
-    let told: Vec<String> = of_kind.into_iter().chain(state.accelerator.words()).collect();
-    if !told.is_empty() {
-        pair("-smbios", more_words(&told.join(" ")));
+    if let Some(words) = kind.command_line(state.accelerator) {
+        pair("-smbios", more_words(&words));
     }
     pair("-serial", "chardev:console".to_owned());
     words

@@ -135,9 +135,6 @@ impl Board {
         }
         let mut words = format!("systemd.debug_shell={}", self.console());
         if let Some(more) = kind.command_line(Accelerator::Tcg) {
-            words.extend([" ", more]);
-        }
-        if let Some(more) = Accelerator::Tcg.words() {
             words.extend([" ", &more]);
         }
         arguments.pair("-smbios", more_words(&words));
