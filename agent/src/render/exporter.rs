@@ -27,7 +27,7 @@ pub fn files(input: &Input<'_>) -> Vec<File> {
         format!("--web.listen-address={}:{PORT}", input.address),
         format!("--web.listen-address=127.0.0.1:{PORT}"),
         "--collector.systemd".to_owned(),
-        // It asks systemd for each unit on its own: for the hundred of a node that takes a small board most of a scrape. Which
+        // It asks systemd for each unit on its own: for the seventy of a node that takes a small board most of a scrape. Which
         // units have failed, of all, the agent's metrics tell.
         format!(
             "--collector.systemd.unit-include={}",

@@ -1,7 +1,7 @@
 //! Asking systemd, through `systemctl`: it speaks to the manager's own socket, so it works before the bus does.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -72,14 +72,7 @@ fn systemctl(verb: &str, unit: &str) -> anyhow::Result<()> {
 /// Units that have failed, each with the last it said; `None` when systemd does not answer.
 fn failed_units() -> Option<Vec<String>> {
     let arguments = ["list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"];
-    let output = Command::new("systemctl")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    if !output.status.success() {
-        return None;
-    }
+    let output = run("systemctl", &arguments).filter(|output| output.status.success())?;
     let units = String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| line.split_ascii_whitespace().next())
@@ -126,14 +119,16 @@ impl Units {
         }
         match &self.failed {
             Some((asked, units)) if asked.elapsed() < HOLDS => units.clone(),
-            known => {
-                // An alert waits for a unit that has failed to stay so: no answer is not a good one.
-                let before = known.as_ref().map(|(_, units)| units.clone());
-                let units = failed_units().or(before).unwrap_or_default();
-                self.failed = Some((Instant::now(), units.clone()));
-                units
-            }
+            _ => self.told(failed_units()),
         }
+    }
+
+    /// What holds after an answer. An alert waits for a unit that has failed to stay so: no answer is not a good one.
+    fn told(&mut self, answer: Option<Vec<String>>) -> Vec<String> {
+        let before = self.failed.take().map(|(_, units)| units);
+        let units = answer.or(before).unwrap_or_default();
+        self.failed = Some((Instant::now(), units.clone()));
+        units
     }
 
     /// Why a unit that should run does not: that it is started again and again, and the last it said. `None` for a unit
@@ -196,15 +191,29 @@ fn last_line(matches: &[&str]) -> Option<String> {
 
 /// What a program says; nothing when it cannot be run.
 fn ask(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
-    output
+    run(program, arguments)
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
         .unwrap_or_default()
+}
+
+/// Its end; `None` when it cannot be run.
+fn run(program: &str, arguments: &[&str]) -> Option<Output> {
+    Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_answer_leaves_what_was_known() {
+        let mut units = Units::default();
+        assert!(units.told(None).is_empty());
+        let failed = vec!["a.service: cannot start".to_owned()];
+        assert_eq!(units.told(Some(failed.clone())), failed);
+        assert_eq!(units.told(None), failed);
+        assert!(units.told(Some(Vec::new())).is_empty());
+    }
 
     #[test]
     fn a_unit_that_has_not_started_is_no_trouble_and_one_that_is_missing_is() {
