@@ -1,12 +1,18 @@
 //! Nomad: server, client, or both in one process.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+
 use anyhow::Context;
 use computatom_spec::arch::Arch;
 use computatom_spec::paths;
 use computatom_spec::role::Role;
 use serde_json::{Value, json};
 
+use crate::atomic;
+use crate::identity::Identity;
 use crate::render::{Action, File, Input, chroot, consul, hcl};
+use crate::role::Assignment;
 use crate::root::Root;
 
 /// Nomad's unit.
@@ -20,23 +26,45 @@ pub const CNI_PATH: &str = "/opt/cni/bin";
 /// Where Nomad keeps what it knows.
 const DATA: &str = "/var/lib/nomad";
 
-/// Removes an id of its server that a power cut left empty: none was ever used, and Nomad ends at each start where it finds one
-/// (`setupNodeID` in command/agent/agent.go of 1.10.5).
+/// Sees to the ids that Nomad finds on DATA when it starts (`ensureNodeID` in client/client.go and `setupNodeID` in
+/// command/agent/agent.go of 1.10.5).
+///
+/// Its client's is derived from the board, as Consul's is, so that a card that was written anew does not leave a second node
+/// of the same name behind, which is down; and so that a card that is moved to another board is not that board's node twice.
+/// Nomad takes a known id with its own secret only (`Node.Register` in nomad/node_endpoint.go), so both are: the secret
+/// keeps nobody out, for as long as servers take anyone's registration anyway. A board that has no machine id has random
+/// ones of Nomad's.
+///
+/// Its server's is random, for what a server has voted for is lost with its card: Raft must take it for another. One that a
+/// power cut left empty was never used, and is removed, for Nomad ends at each start where it finds it.
 ///
 /// # Errors
-/// It is there and cannot be removed.
-pub fn forget_empty_id(root: &Root) -> anyhow::Result<()> {
-    let id = root.path(DATA).join("server/node-id");
-    if id.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-        std::fs::remove_file(&id).with_context(|| format!("removing the empty {}", id.display()))?;
+/// DATA cannot be written.
+pub fn keep_ids(root: &Root, identity: &Identity, assignment: &Assignment) -> anyhow::Result<()> {
+    let data = root.path(DATA);
+    let server = data.join("server/node-id");
+    if server.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        std::fs::remove_file(&server).with_context(|| format!("removing the empty {}", server.display()))?;
+    }
+    if !assignment.has(Role::Client) {
+        return Ok(());
+    }
+    let client = data.join("client");
+    for (file, purpose) in [("client-id", "nomad client"), ("secret-id", "nomad client's secret")] {
+        let Some(id) = identity.uuid(purpose) else { continue };
+        let path = client.join(file);
+        // As Nomad makes it.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&client)
+            .and_then(|()| atomic::write_if_changed(&path, &id, 0o600))
+            .with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
 }
 
 /// Nomad's files.
-///
-/// The node id is not derived from the board as Consul's is: Nomad refuses a known id with an unknown secret
-/// (`Node.Register` in its source), so a card written anew must be a new node. Both are kept on DATA.
 pub fn files(input: &Input<'_>) -> Vec<File> {
     let mut settings = agent(input);
     let map = settings.as_object_mut().expect("made as an object");
@@ -168,20 +196,80 @@ fn docker() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use computatom_spec::site::Site;
+
     use super::*;
 
+    const IDS: [&str; 2] = ["client/client-id", "client/secret-id"];
+
+    /// What a client's board of that machine id has on DATA once its ids were seen to.
+    fn ids(folder: &std::path::Path, machine_id: &str) -> [String; 2] {
+        let root = Root::at(folder);
+        fs::create_dir_all(root.path("/etc")).unwrap();
+        fs::write(root.path("/etc/machine-id"), machine_id).unwrap();
+        let identity = Identity::derive(&root, &Site::default());
+        keep_ids(&root, &identity, &assignment(&[Role::Client])).unwrap();
+        IDS.map(|file| fs::read_to_string(root.path(DATA).join(file)).unwrap_or_default())
+    }
+
+    fn assignment(roles: &[Role]) -> Assignment {
+        Assignment {
+            roles: roles.to_vec(),
+            reason: String::new(),
+        }
+    }
+
     #[test]
-    fn an_id_that_is_empty_goes_and_any_other_stays() {
+    fn a_client_is_its_board_whatever_card_is_in_it() {
+        let [one, other, anew] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let first = ids(one.path(), "0123456789abcdef0123456789abcdef\n");
+        let [id, secret] = &first;
+        assert!(id.len() == 36 && secret.len() == 36 && id != secret, "{first:?}");
+        let second = ids(other.path(), "fedcba9876543210fedcba9876543210\n");
+        assert!(second.iter().all(|theirs| !first.contains(theirs)), "{second:?}");
+        assert_eq!(ids(anew.path(), "0123456789abcdef0123456789abcdef\n"), first);
+        // The first board's card in the second.
+        assert_eq!(ids(one.path(), "fedcba9876543210fedcba9876543210\n"), second);
+        let data = Root::at(one.path()).path(DATA);
+        let mode = |path: &str| data.join(path).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(
+            [mode(""), mode("client"), mode(IDS[0]), mode(IDS[1])],
+            [0o700, 0o700, 0o600, 0o600]
+        );
+    }
+
+    #[test]
+    fn without_a_machine_id_or_a_client_nomads_own_stay() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
-        forget_empty_id(&root).unwrap();
+        fs::create_dir_all(root.path(DATA).join("client")).unwrap();
+        for file in IDS {
+            fs::write(root.path(DATA).join(file), "random").unwrap();
+        }
+        assert_eq!(ids(folder.path(), "uninitialized\n"), ["random", "random"]);
+        fs::write(root.path("/etc/machine-id"), "0123456789abcdef0123456789abcdef\n").unwrap();
+        let identity = Identity::derive(&root, &Site::default());
+        keep_ids(&root, &identity, &assignment(&[Role::Server])).unwrap();
+        assert_eq!(fs::read_to_string(root.path(DATA).join(IDS[0])).unwrap(), "random");
+    }
+
+    #[test]
+    fn a_servers_id_that_is_empty_goes_and_any_other_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let identity = Identity::derive(&root, &Site::default());
+        let keep = || keep_ids(&root, &identity, &assignment(&[Role::Server])).unwrap();
+        keep();
         let id = root.path(DATA).join("server/node-id");
-        std::fs::create_dir_all(id.parent().unwrap()).unwrap();
-        std::fs::write(&id, "f1c2").unwrap();
-        forget_empty_id(&root).unwrap();
-        assert_eq!(std::fs::read_to_string(&id).unwrap(), "f1c2");
-        std::fs::write(&id, "").unwrap();
-        forget_empty_id(&root).unwrap();
+        fs::create_dir_all(id.parent().unwrap()).unwrap();
+        fs::write(&id, "f1c2").unwrap();
+        keep();
+        assert_eq!(fs::read_to_string(&id).unwrap(), "f1c2");
+        fs::write(&id, "").unwrap();
+        keep();
         assert!(!id.exists());
     }
 }
