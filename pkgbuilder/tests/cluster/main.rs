@@ -14,8 +14,11 @@ mod tool;
 /// One node: everything that a command can do to it.
 mod one;
 
-/// Several nodes: quorum, discovery, faults.
+/// Several nodes: quorum, discovery, two datacenters.
 mod several;
+
+/// What several nodes do when one of them is lost, written anew or cut off.
+mod faults;
 
 /// Tasks of each of Nomad's drivers.
 mod tasks;

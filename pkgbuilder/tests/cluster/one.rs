@@ -7,11 +7,15 @@ use computatom_cluster::machine::raspberry_pi;
 use computatom_cluster::topology::Ports;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::faults;
 use crate::http::eventually;
 use crate::tool::{Tool, checkout, ports, say};
 
 /// The architecture whose programs the quick build has.
 const TARGET: &str = "uefi-arm64";
+
+/// The kernel's last words when a machine was shut down in order.
+const DOWN: &str = "reboot: Power down";
 
 fn up(more: &[String]) -> Vec<&str> {
     let mut arguments = vec!["up", "small", "--target", TARGET];
@@ -79,15 +83,13 @@ pub(crate) fn what_cannot_be_made_is_told() -> Result<()> {
 
 pub(crate) fn a_node_lives_and_leaves_nothing() -> Result<()> {
     let tool = Tool::new()?;
-    let (
-        free,
-        Ports {
-            consul,
-            nomad,
-            prometheus,
-            dns,
-        },
-    ) = ports()?;
+    let (free, ports) = ports()?;
+    let Ports {
+        consul,
+        nomad,
+        prometheus,
+        dns,
+    } = ports;
     tool.run(&up(&free))?;
     let node = tool.node("core-1")?;
     ensure!(node["ready"] == true && node["address"] == "10.77.0.11", "{node}");
@@ -167,6 +169,7 @@ pub(crate) fn a_node_lives_and_leaves_nothing() -> Result<()> {
     // What a look during the outage found is told until the agent's next one.
     tool.is_ready("core-1")?;
 
+    let ids = faults::ids(&tool, ports, "core-1")?;
     tool.run(&["kill", "core-1"])?;
     ensure!(tool.node("core-1")?["power"] == "off");
     ensure!(
@@ -180,18 +183,13 @@ pub(crate) fn a_node_lives_and_leaves_nothing() -> Result<()> {
     );
     let said = tool.refuses(2, &["kill", "core-9"])?;
     ensure!(said.contains("this cluster has core-1"), "{said}");
-    let id = members[0]["Tags"]["id"].clone();
     tool.run(&["reflash", "core-1"])?;
     tool.run(&up(&free))?;
-    let members = tool.get(consul, "/v1/agent/members")?;
-    ensure!(members[0]["Tags"]["id"] == id, "a reflashed node is another: {members}");
+    let reflashed = eventually(Duration::from_mins(2), || faults::ids(&tool, ports, "core-1"))?;
+    ensure!(reflashed == ids, "it was {ids:?}, and reflashed it is {reflashed:?}");
     let logs = tool.run(&["logs", "core-1"])?;
     ensure!(logs.contains("Linux version"), "the console has shown no kernel");
-    tool.run(&["stop", "core-1"])?;
-    ensure!(
-        tool.run(&["logs", "core-1"])?.contains("reboot: Power down"),
-        "it was not shut down in order"
-    );
+    an_orderly_stop_is_watched(&tool)?;
     ensure!(tool.run(&["list"])?.contains("0 of 1 nodes on"));
     tool.run(&["down"])?;
     tool.nothing_left()
@@ -203,10 +201,46 @@ fn a_cable_is_pulled_and_plugged(tool: &Tool, nomad: u16) -> Result<()> {
         tool.get(nomad, "/v1/status/leader").is_err(),
         "a pulled cable leads somewhere"
     );
-    tool.run(&["heal"])?;
+    tool.run(&["link", "core-1", "up"])?;
     eventually(Duration::from_mins(2), || {
         tool.get(nomad, "/v1/status/leader").map(drop)
     })
+}
+
+/// What shows a node goes on showing it until its power goes, or until it is interrupted.
+fn an_orderly_stop_is_watched(tool: &Tool) -> Result<()> {
+    let watch = |words: &[&str]| tool.command(words).stdout(Stdio::piped()).spawn();
+    let console = watch(&["console", "core-1"])?;
+    let interrupted = [watch(&["logs", "--follow", "core-1"])?, watch(&["status", "--watch"])?];
+    // Each has begun to speak, and shows what comes.
+    std::thread::sleep(Duration::from_secs(5));
+    tool.run(&["stop", "core-1"])?;
+    let said = String::from_utf8_lossy(&console.wait_with_output()?.stdout).into_owned();
+    ensure!(
+        said.contains(DOWN),
+        "the console was left before the power went: {said}"
+    );
+    std::thread::sleep(Duration::from_secs(5));
+    for (child, says) in interrupted.into_iter().zip([DOWN, "core-1"]) {
+        kill_process(Pid::from_child(&child), Signal::INT)?;
+        let output = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(
+            output.status.success() && said.contains(says),
+            "{}: {said}",
+            output.status
+        );
+        // The screen is drawn anew while it is watched.
+        ensure!(
+            says == DOWN || (said.matches("\u{1b}[H").count() > 2 && said.contains(" off ")),
+            "{said}"
+        );
+    }
+    ensure!(
+        tool.run(&["logs", "core-1"])?.contains(DOWN),
+        "it was not shut down in order"
+    );
+    Ok(())
 }
 
 fn folder(tool: &Tool) -> computatom_cluster::folder::Folder {
@@ -253,16 +287,12 @@ pub(crate) fn an_interrupted_up_leaves_nothing() -> Result<()> {
 /// A board instead of a virtual machine: what its firmware takes from the card, its adapter on USB, its serial number.
 pub(crate) fn a_raspberry_pi_comes_back_as_itself() -> Result<()> {
     let tool = Tool::new()?;
-    let (free, Ports { consul, nomad, .. }) = ports()?;
+    let (free, ports) = ports()?;
     let mut words = vec!["up", "small", "--target", "raspberrypi-arm64"];
     words.extend(free.iter().map(String::as_str));
     tool.run(&words)?;
-    let id = || -> Result<String> {
-        let members = tool.get(consul, "/v1/agent/members")?;
-        let id = members[0]["Tags"]["id"].as_str().context("no id")?;
-        Ok(id.to_owned())
-    };
-    let before = id()?;
+    let ids = || eventually(Duration::from_mins(2), || faults::ids(&tool, ports, "core-1"));
+    let before = ids()?;
     let logs = tool.run(&["logs", "core-1"])?;
     let plan = folder(&tool).state()?.plan;
     let board = format!(
@@ -272,11 +302,11 @@ pub(crate) fn a_raspberry_pi_comes_back_as_itself() -> Result<()> {
     ensure!(logs.contains(&board), "{logs}");
     let said = tool.refuses(1, &["stop", "core-1"])?;
     ensure!(said.contains("`pkgbuilder cluster kill core-1`"), "{said}");
-    a_cable_is_pulled_and_plugged(&tool, nomad)?;
+    a_cable_is_pulled_and_plugged(&tool, ports.nomad)?;
     tool.run(&["reflash", "core-1"])?;
     tool.run(&words)?;
-    let after = id()?;
-    ensure!(after == before, "it was {before}, and reflashed it is {after}");
+    let after = ids()?;
+    ensure!(after == before, "it was {before:?}, and reflashed it is {after:?}");
     let logs = tool.run(&["logs", "core-1"])?;
     let made = logs.matches("computatom-init: making a file system for DATA").count();
     ensure!(made == 2, "{made} file systems were made for DATA: {logs}");

@@ -1,31 +1,28 @@
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use computatom_cluster::topology::Ports;
 use serde_json::Value;
 
 use crate::http::eventually;
-use crate::tasks;
 use crate::tool::{Tool, checkout, say};
+use crate::{faults, tasks};
 
 /// How long what one of them begins may take: where six share two processors, each program of a task takes a minute to start.
-const LONG: Duration = Duration::from_mins(10);
+pub(crate) const LONG: Duration = Duration::from_mins(10);
 /// What a node that is server and client may take while it has nothing to do, in MiB.
 const IDLE: u64 = 450;
 
-fn array(value: &Value) -> &[Value] {
+pub(crate) fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// Quorum by themselves, discovery, a job that spreads, the loss of the leader, a partition, a reflashed server.
 pub(crate) fn the_default() -> Result<()> {
     let tool = Tool::new()?;
-    let Ports {
-        consul,
-        nomad,
-        prometheus,
-        ..
-    } = tool.up("default")?;
+    let ports = tool.up("default")?;
+    let Ports { nomad, prometheus, .. } = ports;
     let peers = tool.get(nomad, "/v1/status/peers")?;
     ensure!(array(&peers).len() == 3, "Nomad's servers are {peers}");
     let nodes = tool.get(nomad, "/v1/nodes")?;
@@ -33,28 +30,31 @@ pub(crate) fn the_default() -> Result<()> {
     eventually(LONG, || every_target_is_up(&tool, prometheus, 6))?;
 
     tool.submit(nomad, JOB)?;
-    let spread = eventually(LONG, || {
-        let allocations = tool.get(nomad, "/v1/job/spread/allocations")?;
-        let running: Vec<&Value> = array(&allocations)
-            .iter()
-            .filter(|allocation| allocation["ClientStatus"] == "running")
-            .collect();
-        ensure!(running.len() == 4, "running: {}", running.len());
-        let mut names: Vec<String> = running
-            .iter()
-            .map(|allocation| allocation["NodeName"].to_string())
-            .collect();
-        names.sort();
-        names.dedup();
-        Ok(names)
-    })?;
-    ensure!(spread.len() == 2, "four allocations are on {spread:?}");
+    let spread = || four_run(&tool, nomad);
+    let spread_on = eventually(LONG, spread)?;
+    ensure!(spread_on.len() == 2, "four allocations are on {spread_on:?}");
 
     tasks::of_each_driver(&tool, nomad, false)?;
 
-    a_majority_goes_on(&tool, consul, nomad)?;
+    faults::a_majority_goes_on(&tool, ports)?;
+    faults::a_client_is_reflashed(&tool, ports, "worker-1")?;
+    eventually(LONG, spread)?;
     tool.run(&["down"])?;
     tool.nothing_left()
+}
+
+/// The nodes of the four that run.
+fn four_run(tool: &Tool, nomad: u16) -> Result<BTreeSet<String>> {
+    let allocations = tool.get(nomad, "/v1/job/spread/allocations")?;
+    let running: Vec<&Value> = array(&allocations)
+        .iter()
+        .filter(|allocation| allocation["ClientStatus"] == "running")
+        .collect();
+    ensure!(running.len() == 4, "running: {}", running.len());
+    Ok(running
+        .iter()
+        .map(|allocation| allocation["NodeName"].to_string())
+        .collect())
 }
 
 /// One node whose settings allow `raw_exec`.
@@ -73,90 +73,9 @@ pub(crate) fn three_servers() -> Result<()> {
     let tool = Tool::new()?;
     let servers = "{ target: 'uefi-arm64', nodes: [node for node in super.nodes if std.member(node.roles, 'server')] }";
     let ports = tool.up(&tool.topology("default", servers)?)?;
-    the_leader_goes_and_returns(&tool, ports.consul)?;
+    faults::the_leader_goes_and_returns(&tool, ports)?;
     tool.run(&["down"])?;
     tool.nothing_left()
-}
-
-/// The others elect another leader; the lost one returns and learns what it has missed. The name of the server.
-fn the_leader_goes_and_returns(tool: &Tool, consul: u16) -> Result<String> {
-    // Whoever leads Consul loses its power: the others elect another.
-    let leader = leader(tool, consul)?;
-    let victim = node_at(tool, &leader)?;
-    tool.run(&["kill", &victim])?;
-    let began = Instant::now();
-    eventually(Duration::from_mins(2), || {
-        let now = self::leader(tool, consul)?;
-        ensure!(!now.is_empty() && now != leader, "the leader is still {now}");
-        Ok(())
-    })?;
-    say(&format!("another leader after {} s", began.elapsed().as_secs()));
-    let written = eventually(LONG, || {
-        tool.put(consul, "/v1/kv/while-away", "1")?;
-        last_index(tool, consul, None)
-    })?;
-    tool.run(&["start", &victim])?;
-    tool.is_ready(&victim)?;
-    eventually(LONG, || {
-        let index = last_index(tool, consul, Some(&victim))?;
-        ensure!(index >= written, "{victim} knows what was until {index}, not {written}");
-        Ok(())
-    })?;
-    Ok(victim)
-}
-
-/// The loss of the leader, its return, a server that is written anew, a server that is cut off.
-fn a_majority_goes_on(tool: &Tool, consul: u16, nomad: u16) -> Result<()> {
-    let victim = the_leader_goes_and_returns(tool, consul)?;
-
-    // A server that was written anew is the same member.
-    let id = member(tool, consul, &victim)?["Tags"]["id"].clone();
-    tool.run(&["reflash", &victim])?;
-    tool.is_ready(&victim)?;
-    ensure!(
-        member(tool, consul, &victim)?["Tags"]["id"] == id,
-        "{victim} has another id"
-    );
-    eventually(LONG, || {
-        let peers = tool.get(nomad, "/v1/status/peers")?;
-        ensure!(array(&peers).len() == 3, "Nomad's servers are {peers}");
-        Ok(())
-    })?;
-
-    // A server alone has no say; together again all is well.
-    let output = tool.output(&["status", "--json"])?;
-    let reports: Vec<Value> = serde_json::from_slice(&output.stdout)?;
-    let names: Vec<&str> = reports.iter().filter_map(|report| report["name"].as_str()).collect();
-    let others: Vec<&str> = names.iter().copied().filter(|name| *name != "core-1").collect();
-    tool.run(&["partition", "core-1", &others.join(",")])?;
-    eventually(Duration::from_mins(3), || {
-        let node = tool.node("core-1")?;
-        ensure!(node["ready"] == false, "core-1 thinks that it is ready: {node}");
-        Ok(())
-    })?;
-    eventually(LONG, || {
-        let node = tool.node("core-2")?;
-        let said = node["consul"].as_str().unwrap_or_default();
-        ensure!(said.starts_with("leader"), "core-2 says: {node}");
-        Ok(())
-    })?;
-    tool.run(&["heal"])?;
-    for name in names {
-        tool.is_ready(name)?;
-    }
-    Ok(())
-}
-
-/// Up to where Consul's log is known: to the leader, or to the server of that name, which must have a vote.
-fn last_index(tool: &Tool, consul: u16, name: Option<&str>) -> Result<u64> {
-    // The status is 429 while a server is not well, 200 ms of silence from the leader included.
-    let health = tool.get_whatever_status(consul, "/v1/operator/autopilot/health")?;
-    let found = array(&health["Servers"]).iter().find(|server| match name {
-        Some(name) => server["Name"] == name && server["Voter"] == true,
-        None => server["Leader"] == true,
-    });
-    let found = found.with_context(|| format!("no {}: {health}", name.unwrap_or("leader")))?;
-    found["LastIndex"].as_u64().context("no index")
 }
 
 /// Joined over WAN, each seen from the other.
@@ -182,12 +101,37 @@ pub(crate) fn two_datacenters() -> Result<()> {
         ensure!(array(&nodes).len() == 1 && nodes[0]["Name"] == "attic-1", "{nodes}");
         Ok(())
     })?;
+    home_is_seen_from_attic(&tool, nomad)?;
     // A node that is server and client, with its image's Docker: what it takes while it has nothing to do.
     let idle = eventually(LONG, || memory_used(&tool, prometheus, "10.77.0.11"))?;
     say(&format!("home-1 has {idle} MiB in use"));
     ensure!(idle <= IDLE, "home-1 has {idle} MiB in use; {IDLE} are its budget");
     tool.run(&["down"])?;
     tool.nothing_left()
+}
+
+/// The forwarded ports are home's: a task in attic asks its own node's agents.
+fn home_is_seen_from_attic(tool: &Tool, nomad: u16) -> Result<()> {
+    tool.submit(nomad, LOOK)?;
+    let allocation = eventually(LONG, || {
+        let allocations = tool.get(nomad, "/v1/job/look/allocations?region=attic")?;
+        let ended = |allocation: &&Value| allocation["ClientStatus"] == "complete";
+        let allocation = array(&allocations).iter().find(ended);
+        let allocation = allocation.with_context(|| format!("`look` has not ended well: {allocations}"))?;
+        Ok(allocation["ID"].as_str().context("no id")?.to_owned())
+    })?;
+    let log = format!("/v1/client/fs/logs/{allocation}?task=look&type=stdout&plain=true&region=attic");
+    let said = tool.text(nomad, &log)?;
+    let answers: Vec<Value> = said.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let [nodes, clients] = answers.as_slice() else {
+        anyhow::bail!("attic says: {said}");
+    };
+    ensure!(nodes[0]["Node"] == "home-1", "Consul of attic knows of home: {nodes}");
+    ensure!(
+        clients[0]["Name"] == "home-1",
+        "Nomad of attic knows of home: {clients}"
+    );
+    Ok(())
 }
 
 /// What the README says that a person types, but for the build, on the ports that it names.
@@ -203,9 +147,14 @@ pub(crate) fn the_readme() -> Result<()> {
         .filter(|line| !line.starts_with("scripts/build "))
         .collect();
     let (last, before) = lines.split_last().context("the block is empty")?;
-    // What is asked in between is what a person would ask then.
-    let asked = "curl --fail --silent --show-error \"$NOMAD_ADDR/v1/nodes\" \"$CONSUL_HTTP_ADDR/v1/catalog/nodes\"";
-    let script = format!("{}\n{asked}\n{last}\n", before.join("\n"));
+    // What is asked in between is what a person would ask then, with the programs of the packages.
+    let programs = tempfile::tempdir()?;
+    let unpack = format!(
+        "for name in nomad consul; do dpkg-deb --extract out/packages/${{name}}_*_amd64.deb '{0}'; done; PATH={0}/usr/bin:$PATH",
+        programs.path().display()
+    );
+    let asked = "nomad node status -json; consul members; consul catalog datacenters; nomad server members";
+    let script = format!("{unpack}\n{}\n{asked}\n{last}\n", before.join("\n"));
     let output = tool.shell(&script)?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(
@@ -214,37 +163,10 @@ pub(crate) fn the_readme() -> Result<()> {
         output.status
     );
     let answers = String::from_utf8_lossy(&output.stdout);
-    ensure!(
-        answers.contains("\"Status\":\"ready\"") && answers.contains("\"Node\":\"core-1\""),
-        "{answers}"
-    );
+    for says in ["\"Status\": \"ready\"", "core-1.global", "alive"] {
+        ensure!(answers.contains(says), "no `{says}`: {answers}");
+    }
     tool.nothing_left()
-}
-
-fn leader(tool: &Tool, consul: u16) -> Result<String> {
-    let leader = tool.get(consul, "/v1/status/leader")?;
-    let leader = leader.as_str().context("the leader is no text")?;
-    Ok(leader.split(':').next().unwrap_or_default().to_owned())
-}
-
-fn node_at(tool: &Tool, address: &str) -> Result<String> {
-    let output = tool.output(&["status", "--json"])?;
-    let reports: Vec<Value> = serde_json::from_slice(&output.stdout)?;
-    let found = reports.iter().find(|report| report["address"] == address);
-    Ok(found.context("nobody has that address")?["name"]
-        .as_str()
-        .context("no name")?
-        .to_owned())
-}
-
-fn member(tool: &Tool, consul: u16, name: &str) -> Result<Value> {
-    let members = tool.get(consul, "/v1/agent/members")?;
-    let found = array(&members)
-        .iter()
-        .find(|member| member["Name"] == name && member["Status"] == 1);
-    found
-        .cloned()
-        .with_context(|| format!("no living member {name}: {members}"))
 }
 
 /// What a node's programs and kernel hold of its memory that they could not give back, in MiB.
@@ -301,6 +223,31 @@ job "spread" {
       resources {
         cpu    = 20
         memory = 16
+      }
+    }
+  }
+}
+"#;
+
+const LOOK: &str = r#"
+job "look" {
+  region      = "attic"
+  datacenters = ["*"]
+  type        = "batch"
+  group "look" {
+    task "look" {
+      driver = "exec"
+      config {
+        command = "/bin/busybox"
+        args    = ["sh", "-ec", <<EOT
+/bin/busybox wget -q -O - "http://127.0.0.1:8500/v1/catalog/nodes?dc=home"; echo
+/bin/busybox wget -q -O - "http://${attr.unique.network.ip-address}:4646/v1/nodes?region=home"; echo
+EOT
+        ]
+      }
+      resources {
+        cpu    = 20
+        memory = 32
       }
     }
   }

@@ -38,7 +38,7 @@ impl Tool {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pkgbuilder"));
+        let mut command = ordinary(env!("CARGO_BIN_EXE_pkgbuilder"));
         command
             .arg("cluster")
             .args(arguments)
@@ -50,7 +50,7 @@ impl Tool {
 
     /// A script of the README's in the checkout, with the program that is built there.
     pub(crate) fn shell(&self, script: &str) -> Result<Output> {
-        Command::new("bash")
+        ordinary("bash")
             .args(["-euo", "pipefail", "-c", script])
             .current_dir(checkout())
             .env("XDG_STATE_HOME", self.state.path())
@@ -187,6 +187,16 @@ impl Drop for Tool {
             let _ = self.output(&["down", "--all"]);
         }
     }
+}
+
+/// A program without any of root's privileges (capabilities(7)), whoever runs the tests: a cluster needs none.
+fn ordinary(program: &str) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", program]);
+    command
 }
 
 /// Free ports of this machine for a cluster, as arguments of `up` and as they are.
