@@ -220,7 +220,8 @@ fn an_orderly_stop_is_watched(tool: &Tool) -> Result<()> {
         said.contains(DOWN),
         "the console was left before the power went: {said}"
     );
-    std::thread::sleep(Duration::from_secs(5));
+    // A look that was under way waits for its answers, and 2 s later comes the next.
+    std::thread::sleep(Duration::from_secs(15));
     for (child, says) in interrupted.into_iter().zip([DOWN, "core-1"]) {
         kill_process(Pid::from_child(&child), Signal::INT)?;
         let output = child.wait_with_output()?;
