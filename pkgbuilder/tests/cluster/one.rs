@@ -233,7 +233,7 @@ fn an_orderly_stop_is_watched(tool: &Tool) -> Result<()> {
         );
         // The screen is drawn anew while it is watched.
         ensure!(
-            says == DOWN || (said.matches("\u{1b}[H").count() > 2 && said.contains(" off ")),
+            says == DOWN || (said.matches("\u{1b}[H").count() > 2 && said.contains("  off\n")),
             "{said}"
         );
     }
