@@ -41,7 +41,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Makes the cluster, or powers on what is off of one that there is already.
 ///
 /// What this began is gone again when it fails or is interrupted before all nodes were powered on; a node that does not get
-/// ready in time stays, to be looked at.
+/// ready in time, or whose QEMU has ended, stays, to be looked at.
 pub fn up(request: &Request, reporter: &Reporter) -> Result<Cluster> {
     let folder = Folder::new(&super::clusters()?, &request.name);
     let plan = Plan::new(&request.name, &request.topology).map_err(|text| input_error!("{text}"))?;
@@ -84,10 +84,36 @@ pub fn up(request: &Request, reporter: &Reporter) -> Result<Cluster> {
     })
 }
 
-/// A node did not get ready in time.
+/// A node did not get ready, in time or ever.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct NotReady(String);
+
+impl NotReady {
+    fn late(waiting: &[&Report], patience: Duration) -> Self {
+        let nodes: Vec<String> = (waiting.iter())
+            .map(|report| {
+                let waits = report.waits_for.join(", ");
+                format!("{} waits for {waits}; its console: {}", report.name, shown(&report.log))
+            })
+            .collect();
+        Self(format!(
+            "not ready after {} s; the cluster stays, `pkgbuilder cluster status` tells of it:\n  {}",
+            patience.as_secs(),
+            nodes.join("\n  ")
+        ))
+    }
+
+    fn ended(report: &Report, folder: &Folder) -> Self {
+        Self(format!(
+            "{} has ended: QEMU's words are in {}, its console in {}; the cluster stays: `pkgbuilder cluster up` powers on what \
+             is off, `pkgbuilder cluster down` removes it",
+            report.name,
+            shown(&folder.file(&format!("{}.log", report.name))),
+            shown(&report.log)
+        ))
+    }
+}
 
 /// Everything that must be right before the first process is started.
 fn prepare(folder: &Folder, plan: Plan, request: &Request, kind: Kind, reporter: &Reporter) -> Result<()> {
@@ -257,29 +283,12 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
             return Ok(());
         }
         if begun.elapsed() > patience {
-            let nodes: Vec<String> = waiting
-                .iter()
-                .map(|report| {
-                    format!(
-                        "{} waits for {}; its console: {}",
-                        report.name,
-                        report.waits_for.join(", "),
-                        shown(&report.log)
-                    )
-                })
-                .collect();
-            let text = format!("not ready after {} s:\n  {}", patience.as_secs(), nodes.join("\n  "));
-            return Err(NotReady(text).into());
+            return Err(NotReady::late(&waiting, patience).into());
         }
         // A node whose QEMU has died gets ready no more.
         let has_ended = |report: &&&Report| report.power == Power::Off && started.contains(&report.name);
         if let Some(report) = waiting.iter().find(has_ended) {
-            bail!(
-                "{} has ended: QEMU's words are in {}, its console in {}",
-                report.name,
-                shown(&cluster.folder().file(&format!("{}.log", report.name))),
-                shown(&report.log)
-            );
+            return Err(NotReady::ended(report, cluster.folder()).into());
         }
         power_on(cluster, &order, &mut started, &reports, reporter)?;
         raspberry_pi::find_adapters(cluster, &waiting, reporter)?;

@@ -23,6 +23,9 @@ mod board;
 /// Packages that no archive should have.
 mod hostile;
 
+/// Virtual clusters.
+mod clusters;
+
 /// Maintainer scripts that cannot be interpreted.
 mod composing;
 

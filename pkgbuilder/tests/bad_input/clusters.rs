@@ -1,0 +1,158 @@
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use computatom_cluster::folder::Folder;
+use computatom_cluster::process::Process;
+
+use crate::{World, assert_says, board};
+
+/// QEMU without a machine: of what a node's is told it takes the control socket alone, so that nothing boots.
+const WITHOUT_MACHINE: &str = r#"#!/bin/sh
+for word; do
+  case $before in -qmp) socket=$word ;; -name) name=$word ;; esac
+  before=$word
+done
+PATH=${PATH#*:}
+case $name in '' | _host) exec qemu-system-aarch64 "$@" ;; esac
+echo "not a machine" >&2
+exec qemu-system-aarch64 -machine none -nodefaults -display none -qmp "$socket" -name "$name"
+"#;
+
+/// A world with an image for Raspberry Pis, which need no firmware of this machine, and clusters of its own.
+struct Clusters(World);
+
+impl Clusters {
+    fn new() -> Self {
+        let world = board::world(0, 0);
+        world.succeeds(world.command("image", &[]));
+        let topology = "{ nodes: [{ name: 'core-1', roles: ['server'] }], target: 'raspberrypi-arm64', image: 'tiny' }";
+        fs::write(world.checkout().join("one.jsonnet"), topology).unwrap();
+        let clusters = Self(world);
+        clusters.program("qemu-system-aarch64", WITHOUT_MACHINE);
+        clusters
+    }
+
+    /// Lets the program find another one of that name first.
+    fn program(&self, name: &str, script: &str) {
+        let path = self.0.folder.path().join("bin").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let path = format!(
+            "{}:{}",
+            self.0.folder.path().join("bin").display(),
+            std::env::var("PATH").unwrap()
+        );
+        let mut command = self.0.pkgbuilder();
+        command
+            .arg("cluster")
+            .args(arguments)
+            .env("PATH", path)
+            .env("XDG_STATE_HOME", self.0.folder.path().join("state"));
+        command
+    }
+
+    fn up(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(&["up", "one.jsonnet"]);
+        let listeners: Vec<_> = ["consul", "nomad", "prometheus", "dns"]
+            .map(|name| (name, TcpListener::bind("127.0.0.1:0").unwrap()))
+            .into();
+        for (name, listener) in &listeners {
+            let port = listener.local_addr().unwrap().port();
+            command.arg("--port").arg(format!("{name}={port}"));
+        }
+        command.args(arguments);
+        command
+    }
+
+    fn refuses(&self, command: Command, code: i32) -> String {
+        self.0.refuses(command, code)
+    }
+
+    fn folder(&self) -> Folder {
+        Folder::at(self.0.folder.path().join("state/computatom/clusters/one"))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder().file(name)
+    }
+}
+
+impl Drop for Clusters {
+    fn drop(&mut self) {
+        let _ = self.command(&["down", "--all"]).output();
+    }
+}
+
+/// What a program says until it says `last`; it goes on saying what nobody hears.
+fn until(child: &mut Child, last: &str) -> BufReader<std::process::ChildStderr> {
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(last) {
+        line.clear();
+        assert_ne!(
+            said.read_line(&mut line).unwrap(),
+            0,
+            "it ended without saying `{last}`"
+        );
+    }
+    said
+}
+
+#[test]
+fn a_node_that_never_gets_ready() {
+    let clusters = Clusters::new();
+    let said = clusters.refuses(clusters.up(&["--timeout", "1"]), 1);
+    let log = clusters.file("core-1.console.log").display().to_string();
+    assert_says(
+        &said,
+        &[
+            "not ready after 1 s",
+            "core-1 waits for its agent to answer: it boots, or is cut off; its console: ",
+            &log,
+        ],
+    );
+    // It is there to be looked at.
+    let names = |processes: Vec<Process>| -> Vec<String> { processes.into_iter().map(|one| one.name).collect() };
+    assert_eq!(
+        names(Process::all(&clusters.folder()).unwrap()),
+        ["_host", "core-1", "switch"]
+    );
+}
+
+#[test]
+fn a_node_whose_qemu_dies() {
+    let clusters = Clusters::new();
+    let mut up = clusters
+        .up(&[])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut rest = until(&mut up, "core-1 is on");
+    Process::find(&clusters.folder(), "core-1")
+        .unwrap()
+        .unwrap()
+        .kill()
+        .unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut rest, &mut said).unwrap();
+    assert_eq!(up.wait().unwrap().code(), Some(1), "{said}");
+    let log = clusters.file("core-1.log");
+    assert_says(
+        &said,
+        &["core-1 has ended: QEMU's words are in", &log.display().to_string()],
+    );
+    assert_eq!(
+        fs::read_to_string(log).unwrap(),
+        "not a machine\n",
+        "what is named is there"
+    );
+}
