@@ -34,7 +34,7 @@ pub struct Report {
     pub name: String,
     /// Whether it runs.
     pub power: Power,
-    /// The roles it is to have.
+    /// The roles it says it has; before it has spoken, those that it is to have.
     pub roles: Vec<Role>,
     /// Why it has them, in its own words.
     pub reason: Option<String>,
@@ -68,6 +68,7 @@ struct Status {
 
 #[derive(Debug, Deserialize)]
 struct Assignment {
+    roles: Vec<Role>,
     reason: String,
 }
 
@@ -157,6 +158,7 @@ impl Report {
     }
 
     fn tell(&mut self, status: Status) {
+        self.roles = status.assignment.roles;
         self.reason = Some(status.assignment.reason);
         let of = |services: &[&str]| {
             let found: Vec<&Check> = status
@@ -217,14 +219,20 @@ mod tests {
             check("nomad client", true, "ready for jobs"),
         ];
         let status = |checks: &[serde_json::Value], waits: &[&str], failed: &[&str]| {
-            json!({"assignment": {"roles": [], "reason": "rule 1"}, "checks": checks, "failed_units": failed,
+            json!({"assignment": {"roles": ["client"], "reason": "rule 1"}, "checks": checks, "failed_units": failed,
                    "waits_for": waits, "fault": null, "warnings": ["open"]})
         };
         let waiting = report(status(&checks, &["nomad server: has no leader"], &[]));
         assert_eq!(waiting.nomad.as_deref(), Some("has no leader"));
         assert_eq!(waiting.consul.as_deref(), Some("leader 10.77.0.11:8300"));
         assert!(!waiting.ready);
-        assert!(report(status(&checks[..1], &[], &[])).ready);
+        let ready = report(status(&checks[..1], &[], &[]));
+        assert!(ready.ready);
+        // It was to be a server.
+        assert_eq!(
+            (ready.roles.as_slice(), ready.reason.as_deref()),
+            ([Role::Client].as_slice(), Some("rule 1"))
+        );
         assert!(!report(status(&[], &[], &[])).ready);
         let failed = report(status(&checks[..1], &[], &["docker.service"]));
         assert_eq!(failed.waits_for, ["docker.service, which has failed"]);

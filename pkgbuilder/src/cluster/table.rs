@@ -1,40 +1,47 @@
 //! What a cluster looks like: a line for each node.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use computatom_cluster::cluster::Cluster;
+use computatom_cluster::plan::Plan;
 use computatom_cluster::segment::Faults;
 use computatom_cluster::survey::{Power, Report};
+use computatom_spec::role::Role;
 
 /// Why writing to a text does not fail.
 const ENDLESS: &str = "a text takes everything";
 
-/// The nodes as a table, and what is wrong on purpose below it.
+/// The nodes as a table; below it why they have their roles, and what is wrong on purpose.
 pub fn table(cluster: &Cluster, reports: &[Report], faults: &Faults) -> String {
-    let head = ["node", "roles", "datacenter", "address", "consul", "nomad", "state"]
-        .map(str::to_owned)
-        .to_vec();
-    let mut rows = vec![head];
+    let mut text = rows(reports);
+    text.push_str(&reasons(&cluster.state().plan, reports));
+    for group in &faults.partition {
+        let names: Vec<&str> = group.iter().map(String::as_str).collect();
+        writeln!(text, "cut off from the other groups: {}", names.join(", ")).expect(ENDLESS);
+    }
+    for name in &faults.unplugged {
+        writeln!(text, "cable pulled: {name}").expect(ENDLESS);
+    }
+    text.push_str(&places(cluster, reports));
+    text
+}
+
+fn rows(reports: &[Report]) -> String {
+    let head = ["node", "roles", "datacenter", "address", "consul", "nomad", "state"];
+    let mut rows = vec![head.map(str::to_owned)];
     for report in reports {
-        let roles: Vec<&str> = report.roles.iter().map(|role| role.name()).collect();
-        let state = match (report.ready, report.power, report.waits_for.first()) {
-            (true, ..) => "ready".to_owned(),
-            (_, Power::Off, _) => "off".to_owned(),
-            (_, Power::Paused, _) => "paused".to_owned(),
-            (_, _, Some(wait)) => format!("waits for {wait}"),
-            (_, _, None) => "on".to_owned(),
-        };
-        rows.push(vec![
+        rows.push([
             report.name.clone(),
-            roles.join("+"),
+            named(&report.roles),
             report.datacenter.clone(),
             report.address.to_string(),
             report.consul.clone().unwrap_or_else(|| "-".to_owned()),
             report.nomad.clone().unwrap_or_else(|| "-".to_owned()),
-            state,
+            state(report),
         ]);
     }
-    let widths: Vec<usize> = (0..rows[0].len())
+    let widths: Vec<usize> = (0..head.len())
         .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
         .collect();
     let mut text = String::new();
@@ -47,15 +54,46 @@ pub fn table(cluster: &Cluster, reports: &[Report], faults: &Faults) -> String {
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
-    for group in &faults.partition {
-        let names: Vec<&str> = group.iter().map(String::as_str).collect();
-        writeln!(text, "cut off from the other groups: {}", names.join(", ")).expect(ENDLESS);
-    }
-    for name in &faults.unplugged {
-        writeln!(text, "cable pulled: {name}").expect(ENDLESS);
-    }
-    text.push_str(&places(cluster, reports));
     text
+}
+
+fn state(report: &Report) -> String {
+    match (report.ready, report.power, report.waits_for.as_slice()) {
+        (true, ..) => "ready".to_owned(),
+        (_, Power::Off, _) => "off".to_owned(),
+        (_, Power::Paused, _) => "paused".to_owned(),
+        (.., []) => "on".to_owned(),
+        (.., [wait]) => format!("waits for {wait}"),
+        (.., [wait, more @ ..]) => format!("waits for {wait} (and {} more)", more.len()),
+    }
+}
+
+/// Why each has its roles, a line for each that has said so.
+fn reasons(plan: &Plan, reports: &[Report]) -> String {
+    let mut text = String::new();
+    for report in reports {
+        let Some(reason) = &report.reason else { continue };
+        let sorted = |roles: &[Role]| roles.iter().copied().collect::<BTreeSet<Role>>();
+        // Settings of the topology, or an image without the programs, may have it otherwise.
+        let planned = plan.node(&report.name).map(|node| node.roles.as_slice());
+        let but = match planned.filter(|planned| sorted(planned) != sorted(&report.roles)) {
+            Some(planned) => format!(", not {} as in the topology", named(planned)),
+            None => String::new(),
+        };
+        writeln!(text, "{} is {}{but}: {reason}", report.name, named(&report.roles)).expect(ENDLESS);
+    }
+    if !text.is_empty() {
+        text.insert(0, '\n');
+    }
+    text
+}
+
+fn named(roles: &[Role]) -> String {
+    if roles.is_empty() {
+        return "nothing".to_owned();
+    }
+    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+    names.join("+")
 }
 
 /// Where a browser finds what.
@@ -70,8 +108,9 @@ pub fn places(cluster: &Cluster, reports: &[Report]) -> String {
         .plan
         .nodes
         .iter()
-        .any(|node| node.roles.contains(&computatom_spec::role::Role::Monitor));
+        .any(|node| node.roles.contains(&Role::Monitor));
     if has_monitor {
+        // From there each leads to the UI that it has: Debian's 2.53 to `/classic/graph`, a release's 3 to `/query`.
         writeln!(text, "Prometheus  http://127.0.0.1:{}/", ports.prometheus).expect(ENDLESS);
     }
     writeln!(text, "DNS         dig @127.0.0.1 -p {} nomad.service.consul", ports.dns).expect(ENDLESS);
@@ -79,4 +118,71 @@ pub fn places(cluster: &Cluster, reports: &[Report]) -> String {
         writeln!(text, "{:<11} {}", report.name, report.page).expect(ENDLESS);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use computatom_cluster::topology::Topology;
+    use serde_json::json;
+
+    use super::*;
+
+    fn report(name: &str, roles: &[Role], reason: Option<&str>, waits_for: &[&str]) -> Report {
+        Report {
+            name: name.to_owned(),
+            power: Power::On,
+            roles: roles.to_vec(),
+            reason: reason.map(str::to_owned),
+            datacenter: "home".to_owned(),
+            address: Ipv4Addr::new(10, 77, 0, 11),
+            page: String::new(),
+            consul: None,
+            nomad: None,
+            ready: waits_for.is_empty(),
+            waits_for: waits_for.iter().map(|wait| (*wait).to_owned()).collect(),
+            log: std::path::PathBuf::new(),
+        }
+    }
+
+    #[test]
+    fn why_a_node_is_what_it_is_and_all_that_it_waits_for() {
+        let topology: Topology = serde_json::from_value(json!({"nodes": [
+            {"name": "core-1", "roles": ["client", "server"]},
+            {"name": "core-2", "roles": ["server", "monitor"]},
+            {"name": "core-3", "roles": ["server"]},
+        ]}))
+        .unwrap();
+        let plan = Plan::new("test", &topology).unwrap();
+        let reports = [
+            report(
+                "core-1",
+                &[Role::Server, Role::Client],
+                Some("rule 1"),
+                &["a leader", "docker", "chrony"],
+            ),
+            report(
+                "core-2",
+                &[Role::Server],
+                Some("rule 2; but its image cannot"),
+                &["a leader"],
+            ),
+            report("core-3", &[Role::Server], None, &[]),
+        ];
+        assert_eq!(
+            rows(&reports),
+            "\
+node    roles          datacenter  address     consul  nomad  state
+core-1  server+client  home        10.77.0.11  -       -      waits for a leader (and 2 more)
+core-2  server         home        10.77.0.11  -       -      waits for a leader
+core-3  server         home        10.77.0.11  -       -      ready
+"
+        );
+        assert_eq!(
+            reasons(&plan, &reports),
+            "\ncore-1 is server+client: rule 1\n\
+             core-2 is server, not server+monitor as in the topology: rule 2; but its image cannot\n"
+        );
+    }
 }

@@ -12,7 +12,7 @@ use crate::definition::topology;
 use crate::failure::Answer;
 use crate::{input_error, interrupt};
 
-/// Show the nodes: name, roles, address, what Consul and Nomad say there, what they wait for.
+/// Show the nodes: name, roles and why, address, what Consul and Nomad say there, what they wait for.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 all nodes are ready; 1 some are not.
