@@ -25,14 +25,32 @@ pub struct State {
     pub plan: Plan,
     /// The image that nodes boot: their disks lie over it, so it must stay as it is.
     pub base: PathBuf,
+    /// Where that came from.
+    pub source: Source,
     /// What QEMU computes with.
     pub accelerator: Accelerator,
     /// Ports of the host that lead to the agents' pages, in the order of the nodes.
     pub pages: Vec<u16>,
 }
 
+impl State {
+    /// The address of the page of that node's agent, for a browser of the host.
+    pub fn page(&self, index: usize) -> String {
+        format!("http://127.0.0.1:{}/", self.pages[index])
+    }
+}
+
+/// The file that a cluster was made from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Source {
+    /// Where it was, from the root.
+    pub path: PathBuf,
+    /// Its SHA-256 digest in hex, by which another one is known.
+    pub digest: String,
+}
+
 /// The form of [`State`] that this version writes and reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A cluster's folder.
 #[derive(Clone, Debug)]

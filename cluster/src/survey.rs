@@ -104,7 +104,6 @@ pub fn ask(folder: &Folder, state: &State) -> anyhow::Result<Vec<Report>> {
 
 fn one(folder: &Folder, state: &State, index: usize, running: &BTreeMap<String, i32>, agent: &ureq::Agent) -> Report {
     let node = &state.plan.nodes[index];
-    let page = format!("http://127.0.0.1:{}/", state.pages[index]);
     let mut report = Report {
         name: node.name.clone(),
         power: Power::Off,
@@ -112,7 +111,7 @@ fn one(folder: &Folder, state: &State, index: usize, running: &BTreeMap<String, 
         reason: None,
         datacenter: node.datacenter.clone(),
         address: node.address,
-        page,
+        page: state.page(index),
         consul: None,
         nomad: None,
         ready: false,

@@ -35,22 +35,41 @@ pub use firmware::Firmware;
 pub use kind::{Fixed, Kind};
 pub use qmp::Qmp;
 
-/// Checks that QEMU and, for machines that have one, its firmware are installed.
+/// The first QEMU with `-netdev dgram` (qemu-doc, "Network options"; its change log of 7.2), which Debian 12 has.
+const OLDEST: (u32, u32) = (7, 2);
+
+/// Checks that QEMU, new enough, and, for machines that have one, its firmware are installed.
 ///
 /// # Errors
 /// How to get them.
 pub fn check_programs(kind: Kind) -> Result<()> {
-    for (program, missing) in [
-        (kind.program(), kind.missing()),
-        (
-            "qemu-img",
-            "qemu-img is not there: install it (Debian's package qemu-utils)".to_owned(),
-        ),
-    ] {
-        let version = Command::new(program).arg("--version").output();
-        ensure!(version.is_ok_and(|output| output.status.success()), missing);
+    let said = says_version(kind.program()).with_context(|| kind.missing())?;
+    // Of another form than all so far: QEMU itself says what it does not know.
+    if let Some((major, minor)) = version(&said)
+        && (major, minor) < OLDEST
+    {
+        bail!(
+            "{} is of QEMU {major}.{minor}, and the nodes' network takes {}.{} or newer: install a newer one",
+            kind.program(),
+            OLDEST.0,
+            OLDEST.1
+        );
     }
+    says_version("qemu-img").context("qemu-img is not there: install it (Debian's package qemu-utils)")?;
     Firmware::find(kind).map(drop)
+}
+
+/// What a program answers to `--version`; none, where it does not run.
+fn says_version(program: &str) -> Option<String> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    (output.status.success()).then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The first two numbers of `QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)`.
+fn version(said: &str) -> Option<(u32, u32)> {
+    let (_, rest) = said.split_once("version ")?;
+    let mut numbers = rest.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// Makes the node's disk, empty but for what the image has; what was on it is gone.
@@ -239,4 +258,20 @@ fn escaped(value: &str) -> String {
 /// An adapter's address as people write it.
 pub fn mac(mac: Mac) -> String {
     mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_what_qemu_says() {
+        let debian =
+            "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)\nCopyright (c) 2003-2022 Fabrice Bellard\n";
+        assert_eq!(version(debian), Some((7, 2)));
+        assert_eq!(version("QEMU emulator version 10.0.2\n"), Some((10, 0)));
+        assert_eq!(version("QEMU emulator version 10.1-rc0"), Some((10, 1)));
+        assert_eq!(version("QEMU emulator version x"), None);
+        assert_eq!(version(""), None);
+    }
 }

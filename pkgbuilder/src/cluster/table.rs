@@ -23,7 +23,7 @@ pub fn table(cluster: &Cluster, reports: &[Report], faults: &Faults) -> String {
     for name in &faults.unplugged {
         writeln!(text, "cable pulled: {name}").expect(ENDLESS);
     }
-    text.push_str(&places(cluster, reports));
+    text.push_str(&places(cluster));
     text
 }
 
@@ -97,7 +97,7 @@ fn named(roles: &[Role]) -> String {
 }
 
 /// Where a browser finds what.
-pub fn places(cluster: &Cluster, reports: &[Report]) -> String {
+pub fn places(cluster: &Cluster) -> String {
     let ports = cluster.state().plan.ports;
     let mut text = format!(
         "\nConsul      http://127.0.0.1:{}/ui/\nNomad       http://127.0.0.1:{}/ui/\n",
@@ -110,12 +110,12 @@ pub fn places(cluster: &Cluster, reports: &[Report]) -> String {
         .iter()
         .any(|node| node.roles.contains(&Role::Monitor));
     if has_monitor {
-        // From there each leads to the UI that it has: Debian's 2.53 to `/classic/graph`, a release's 3 to `/query`.
+        // From there each build leads to the UI that it has, Debian's to `/classic/graph`.
         writeln!(text, "Prometheus  http://127.0.0.1:{}/", ports.prometheus).expect(ENDLESS);
     }
     writeln!(text, "DNS         dig @127.0.0.1 -p {} nomad.service.consul", ports.dns).expect(ENDLESS);
-    for report in reports {
-        writeln!(text, "{:<11} {}", report.name, report.page).expect(ENDLESS);
+    for (index, node) in cluster.state().plan.nodes.iter().enumerate() {
+        writeln!(text, "{:<11} {}", node.name, cluster.state().page(index)).expect(ENDLESS);
     }
     text
 }

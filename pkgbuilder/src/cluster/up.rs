@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use computatom_cluster::cluster::{self, Cluster};
-use computatom_cluster::folder::{Folder, State, VERSION};
+use computatom_cluster::folder::{Folder, Source, State, VERSION};
 use computatom_cluster::machine::{self, Accelerator, Kind};
 use computatom_cluster::plan::Plan;
 use computatom_cluster::process::Process;
@@ -18,6 +18,7 @@ use crate::cluster::order::Order;
 use crate::cluster::raspberry_pi;
 use crate::inspect::image::{self, Opened};
 use crate::reporter::Reporter;
+use crate::verify::Sha256;
 use crate::{bail_input, input_error, interrupt};
 
 /// What is asked for.
@@ -49,13 +50,8 @@ pub fn up(request: &Request, reporter: &Reporter) -> Result<Cluster> {
     machine::check_programs(kind)?;
     let _held = folder.lock()?;
     let is_new = !folder.is_taken();
-    if !is_new && folder.state()?.plan != plan {
-        bail_input!(
-            "the cluster `{}` is of another topology: `pkgbuilder cluster down --name {}` first, or give this one another \
-             name by --name",
-            request.name,
-            request.name
-        );
+    if !is_new {
+        check_same(&folder.state()?, &plan, request, reporter)?;
     }
     let begun = Instant::now();
     let made = (|| {
@@ -115,6 +111,36 @@ impl NotReady {
     }
 }
 
+/// Refuses what a cluster that there is already is not: of this topology, and of this image if one is named.
+fn check_same(state: &State, plan: &Plan, request: &Request, reporter: &Reporter) -> Result<()> {
+    let name = &request.name;
+    let otherwise = format!("`pkgbuilder cluster down --name {name}` first, or give this one another name by --name");
+    if state.plan != *plan {
+        bail_input!("the cluster `{name}` is of another topology: {otherwise}");
+    }
+    let Source { path: of, digest } = &state.source;
+    match &request.image {
+        Some(path) if digest_of(path)? != *digest => bail_input!(
+            "the cluster `{name}` was made from another image ({}) than {}: {otherwise}",
+            of.display(),
+            path.display()
+        ),
+        // What is on goes on, and what is off may be powered on, whatever became of the file.
+        None if of.is_file() && digest_of(of)? != *digest => reporter.warn(format_args!(
+            "{} is no longer the image that the cluster `{name}` was made from, which its nodes boot, also after `reflash`: \
+             `pkgbuilder cluster down --name {name}` and `up` take the new one",
+            of.display()
+        )),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn digest_of(path: &Path) -> Result<String> {
+    let digest = Sha256::of_file(path).map_err(|error| input_error!("{error:#}"))?;
+    Ok(digest.hex())
+}
+
 /// Everything that must be right before the first process is started.
 fn prepare(folder: &Folder, plan: Plan, request: &Request, kind: Kind, reporter: &Reporter) -> Result<()> {
     // Left by one that was killed before it got as far as this.
@@ -162,6 +188,10 @@ fn prepare(folder: &Folder, plan: Plan, request: &Request, kind: Kind, reporter:
         version: VERSION,
         plan,
         base: PathBuf::from("base.img"),
+        source: Source {
+            path: std::path::absolute(&source).context("finding the current folder")?,
+            digest: digest_of(&source)?,
+        },
         accelerator,
         pages,
     };
@@ -188,7 +218,6 @@ fn built(topology: &Topology, kind: Kind) -> Result<PathBuf> {
 }
 
 fn check_memory(plan: &Plan) -> Result<()> {
-    let wanted = plan.memory_mib() + OVERHEAD * plan.nodes.len() as u64;
     let text = std::fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
     let available = text
         .lines()
@@ -196,13 +225,34 @@ fn check_memory(plan: &Plan) -> Result<()> {
         .and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok())
         .context("reading MemAvailable in /proc/meminfo")?
         / 1024;
-    if wanted > available {
-        bail!(
-            "these nodes need {wanted} MiB of memory, and {available} MiB are available: end something, or take a \
-             smaller topology (`pkgbuilder cluster up small`)"
-        );
+    fits(plan, available).map_err(anyhow::Error::msg)
+}
+
+/// Refuses nodes that need more than `available` MiB.
+fn fits(plan: &Plan, available: u64) -> Result<(), String> {
+    let wanted = plan.memory_mib() + OVERHEAD * plan.nodes.len() as u64;
+    if wanted <= available {
+        return Ok(());
     }
-    Ok(())
+    let (these, less) = match plan.nodes.as_slice() {
+        [node] => {
+            let asks = format!("it asks for {} MiB by `memory_mib`", node.memory_mib);
+            let fixed = Kind::of(&plan.target).is_ok_and(|kind| kind.fixed().is_some());
+            let less = if fixed {
+                String::new()
+            } else {
+                format!(", or ask for less in a topology of your own ({asks})")
+            };
+            ("this node needs", less)
+        }
+        _ => (
+            "these nodes need",
+            ", or take a smaller topology (`pkgbuilder cluster up small`)".to_owned(),
+        ),
+    };
+    Err(format!(
+        "{these} {wanted} MiB of memory, and {available} MiB are available: end something{less}"
+    ))
 }
 
 /// Refuses ports that somebody listens on, and offers others.
@@ -309,4 +359,38 @@ fn first_wait(report: &Report) -> &str {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plan(target: &str, nodes: &[&str]) -> Plan {
+        let nodes: Vec<_> = (nodes.iter())
+            .map(|name| json!({"name": name, "roles": ["server"], "memory_mib": 1000}))
+            .collect();
+        let topology: Topology = serde_json::from_value(json!({"target": target, "nodes": nodes})).unwrap();
+        Plan::new("test", &topology).unwrap()
+    }
+
+    #[test]
+    fn what_there_is_not_memory_for_is_told_what_takes_less() {
+        let one = plan("uefi-amd64", &["a"]);
+        assert_eq!(fits(&one, 1150), Ok(()));
+        assert_eq!(
+            fits(&one, 1149).unwrap_err(),
+            "this node needs 1150 MiB of memory, and 1149 MiB are available: end something, or ask for less in a topology of \
+             your own (it asks for 1000 MiB by `memory_mib`)"
+        );
+        // A board has what it has.
+        let board = fits(&plan("raspberrypi-arm64", &["a"]), 0).unwrap_err();
+        assert!(board.ends_with("0 MiB are available: end something"), "{board}");
+        let two = fits(&plan("uefi-amd64", &["a", "b"]), 2000).unwrap_err();
+        assert!(
+            two.starts_with("these nodes need 2300 MiB") && two.contains("`pkgbuilder cluster up small`"),
+            "{two}"
+        );
+    }
 }

@@ -23,7 +23,11 @@ exec qemu-system-aarch64 -machine none -nodefaults -display none -qmp "$socket" 
 "#;
 
 /// A world with an image for Raspberry Pis, which need no firmware of this machine, and clusters of its own.
-struct Clusters(World);
+struct Clusters {
+    world: World,
+    /// What `up` is told of free ports.
+    ports: Vec<String>,
+}
 
 impl Clusters {
     fn new() -> Self {
@@ -31,14 +35,21 @@ impl Clusters {
         world.succeeds(world.command("image", &[]));
         let topology = "{ nodes: [{ name: 'core-1', roles: ['server'] }], target: 'raspberrypi-arm64', image: 'tiny' }";
         fs::write(world.checkout().join("one.jsonnet"), topology).unwrap();
-        let clusters = Self(world);
+        let listeners =
+            ["consul", "nomad", "prometheus", "dns"].map(|name| (name, TcpListener::bind("127.0.0.1:0").unwrap()));
+        // Held together, so that no two are the same.
+        let ports = listeners
+            .iter()
+            .map(|(name, listener)| format!("--port={name}={}", listener.local_addr().unwrap().port()))
+            .collect();
+        let clusters = Self { world, ports };
         clusters.program("qemu-system-aarch64", WITHOUT_MACHINE);
         clusters
     }
 
     /// Lets the program find another one of that name first.
     fn program(&self, name: &str, script: &str) {
-        let path = self.0.folder.path().join("bin").join(name);
+        let path = self.world.folder.path().join("bin").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, script).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -47,37 +58,30 @@ impl Clusters {
     fn command(&self, arguments: &[&str]) -> Command {
         let path = format!(
             "{}:{}",
-            self.0.folder.path().join("bin").display(),
+            self.world.folder.path().join("bin").display(),
             std::env::var("PATH").unwrap()
         );
-        let mut command = self.0.pkgbuilder();
+        let mut command = self.world.pkgbuilder();
         command
             .arg("cluster")
             .args(arguments)
             .env("PATH", path)
-            .env("XDG_STATE_HOME", self.0.folder.path().join("state"));
+            .env("XDG_STATE_HOME", self.world.folder.path().join("state"));
         command
     }
 
     fn up(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(&["up", "one.jsonnet"]);
-        let listeners: Vec<_> = ["consul", "nomad", "prometheus", "dns"]
-            .map(|name| (name, TcpListener::bind("127.0.0.1:0").unwrap()))
-            .into();
-        for (name, listener) in &listeners {
-            let port = listener.local_addr().unwrap().port();
-            command.arg("--port").arg(format!("{name}={port}"));
-        }
-        command.args(arguments);
+        command.args(&self.ports).args(arguments);
         command
     }
 
     fn refuses(&self, command: Command, code: i32) -> String {
-        self.0.refuses(command, code)
+        self.world.refuses(command, code)
     }
 
     fn folder(&self) -> Folder {
-        Folder::at(self.0.folder.path().join("state/computatom/clusters/one"))
+        Folder::at(self.world.folder.path().join("state/computatom/clusters/one"))
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -155,4 +159,41 @@ fn a_node_whose_qemu_dies() {
         "not a machine\n",
         "what is named is there"
     );
+}
+
+#[test]
+fn another_image_than_the_cluster_was_made_from() {
+    let clusters = Clusters::new();
+    let image = clusters.world.out().join(format!("{}.img.zst", board::STEM));
+    clusters.world.succeeds(clusters.up(&["--no-wait"]));
+    let same = image.with_file_name("same.img.zst");
+    fs::copy(&image, &same).unwrap();
+    for arguments in [&[][..], &["--image", same.to_str().unwrap()]] {
+        let said = clusters
+            .world
+            .succeeds(clusters.up(&[&["--no-wait"], arguments].concat()));
+        assert!(!said.contains("warning"), "{said}");
+    }
+    fs::write(&same, "another").unwrap();
+    let said = clusters.refuses(clusters.up(&["--image", same.to_str().unwrap()]), 2);
+    let both = format!("made from another image ({}) than {}", image.display(), same.display());
+    assert_says(&said, &[&both, "`pkgbuilder cluster down --name one` first"]);
+    fs::rename(&same, &image).unwrap();
+    let said = clusters.world.succeeds(clusters.up(&["--no-wait"]));
+    assert_says(
+        &said,
+        &[
+            "is no longer the image that the cluster `one` was made from",
+            "`pkgbuilder cluster down --name one` and `up`",
+        ],
+    );
+}
+
+#[test]
+fn a_qemu_that_is_too_old() {
+    let clusters = Clusters::new();
+    clusters.program("qemu-system-aarch64", "#!/bin/sh\necho QEMU emulator version 6.2.0\n");
+    let said = clusters.refuses(clusters.up(&[]), 1);
+    assert_says(&said, &["qemu-system-aarch64 is of QEMU 6.2", "7.2 or newer"]);
+    assert!(!clusters.folder().path().exists(), "nothing was begun");
 }

@@ -13,6 +13,10 @@ use crate::{cluster, input_error, interrupt};
 
 /// Print what a node's console has shown.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pkgbuilder cluster logs core-1
+  pkgbuilder cluster logs core-1 --follow")]
 pub(super) struct Logs {
     /// The node.
     #[arg(value_name = "NODE")]
@@ -50,6 +54,9 @@ impl Logs {
 
 /// Sit down at a node's console; Ctrl-] leaves it.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pkgbuilder cluster console core-1")]
 pub(super) struct Console {
     /// The node.
     #[arg(value_name = "NODE")]

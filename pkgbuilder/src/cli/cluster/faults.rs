@@ -10,6 +10,10 @@ use crate::{cluster, input_error};
 
 /// Pull a node's cable, or put it in.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pkgbuilder cluster link core-1 down
+  pkgbuilder cluster link core-1 up")]
 pub(super) struct Link {
     /// The node.
     #[arg(value_name = "NODE")]
@@ -72,6 +76,9 @@ impl Partition {
 
 /// End a partition, and put all cables in.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pkgbuilder cluster heal")]
 pub(super) struct Heal {}
 
 impl Heal {

@@ -7,7 +7,6 @@ use anyhow::Result;
 use clap::Args;
 use computatom_cluster::cluster as running;
 use computatom_cluster::process::Process;
-use computatom_cluster::survey;
 use computatom_cluster::topology::Ports;
 
 use crate::cluster::up::Request;
@@ -81,8 +80,7 @@ impl Up {
             patience: (!self.no_wait).then_some(Duration::from_secs(self.timeout)),
         };
         let cluster = up::up(&request, reporter)?;
-        let reports = survey::ask(cluster.folder(), cluster.state())?;
-        super::super::print(&table::places(&cluster, &reports))
+        super::super::print(&table::places(&cluster))
     }
 }
 
@@ -100,6 +98,11 @@ fn set_port(ports: &mut Ports, text: &str) -> Result<()> {
 
 /// End a cluster and remove all that it has: nodes, disks, logs.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pkgbuilder cluster down
+  pkgbuilder cluster down --name two-datacenters
+  pkgbuilder cluster down --all")]
 pub(super) struct Down {
     /// All clusters of this person.
     #[arg(long)]
@@ -125,6 +128,10 @@ impl Down {
 
 /// List the clusters that there are.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pkgbuilder cluster list
+  pkgbuilder cluster list --json | jq -r '.[].folder'")]
 pub(super) struct List {
     /// Print them as JSON.
     #[arg(long)]

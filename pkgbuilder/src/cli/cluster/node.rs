@@ -28,9 +28,10 @@ fn with(
 
 /// A subcommand with a node as its argument.
 macro_rules! on_a_node {
-    ($name:ident, $about:literal, $done:literal, $what:expr) => {
+    ($name:ident, $about:literal, $example:literal, $done:literal, $what:expr) => {
         #[doc = $about]
         #[derive(Debug, Args)]
+        #[command(after_help = concat!("Example:\n  ", $example))]
         pub(super) struct $name {
             /// The node.
             #[arg(value_name = "NODE")]
@@ -45,24 +46,46 @@ macro_rules! on_a_node {
     };
 }
 
-on_a_node!(Start, "Power a node on.", "is on", Cluster::start);
+on_a_node!(
+    Start,
+    "Power a node on.",
+    "pkgbuilder cluster start core-1",
+    "is on",
+    Cluster::start
+);
 on_a_node!(
     Stop,
     "Shut a node down in order, as its power button does.",
+    "pkgbuilder cluster stop core-1",
     "is off",
     Cluster::stop
 );
-on_a_node!(Kill, "Cut a node's power.", "is off", Cluster::kill);
+on_a_node!(
+    Kill,
+    "Cut a node's power.",
+    "pkgbuilder cluster kill core-1 && pkgbuilder cluster status --watch      who leads now?",
+    "is off",
+    Cluster::kill
+);
 on_a_node!(
     Pause,
     "Let a node stand still, as if time had stopped for it.",
+    "pkgbuilder cluster pause core-1",
     "stands still",
     Cluster::pause
 );
-on_a_node!(Resume, "Let a paused node go on.", "goes on", Cluster::resume);
+on_a_node!(
+    Resume,
+    "Let a paused node go on.",
+    "pkgbuilder cluster resume core-1",
+    "goes on",
+    Cluster::resume
+);
 on_a_node!(
     Reflash,
-    "Give a node a new disk, as if its card had been written anew, and power it on.",
+    "Give a node a new disk, as if its card had been written anew, and power it on.\n\nIt gets the image that the cluster was \
+     made from, which has been in its folder since then.",
+    "pkgbuilder cluster reflash worker-1",
     "is on with a new disk",
     Cluster::reflash
 );
