@@ -26,12 +26,13 @@ quick_packages=(
   shellcheck dpkg-dev apt-utils dash busybox-static util-linux bsdextrautils mawk binutils systemd zstd xz-utils
   sqv openssh-client squashfs-tools cryptsetup-bin mtools dosfstools fdisk e2fsprogs cpio kmod bmap-tools jq openssl gpg gpg-agent gpgv
   libglib2.0-bin shared-mime-info mount device-tree-compiler qemu-system-arm qemu-system-x86 ipxe-qemu qemu-utils
+  dnsmasq-base
 )
 # Judges and machines of the others.
 # shellcheck disable=SC2034
 test_packages=(
   g++ lintian mmdebstrap uidmap locales
-  ovmf qemu-efi-aarch64 qemu-user-static iproute2 dnsmasq-base bind9-dnsutils curl
+  ovmf qemu-efi-aarch64 qemu-user-static iproute2 bind9-dnsutils curl
   python3-venv skopeo umoci vagrant
 )
 # `vagrant up`.

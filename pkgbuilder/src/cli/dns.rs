@@ -1,15 +1,16 @@
 //! `pkgbuilder dns`: names under `.consul` on the machine that a person sits at.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use computatom_cluster::topology::Ports;
 
 use crate::dns::{self, Change};
 use crate::reporter::Reporter;
-use crate::{command, input_error};
+use crate::{cluster, command, input_error};
 
 /// Let this machine resolve `.consul` names (`nomad.service.consul`) by a cluster.
 ///
@@ -18,8 +19,8 @@ use crate::{command, input_error};
 #[command(after_help = "\
 Examples:
   pkgbuilder dns show
-  pkgbuilder dns install                              the virtual cluster of this machine: what would be done
-  sudo pkgbuilder dns install --yes
+  pkgbuilder dns install                    your virtual cluster: what would be done
+  sudo pkgbuilder dns install --server 127.0.0.1:48600 --yes
   sudo pkgbuilder dns install --server 192.168.1.20:8600 --yes
   sudo pkgbuilder dns remove --yes")]
 pub(super) struct Arguments {
@@ -38,18 +39,35 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Say which resolver is in use, and whether it knows of a cluster.
+    #[command(after_help = "\
+Example:
+  pkgbuilder dns show")]
     Show,
     /// Send `.consul` names to Consul.
+    #[command(after_help = "\
+Examples:
+  pkgbuilder dns install                    your virtual cluster: what would be done
+  pkgbuilder dns install --name small       that one of several
+  sudo pkgbuilder dns install --server 127.0.0.1:48600 --yes
+  sudo pkgbuilder dns install --server 192.168.1.20:8600 --yes")]
     Install {
-        /// Consul's DNS: address and port.
-        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:48600")]
-        server: String,
+        /// Consul's DNS: address and port [default: the port that `cluster up` has made for it]
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        server: Option<String>,
+
+        /// Which virtual cluster [default: the only one]
+        #[arg(long, value_name = "NAME", conflicts_with = "server")]
+        name: Option<String>,
 
         /// Do it; without this it is only said.
         #[arg(long, short)]
         yes: bool,
     },
     /// Send them nowhere.
+    #[command(after_help = "\
+Examples:
+  pkgbuilder dns remove                     what would be done
+  sudo pkgbuilder dns remove --yes")]
     Remove {
         /// Do it; without this it is only said.
         #[arg(long, short)]
@@ -60,40 +78,78 @@ enum Action {
 impl Arguments {
     pub(super) fn run(self, reporter: &Reporter) -> Result<()> {
         let resolver = dns::resolver(&self.root, self.resolver.as_deref())?;
-        let (change, yes) = match self.action {
-            Action::Show => {
-                let change = Change::remove(&self.root, resolver)?;
-                let state = if change.done {
-                    "is not there: `.consul` leads nowhere (`pkgbuilder dns install`)".to_owned()
-                } else {
-                    let text = std::fs::read_to_string(&change.path).context("reading it")?;
-                    format!("says:\n{text}")
+        let (change, yes, again) = match &self.action {
+            Action::Show => return show(&Change::remove(&self.root, resolver)?),
+            Action::Install { server, name, yes } => {
+                let server = match server {
+                    Some(text) => text.parse().map_err(|_| {
+                        input_error!("`--server {text}` is no address with port, such as 192.168.1.20:8600")
+                    })?,
+                    None => of_virtual_cluster(name.as_deref(), reporter)?,
                 };
-                return super::print(&format!("{}\n{} {state}\n", resolver.name(), change.path.display()));
+                let change = Change::install(&self.root, resolver, server)?;
+                // Root has clusters of its own: it is told which port.
+                (change, yes, format!("install --server {server}"))
             }
-            Action::Install { server, yes } => {
-                let server: SocketAddr = server.parse().map_err(|_| {
-                    input_error!("`--server {server}` is no address with port, such as 192.168.1.20:8600")
-                })?;
-                (Change::install(&self.root, resolver, server)?, yes)
-            }
-            Action::Remove { yes } => (Change::remove(&self.root, resolver)?, yes),
+            Action::Remove { yes } => (Change::remove(&self.root, resolver)?, yes, "remove".to_owned()),
         };
         super::print(&change.describe())?;
-        if change.done {
-            return Ok(());
+        if *yes {
+            return self.apply(&change, reporter);
         }
-        if !yes {
-            reporter.step("nothing has been done: --yes does it");
-            return Ok(());
+        if !change.done {
+            let named = self
+                .resolver
+                .map(|name| format!(" --resolver {name}"))
+                .unwrap_or_default();
+            reporter.step(format_args!(
+                "nothing has been done: `sudo pkgbuilder dns {again}{named} --yes` does it"
+            ));
         }
+        Ok(())
+    }
+
+    fn apply(&self, change: &Change, reporter: &Reporter) -> Result<()> {
         if let Some(line) = change.apply()?
             && self.root == Path::new("/")
         {
             let mut words = line.split(' ');
-            command::run(Command::new(words.next().unwrap_or_default()).args(words))?;
+            command::run(Command::new(words.next().unwrap_or_default()).args(words)).with_context(|| {
+                format!(
+                    "{} is as it should be now, but {} has not read it: this command again, or `{line}`, lets it",
+                    change.path.display(),
+                    change.resolver.name()
+                )
+            })?;
         }
         reporter.step("done");
         Ok(())
     }
+}
+
+fn show(installed: &Change) -> Result<()> {
+    let state = if installed.done {
+        "is not there: `.consul` leads nowhere (`pkgbuilder dns install`)".to_owned()
+    } else {
+        let text = std::fs::read_to_string(&installed.path).context("reading it")?;
+        format!("says:\n{text}")
+    };
+    super::print(&format!(
+        "{}\n{} {state}\n",
+        installed.resolver.name(),
+        installed.path.display()
+    ))
+}
+
+/// The port of this machine that leads to the DNS of a virtual cluster.
+fn of_virtual_cluster(name: Option<&str>, reporter: &Reporter) -> Result<SocketAddr> {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    if name.is_none() && cluster::names(&cluster::clusters()?).is_empty() {
+        let usual = at(Ports::default().dns);
+        reporter.step(format_args!(
+            "you have no virtual cluster: taking {usual}, where one that is not told otherwise has its DNS; --server names another"
+        ));
+        return Ok(usual);
+    }
+    Ok(at(cluster::open(name)?.state().plan.ports.dns))
 }

@@ -26,6 +26,9 @@ mod hostile;
 /// Virtual clusters.
 mod clusters;
 
+/// Names under `.consul` on this machine.
+mod dns;
+
 /// Maintainer scripts that cannot be interpreted.
 mod composing;
 

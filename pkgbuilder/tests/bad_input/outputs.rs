@@ -22,7 +22,7 @@ fn a_file_where_the_output_folder_should_be() {
 }
 
 /// `command` after `script`, whose `$1` is `folder`, in a mount namespace of its own.
-fn in_namespace(script: &str, folder: &Path, command: &Command) -> Command {
+pub(crate) fn in_namespace(script: &str, folder: &Path, command: &Command) -> Command {
     let mut inside = Command::new("unshare");
     inside.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]);
     inside.arg(folder).arg(command.get_program()).args(command.get_args());
