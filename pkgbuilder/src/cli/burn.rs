@@ -36,6 +36,8 @@ interrupted.
 Examples:
   pkgbuilder burn out/home-raspberrypi-arm64.img.zst
   pkgbuilder burn out/home-raspberrypi-arm64.img.zst /dev/sdX
+  pkgbuilder burn out/home-raspberrypi-arm64.img.zst /dev/sdX --keep-data
+  pkgbuilder burn out/home-raspberrypi-arm64.img.zst /dev/sdX --secrets wifi.json
   pkgbuilder burn out/home-raspberrypi-arm64.img.zst --json | jq -r '.[] | select(.plausible) | .path'")]
 pub(super) struct Arguments {
     /// An image: .img.zst, .img.xz or .img.

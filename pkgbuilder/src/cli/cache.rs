@@ -30,6 +30,10 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// What lies in the cache: size, age, what it is, which locks of this checkout need it.
+    #[command(after_help = "\
+Examples:
+  pkgbuilder cache list
+  pkgbuilder cache list --json")]
     List {
         /// Print it as JSON.
         #[arg(long)]
@@ -38,6 +42,11 @@ enum Action {
     /// Forget what was not used for long. What a lock of this checkout needs stays.
     ///
     /// Waits for builds that are under way, and builds wait for it.
+    #[command(after_help = "\
+Examples:
+  pkgbuilder cache prune
+  pkgbuilder cache prune --older-than 30d --dry-run
+  pkgbuilder cache prune --keep-size 10G")]
     Prune {
         /// Forget what was not used for this long, as in 12h, 30d, 4w [default: 30d, unless --keep-size is given]
         #[arg(long, value_name = "AGE", value_parser = quantity::parse_age)]

@@ -173,3 +173,32 @@ fn print(text: &str) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Those that people see, and whose help has no line with the command itself below `Example`.
+    fn without_examples(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples = help.split_once("Example").map_or("", |(_, examples)| examples);
+        if !examples
+            .lines()
+            .any(|line| line.starts_with("  ") && line.contains(path))
+        {
+            found.push(path.to_owned());
+        }
+        for subcommand in command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {
+            without_examples(subcommand, &format!("{path} {}", subcommand.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_help_has_examples() {
+        let mut found = Vec::new();
+        without_examples(&Cli::command(), "pkgbuilder", &mut found);
+        assert!(found.is_empty(), "without examples: {}", found.join(", "));
+    }
+}
