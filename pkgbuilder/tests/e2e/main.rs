@@ -7,6 +7,7 @@
 mod board;
 mod cluster;
 mod cuts;
+mod data;
 mod full;
 #[path = "../http/mod.rs"]
 mod http;

@@ -123,7 +123,7 @@ impl Site {
             })
         };
         vec![
-            trial("a_first_boot_that_is_cut_short", "cut-short", cut_short),
+            trial("a_first_boot_that_is_cut_short", "cut-short", super::data::cut_short),
             trial("first_boot_shutdown_and_power_cut", "core", boots),
             trial("the_same_image_under_another_name_with_secrets", "worker", worker),
             trial("an_arm_machine_with_uefi", "virt", virt),
@@ -216,25 +216,6 @@ fn slots(machine: &mut Machine) -> Result<()> {
         ensure!(began.elapsed() < READY, "no boot of slot a is seen to go well: {slots}");
         std::thread::sleep(Duration::from_secs(5));
     }
-}
-
-/// The power fails while mke2fs writes, twice, and the third boot has its DATA: a sample of `tests/crash`, with a kernel.
-fn cut_short(site: &Site) -> Result<()> {
-    const MAKING: &str = "computatom-init: making a file system for DATA";
-    const MOUNTED: &str = "EXT4-fs (mmcblk0p7): mounted filesystem";
-    let card = Card::burn(Board::Pi3, &site.image("home", PI)?, &site.folder, "cut-short")?;
-    for (number, pause) in [(1, 0), (2, 4)] {
-        let mut machine = card.power_on(&WORKER, number)?;
-        machine.wait_for(MAKING, READY)?;
-        std::thread::sleep(Duration::from_secs(pause));
-        say(&format!("power cut {pause} s into the making of DATA"));
-        machine.cut_power()?;
-    }
-    let mut machine = card.power_on(&WORKER, 3)?;
-    machine.wait_for(MOUNTED, READY)?;
-    let console = machine.console();
-    ensure!(console.contains(MAKING), "DATA is said to be made already: {console}");
-    machine.cut_power()
 }
 
 /// Another board with the same image: the secrets that its card was burned with are on DATA and gone from the first partition;
