@@ -1,4 +1,5 @@
-//! Which disk of this machine holds the root: the one whose partition table has the partition on the command line.
+//! Which disk of this machine holds the root: the one whose partition table has the partition on the command line, else
+//! the one whose boot files have that command line.
 //!
 //! The table is read by us and not by the kernel, which finds no logical partition behind a torn sector that the next
 //! step mends.
@@ -9,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::cmdline::Cmdline;
 use super::console;
 use super::machine;
 use super::stop::Stop;
-use crate::disk::table::{PartUuid, Table};
+use crate::disk::table::Table;
+use crate::slots::menu::Chain;
 
 /// How long a card may take to appear; a USB disk behind a hub needs some seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -21,7 +24,7 @@ const PATIENCE_FOR_FIRMWARE_DISK: Duration = Duration::from_secs(10);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The disk that holds the root.
+/// The disk that holds the root, or has lost it.
 #[derive(Clone, Debug)]
 pub struct RootDisk {
     /// Kernel name (`mmcblk0`).
@@ -29,17 +32,22 @@ pub struct RootDisk {
 }
 
 impl RootDisk {
-    /// Waits until a disk with the partition `root` is there.
+    /// Waits until a disk with the root of this command line is there; where none comes, the one that the kernel was
+    /// loaded from is it, and its slot is missing.
     ///
     /// Two such disks are two burned from one image: the one that the firmware booted from is taken where it says so,
     /// else neither, because the wrong one has another node's data.
-    pub fn wait(root: &PartUuid) -> Result<Self> {
+    pub fn wait(cmdline: &Cmdline) -> Result<Self> {
+        let root = &cmdline.root;
         let began = Instant::now();
         let kind = firmware_disk(Path::new("/proc/device-tree/chosen/bootloader/boot-mode"));
         let mut said = false;
         loop {
-            let found = Self::find(*root)?;
+            let mut found = find(|_, table| table.find(root).is_some())?;
             let waited = began.elapsed();
+            if found.is_empty() && waited > PATIENCE {
+                found = find(|disk, table| Chain::of(table).started(disk, table, cmdline).is_some())?;
+            }
             match choose(&found, kind) {
                 Choice::One(name) => return Ok(Self { name }),
                 // The firmware's own disk may be slower to appear than another of the same image.
@@ -55,8 +63,10 @@ impl RootDisk {
                 _ => {}
             }
             if waited > PATIENCE {
+                // No slot's fault that could be counted, and a trial whose kernel has no driver ends with a restart.
                 bail!(
-                    "no disk with partition {root} appeared within {} s; disks seen: {}",
+                    "no disk with partition {root} appeared within {} s; disks seen: {}; check its plug and its power, or \
+                     burn it again",
                     PATIENCE.as_secs(),
                     names()?.join(" ")
                 );
@@ -67,21 +77,6 @@ impl RootDisk {
             }
             std::thread::sleep(PAUSE);
         }
-    }
-
-    /// Kernel names of all disks that have it.
-    fn find(root: PartUuid) -> Result<Vec<String>> {
-        let mut found = Vec::new();
-        for name in names()? {
-            // A drive without a medium cannot be read: not the one.
-            let Ok(file) = File::open(Path::new("/dev").join(&name)) else {
-                continue;
-            };
-            if Table::read(&file).is_ok_and(|table| table.find(&root).is_some()) {
-                found.push(name);
-            }
-        }
-        Ok(found)
     }
 
     /// Opens the whole disk for reading and writing, or for reading where it refuses more.
@@ -114,6 +109,21 @@ impl RootDisk {
         unsafe { rustix::ioctl::ioctl(&file, rustix::ioctl::NoArg::<BLKRRPART>::new()) }
             .with_context(|| format!("reading the partition table of {} again", self.name))
     }
+}
+
+/// Kernel names of all disks that are it.
+fn find(is_it: impl Fn(&File, &Table) -> bool) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for name in names()? {
+        // A drive without a medium cannot be read: not the one.
+        let Ok(file) = File::open(Path::new("/dev").join(&name)) else {
+            continue;
+        };
+        if Table::read(&file).is_ok_and(|table| is_it(&file, &table)) {
+            found.push(name);
+        }
+    }
+    Ok(found)
 }
 
 /// Kernel names of all disks, in byte order.

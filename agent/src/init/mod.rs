@@ -67,6 +67,7 @@ use self::machine::{Board, Machine};
 use self::stop::Stop;
 use crate::disk::table::Table;
 use crate::slots::attempts::{self, Begun};
+use crate::slots::state::Place;
 
 /// Where the root is mounted before it becomes `/`.
 const SYSROOT: &str = "/sysroot";
@@ -101,12 +102,10 @@ fn boot() -> Result<std::convert::Infallible> {
     modules::load(Path::new("/modules"))?;
     let sysroot = Path::new(SYSROOT);
     let mut board = Board {
-        disk: RootDisk::wait(&cmdline.root)?,
+        disk: RootDisk::wait(&cmdline)?,
         sysroot: sysroot.to_owned(),
     };
-    let data = data::partition(&mut board, cmdline.data, boot::DATA_MINIMUM).context("preparing the DATA partition")?;
-    let state = data.as_ref().ok().and_then(|data| data.state);
-    let begun = attempts::begin(&mut board.disk()?, state, &cmdline).context("counting this boot of the slot")?;
+    let (data, begun) = begin(&mut board, &cmdline, boot::DATA_MINIMUM)?;
     match begun {
         Begun::Boot(_, said) => said.iter().for_each(|line| console::alarm(line)),
         Begun::Restart(reason) => bail!("{reason}"),
@@ -133,6 +132,29 @@ fn boot() -> Result<std::convert::Infallible> {
     }
     let id = machine_id::of(Path::new("/"), &sysroot.join("var"))?;
     switch::into(sysroot, &id)
+}
+
+/// DATA's partition and what becomes of this boot of the slot: all that is done to the disk before a root is mounted.
+///
+/// # Errors
+///
+/// [`Stop`] where a restart would not help; others if the disk fails.
+pub fn begin(machine: &mut impl Machine, cmdline: &Cmdline, minimum: u64) -> Result<(Result<Data, String>, Begun)> {
+    let table = Table::read(&machine.disk()?)?;
+    // A table that has lost a slot is not made worse: this boot is counted, and that is all.
+    let (data, place) = if table.find(&cmdline.root).is_none() {
+        let place = Place::of(&table, cmdline.data);
+        (Err("the root is missing".to_owned()), place)
+    } else {
+        let data = data::partition(machine, cmdline.data, minimum).context("preparing the DATA partition")?;
+        let place = data.as_ref().ok().and_then(|data| data.state);
+        (data, place)
+    };
+    if place.is_none() {
+        machine.say("boots cannot be counted here: all of the root is read before it is started");
+    }
+    let begun = attempts::begin(&mut machine.disk()?, place, cmdline).context("counting this boot of the slot")?;
+    Ok((data, begun))
 }
 
 /// The partition with the root of this command line.

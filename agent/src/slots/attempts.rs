@@ -2,16 +2,17 @@
 //!
 //! A boot has failed unless the agent says that it went well ([`well`]). After [`LIMIT`] such boots of the committed slot
 //! the other one becomes it, if all of it verifies; without such a slot the board goes on with the one it has as long as
-//! that verifies, and else stands still. `docs/boot.md` has the whole state machine.
+//! that verifies, and else stands still. Where nothing can be counted, that is decided at each boot. `docs/boot.md` has
+//! the whole state machine.
 
 use anyhow::{Context, Result};
 
-use super::menu::Chain;
+use super::menu::{Chain, Menu};
 use super::state::{Pending, Place, State};
 use super::verify::{Verdict, verify};
 use super::{LIMIT, Slot};
 use crate::disk::BlockDevice;
-use crate::disk::table::Table;
+use crate::disk::table::{READ_ONLY, Table};
 use crate::init::cmdline::Cmdline;
 use crate::init::led::Pattern;
 use crate::init::stop::Stop;
@@ -33,12 +34,9 @@ pub enum Begun {
 pub fn begin(disk: &mut impl BlockDevice, place: Option<Place>, cmdline: &Cmdline) -> Result<Begun> {
     let table = Table::read(disk)?;
     let chain = Chain::of(&table);
-    let number = table.find(&cmdline.root).context("the root's partition is gone")?;
-    let running = chain
-        .slot_of_root(number)
-        .context("the root is in no slot's partition")?;
+    let running = running(disk, &table, chain, cmdline)?;
     let Some(place) = place.filter(|_| !disk.read_only().unwrap_or(true)) else {
-        return Ok(Begun::Boot(running, Vec::new()));
+        return uncounted(disk, &table, chain, running, cmdline, Vec::new());
     };
     let mut state = State::read(disk, place)?;
     let mut said = Vec::new();
@@ -47,12 +45,9 @@ pub fn begin(disk: &mut impl BlockDevice, place: Option<Place>, cmdline: &Cmdlin
     // The menu is what boot loaders go by; the state's copy stands in for a damaged one.
     let committed = named.or(state.committed).unwrap_or(running);
     settle(&mut state, running, committed);
-    match menu {
-        Ok(menu) if !menu.exact => {
-            said.push(format!("mended {}: slot {committed} starts", chain.file().1));
-            chain.choose(disk, menu, committed)?;
-        }
-        Ok(_) => {}
+    match menu.and_then(|menu| mend(disk, chain, menu, committed)) {
+        Ok(true) => said.push(format!("mended {}: slot {committed} starts", chain.file().1)),
+        Ok(false) => {}
         Err(error) => said.push(format!("the boot menu is not mended: {error:#}")),
     }
     let failed = state.failed(running);
@@ -75,8 +70,98 @@ pub fn begin(disk: &mut impl BlockDevice, place: Option<Place>, cmdline: &Cmdlin
         ));
     }
     state.failed[running.index()] = failed.saturating_add(1);
-    state.write(disk, place)?;
+    if let Err(error) = state.write(disk, place) {
+        said.push(format!("this boot is not counted: {error:#}"));
+        return uncounted(disk, &table, chain, running, cmdline, said);
+    }
+    if table.find(&cmdline.root).is_none() {
+        return Ok(Begun::Restart(format!(
+            "slot {running} is missing: there is no partition {}; after {LIMIT} such boots slot {} starts if it verifies; \
+             burn the card again, or restore its partition table",
+            cmdline.root,
+            running.other()
+        )));
+    }
     Ok(Begun::Boot(running, said))
+}
+
+/// The slot that was started: the one with the root, and where that is missing the one with this command line.
+fn running(disk: &impl BlockDevice, table: &Table, chain: Chain, cmdline: &Cmdline) -> Result<Slot> {
+    let Some(number) = table.find(&cmdline.root) else {
+        let started = chain.started(disk, table, cmdline);
+        return started.with_context(|| format!("there is no partition {}, and no slot that names it", cmdline.root));
+    };
+    chain.slot_of_root(number).ok_or_else(|| {
+        Stop::because(format!(
+            "the root is partition {number}, which is no slot's: burn the card again, or give the partitions their old \
+             numbers ({} and {} are the slots)",
+            chain.root(Slot::A),
+            chain.root(Slot::B)
+        ))
+    })
+}
+
+/// What becomes of a boot that cannot be counted: nothing would ever end a slot that fails again and again, so all of it
+/// is read before it is started.
+fn uncounted(
+    disk: &mut impl BlockDevice,
+    table: &Table,
+    chain: Chain,
+    running: Slot,
+    cmdline: &Cmdline,
+    said: Vec<String>,
+) -> Result<Begun> {
+    let other = running.other();
+    let Verdict::Unsound(reason) = verify_slot(disk, table, cmdline)? else {
+        return Ok(Begun::Boot(running, said));
+    };
+    // A menu that names the other slot already has not helped.
+    let named = chain.menu(disk, table).ok().and_then(|menu| menu.slot);
+    let why = if disk.read_only().unwrap_or(true) {
+        READ_ONLY.to_owned()
+    } else if named == Some(other) {
+        format!(
+            "the boot loader does not start slot {other}, which {} names",
+            chain.file().1
+        )
+    } else {
+        match start_other(disk, table, chain, running)? {
+            Verdict::Sound => {
+                return Ok(Begun::Restart(format!(
+                    "slot {running} does not verify ({reason}), slot {other} does and starts from now on"
+                )));
+            }
+            Verdict::Unsound(why) => why,
+        }
+    };
+    Err(Stop::showing(
+        Pattern::NoSlot,
+        format!(
+            "slot {running} does not verify ({reason}), and slot {other} cannot take its place ({why}): burn the card \
+             again, or replace it"
+        ),
+    ))
+}
+
+/// Makes the other slot the one that starts, if it is another system and verifies; else says why not.
+fn start_other(disk: &mut impl BlockDevice, table: &Table, chain: Chain, running: Slot) -> Result<Verdict> {
+    let verdict = verify_other(disk, table, chain, running)?;
+    if verdict != Verdict::Sound {
+        return Ok(verdict);
+    }
+    let menu = chain.menu(disk, table);
+    Ok(match menu.and_then(|menu| chain.choose(disk, menu, running.other())) {
+        Ok(()) => Verdict::Sound,
+        Err(error) => Verdict::Unsound(format!("{error:#}")),
+    })
+}
+
+/// Writes a menu anew that is not as we write it; says whether it was so.
+fn mend(disk: &mut impl BlockDevice, chain: Chain, menu: Menu, committed: Slot) -> Result<bool> {
+    if !menu.exact {
+        chain.choose(disk, menu, committed)?;
+    }
+    Ok(!menu.exact)
 }
 
 /// Notes what the menu has become, and that a trial begins.
@@ -93,7 +178,7 @@ fn settle(state: &mut State, running: Slot, committed: Slot) {
     });
 }
 
-/// Makes the other slot the committed one, if it is another system and verifies.
+/// Makes the other slot the committed one, if it is another system, verifies and has not failed as often.
 fn give_up(
     disk: &mut impl BlockDevice,
     table: &Table,
@@ -103,13 +188,9 @@ fn give_up(
     running: Slot,
 ) -> Result<Option<String>> {
     let other = running.other();
-    if state.failed(other) >= LIMIT || verify_other(disk, table, chain, running)? != Verdict::Sound {
+    if state.failed(other) >= LIMIT || start_other(disk, table, chain, running)? != Verdict::Sound {
         return Ok(None);
     }
-    let Ok(menu) = chain.menu(disk, table) else {
-        return Ok(None);
-    };
-    chain.choose(disk, menu, other)?;
     state.committed = Some(other);
     state.pending = None;
     state.write(disk, place)?;

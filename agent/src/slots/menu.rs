@@ -73,6 +73,14 @@ impl Chain {
         .into()
     }
 
+    /// The slot whose kernel is told this, by its boot files: which one was started when its root cannot say so.
+    pub fn started(self, disk: &impl BlockDevice, table: &Table, cmdline: &Cmdline) -> Option<Slot> {
+        Slot::BOTH.into_iter().find(|slot| {
+            let told = self.cmdline(disk, table, *slot);
+            told.is_ok_and(|told| (told.root, told.root_hash) == (cmdline.root, cmdline.root_hash))
+        })
+    }
+
     /// The whole file for a slot.
     pub fn text(self, slot: Slot) -> Vec<u8> {
         match self {

@@ -11,10 +11,10 @@ use computatom_agent::disk::memory::Memory;
 use computatom_agent::disk::table::Table;
 use computatom_agent::disk::{BlockDevice, SECTOR};
 use computatom_agent::init::cmdline::Cmdline;
-use computatom_agent::init::data;
 use computatom_agent::init::led::Pattern;
 use computatom_agent::init::machine::{Machine, Tool};
 use computatom_agent::init::superblock::{self, Head};
+use computatom_agent::init::{self, data};
 use computatom_agent::slots::attempts::{self, Begun};
 use computatom_agent::slots::menu::Chain;
 use computatom_agent::slots::state::Place;
@@ -34,6 +34,8 @@ pub(crate) const MINIMUM: u64 = 512 << 20;
 pub(crate) enum Outcome {
     /// In systemd, of this slot.
     Up(Slot),
+    /// The same without DATA; why.
+    WithoutData(Slot, String),
     /// In a restart; why.
     Restart(String),
 }
@@ -135,15 +137,17 @@ impl<'a> Board<'a> {
     /// What `/init` does to the disk, started by `cmdline`, until systemd would take over.
     pub(crate) fn init(&mut self, cmdline: &Cmdline) -> Result<Outcome> {
         let table = Table::read(&self.card.borrow().now).context("looking for the root")?;
-        table.find(&cmdline.root).context("the root is not found")?;
+        let started = Chain::of(&table).started(&self.card.borrow().now, &table, cmdline);
+        ensure!(
+            table.find(&cmdline.root).is_some() || started.is_some(),
+            "no disk has the root or its boot files"
+        );
         // A kernel that cannot make sense of the table has no partitions, until it is mended and looked at again.
         if self.look().is_err() {
             self.kernel.clear();
         }
-        let data = data::partition(self, cmdline.data, MINIMUM)?.map_err(anyhow::Error::msg)?;
-        self.at(data.number)?;
-        self.at(table.find(&cmdline.root).context("the root is gone")?)?;
-        let slot = match attempts::begin(&mut self.disk()?, data.state, cmdline)? {
+        let (data, begun) = init::begin(self, cmdline, MINIMUM)?;
+        let slot = match begun {
             Begun::Boot(slot, said) => {
                 self.said.extend(said);
                 slot
@@ -152,11 +156,17 @@ impl<'a> Board<'a> {
         };
         // The kernel's part: it would not mount, or restart the board at the first wrong block.
         let table = Table::read(&self.disk()?)?;
-        let root = table.find(&cmdline.root).and_then(|number| table.partition(number));
-        let extent = root.context("the root is gone")?.extent;
+        let root = table.find(&cmdline.root).context("the root is gone")?;
+        self.at(root)?;
+        let extent = table.partition(root).context("the root is gone")?.extent;
         if let Verdict::Unsound(reason) = verify(&self.disk()?, extent, &cmdline.root_hash)? {
             return Ok(Outcome::Restart(reason));
         }
+        let data = match data {
+            Ok(data) => data,
+            Err(reason) => return Ok(Outcome::WithoutData(slot, reason)),
+        };
+        self.at(data.number)?;
         data::file_system::prepare(self, &data, cmdline.format.as_deref())?;
         Ok(Outcome::Up(slot))
     }
@@ -242,6 +252,7 @@ impl<'a> Board<'a> {
                     attempts::well(&mut self.disk()?, slots.place, slot, self.clock)?;
                     return Ok(slot);
                 }
+                Outcome::WithoutData(_, reason) => bail!("it runs without DATA: {reason}"),
                 Outcome::Restart(reason) => reasons.push(reason),
             }
         }

@@ -34,6 +34,8 @@ mod mutations;
 
 mod node;
 
+mod missing;
+
 use self::image::Image;
 use self::machine::{Board, Outcome, Workshop};
 use self::scenario::Scenario;
@@ -226,7 +228,7 @@ fn the_only_slot_that_rots_stops_the_board_after_three_boots() {
         let cmdline = board.power_on(false).unwrap();
         let error = board.init(&cmdline).unwrap_err();
         assert_eq!(error.downcast_ref::<Stop>().unwrap().pattern, Pattern::NoSlot);
-        assert!(error.to_string().contains("burn the card again"), "{error:#}");
+        assert!(format!("{error:#}").contains("burn the card again"), "{error:#}");
     }
 }
 
