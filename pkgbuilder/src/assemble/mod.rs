@@ -36,6 +36,9 @@ pub mod uki;
 /// The hash tree behind the root.
 pub mod verity;
 
+/// What is said of a root that is larger than its partition.
+mod overflow;
+
 /// Nodes in containers.
 pub mod container;
 
@@ -59,6 +62,7 @@ use self::medium::{Layout, Medium};
 use self::outputs::{Folder, Papers, Ranges};
 use self::partitions::{Partition, Table};
 use self::squashfs::BlockCache;
+use crate::bail_input;
 use crate::compose::{Reading, Rootfs};
 use crate::definition::format::Format;
 use crate::definition::image::{Image, Target};
@@ -69,7 +73,6 @@ use crate::provenance::licenses::Texts;
 use crate::reporter::Reporter;
 use crate::resolve::Lock;
 use crate::verify::Sha256;
-use crate::{bail_input, input_error};
 
 pub use self::boards::names as board_names;
 pub use self::outputs::DiskImage;
@@ -153,7 +156,7 @@ fn make(
     let mut draft = Draft::new(board, table)?;
     let (partition, written) = draft.write_root(&rootfs, job, reporter)?;
     drop(rootfs);
-    let root_hash = draft.write_hash_tree(partition, written.bytes, signature)?;
+    let root_hash = draft.write_hash_tree(partition, written.bytes, signature, &manifest)?;
     let boot = BootInput {
         table: &draft.table,
         root_hash,
@@ -295,8 +298,12 @@ impl Draft {
         };
         let bar = reporter.bytes("compressing the root", squashfs::content_size(&rootfs.tree)?);
         let progress = |done| bar.inc(done);
-        let written = squashfs::write(rootfs, &self.layout, partition.start, options, Some(&cache), &progress)
-            .map_err(explain_full_image)?;
+        let write = |image: &Layout| squashfs::write(rootfs, image, partition.start, options, Some(&cache), &progress);
+        let written = match write(&self.layout) {
+            // Longer than all that comes behind its beginning: how long it is tells an image without an end.
+            Err(error) if kinds(&error).any(|kind| kind == ErrorKind::FileTooLarge) => write(&Layout::new(u64::MAX))?,
+            written => written?,
+        };
         reporter.step(format_args!(
             "root file system: {} MiB, {} of {} blocks from the cache",
             written.bytes.div_ceil(1 << 20),
@@ -306,16 +313,17 @@ impl Draft {
         Ok((partition, written))
     }
 
-    /// Writes the hash tree behind a root of so many bytes, and gives its root hash.
-    fn write_hash_tree(&mut self, partition: Partition, bytes: u64, signature: u32) -> Result<Sha256> {
+    /// Writes the hash tree behind a root of so many bytes, and gives its root hash; `manifest` says what is in it.
+    fn write_hash_tree(
+        &mut self,
+        partition: Partition,
+        bytes: u64,
+        signature: u32,
+        manifest: &Manifest,
+    ) -> Result<Sha256> {
         let needed = verity::needed(bytes);
         if needed > partition.size {
-            bail_input!(
-                "the root file system has {} MiB and its partition {} MiB: raise `partitions.root_mib` to at least {}",
-                needed.div_ceil(1 << 20),
-                partition.size >> 20,
-                needed.div_ceil(1 << 20)
-            );
+            return Err(overflow::of_root(needed, partition.size, manifest));
         }
         self.mapped.add(partition.start..partition.start + needed);
         verity::write(&self.layout, partition.start, bytes, signature)
@@ -330,14 +338,6 @@ impl Draft {
         }
         Ok(())
     }
-}
-
-/// A root that is longer than all that comes behind its beginning gets a next step; how long it is nobody knows.
-fn explain_full_image(error: anyhow::Error) -> anyhow::Error {
-    if kinds(&error).any(|kind| kind == ErrorKind::FileTooLarge) {
-        return input_error!("the root file system is larger than the image: raise `partitions.root_mib`");
-    }
-    error
 }
 
 /// Of rotten packages nothing can be made, or something wrong: whatever failed then, it is they that are told and removed.

@@ -188,13 +188,29 @@ fn the_same_input_gives_the_same_bytes() {
 fn a_root_that_does_not_fit_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    let error = build(&out, &folder.path().join("cache"), |image| {
-        image.partitions.root_mib = 4;
-    })
-    .unwrap_err();
-    assert_eq!(crate::failure::exit_code(&error), 2);
-    assert!(error.to_string().contains("raise `partitions.root_mib`"), "{error:#}");
-    assert_eq!(listing(&out), Vec::<String>::new());
+    let build = |noise: u32| {
+        let mut tree = with_kernel();
+        let noise: Vec<u8> = (0..noise << 18)
+            .flat_map(|word| word.wrapping_mul(2_654_435_761).rotate_left(word % 31).to_le_bytes())
+            .collect();
+        tree.write("/noise", noise, 0o644).unwrap();
+        let four = |image: &mut Image| image.partitions.root_mib = 4;
+        let error = build_of(rootfs(&tree), &out, &folder.path().join("cache"), four).unwrap_err();
+        assert_eq!(crate::failure::exit_code(&error), 2);
+        assert_eq!(listing(&out), Vec::<String>::new());
+        error.to_string()
+    };
+    let says = |has: u64, biggest: &str| {
+        format!(
+            "the root file system has {has} MiB with its hash tree and its partition 4 MiB, which is {} too few: raise \
+             `partitions.root_mib` to at least {has}, or leave packages out; the biggest, before compression: {biggest}",
+            has - 4
+        )
+    };
+    // It ends in slot B's partition, or behind the whole image.
+    let biggest = "/zeros 5.0 MiB, /copy 3.8 MiB, /holes 3.8 MiB, /large 3.8 MiB";
+    assert_eq!(build(0), says(7, &format!("{biggest}, /usr/bin/ping 2.9 KiB")));
+    assert_eq!(build(12), says(19, &format!("/noise 12.0 MiB, {biggest}")));
 }
 
 #[test]

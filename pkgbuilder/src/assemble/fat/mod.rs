@@ -9,14 +9,15 @@ mod volume;
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 
 use self::names::Names;
 pub use self::volume::Volume;
 use super::medium::Medium;
+use super::overflow::{biggest, mib};
 use super::partitions::{Partition, SECTOR};
-use crate::{bail_input, interrupt};
+use crate::{input_error, interrupt};
 
 /// The files of a volume: path with `/` between names and none in front, to content.
 pub type Files = BTreeMap<String, Bytes>;
@@ -93,6 +94,31 @@ impl Geometry {
         self.per_cluster * SECTOR
     }
 
+    fn clusters_for(&self, bytes: u64) -> u64 {
+        bytes.div_ceil(self.cluster_size())
+    }
+
+    /// Whether all that is below a root directory has its clusters, and the directory its own where it needs some.
+    fn holds(&self, root: &BTreeMap<&str, Node<'_>>) -> Result<bool> {
+        let own = if self.fat32 { self.listed(root, 1)? } else { 0 };
+        Ok(own + self.below(root)? <= self.clusters)
+    }
+
+    /// The clusters of what is below a folder.
+    fn below(&self, folder: &BTreeMap<&str, Node<'_>>) -> Result<u64> {
+        let of = |node: &Node<'_>| match node {
+            Node::File(content) => Ok(self.clusters_for(content.len() as u64)),
+            Node::Folder(entries) => Ok(self.listed(entries, 2)? + self.below(entries)?),
+        };
+        folder.values().map(of).sum()
+    }
+
+    /// The clusters of a folder's listing, with so many entries of its own.
+    fn listed(&self, entries: &BTreeMap<&str, Node<'_>>, own: usize) -> Result<u64> {
+        let names = Names::new(entries.keys().copied())?;
+        Ok(self.clusters_for(((own + names.entries()) * ENTRY) as u64))
+    }
+
     /// Position of the fixed root directory (FAT16), else of the first cluster.
     fn root(&self) -> u64 {
         (self.reserved + COPIES * self.per_fat) * SECTOR
@@ -118,25 +144,50 @@ pub fn write(image: &dyn Medium, partition: Partition, label: &str, serial: u32,
         geometry: Geometry::new(partition.size),
         fat: vec![0x0fff_ff00 | u32::from(MEDIA), 0x0fff_ffff],
     };
-    let total: u64 = files.values().map(|content| content.len() as u64).sum();
-    if writer.clusters_for(total) > writer.geometry.clusters {
-        bail_input!(
-            "{} MiB of boot files do not fit into {label} ({} MiB): raise its size in the definition's `partitions`",
-            total.div_ceil(1 << 20),
-            partition.size >> 20
-        );
+    let tree = tree(files)?;
+    if !writer.geometry.holds(&tree)? {
+        return Err(full(partition.size, label, files, &tree)?);
     }
     let mut label_bytes = [b' '; 11];
     for (to, from) in label_bytes.iter_mut().zip(label.bytes()) {
         *to = from;
     }
     (|| {
-        writer.root(&label_bytes, &tree(files)?)?;
+        writer.root(&label_bytes, &tree)?;
         writer.tables()?;
         writer.boot_sectors(&label_bytes, serial, partition.start / SECTOR)
     })()
     .with_context(context)?;
     Ok(writer.geometry.cluster(u32::try_from(writer.fat.len())?))
+}
+
+/// What is said of a volume of `size` that is too small for its files: by how much, which setting, what is biggest.
+fn full(size: u64, label: &str, files: &Files, tree: &BTreeMap<&str, Node<'_>>) -> Result<anyhow::Error> {
+    let mut needed = size;
+    while !Geometry::new(needed).holds(tree)? {
+        needed += 1 << 20;
+    }
+    let mib = mib(needed);
+    let setting = match label {
+        "BOOTSEL" => format!("`partitions.bootsel_mib` to at least {mib}"),
+        // The kernel of slot B, which is still to come, needs as much.
+        "ESP" => format!("`partitions.boot_mib`, of which {label} has twice as much, to at least {mib}"),
+        "BOOT" => format!(
+            "`partitions.boot_mib`, of which {label} has twice as much, to at least {}",
+            mib.div_ceil(2)
+        ),
+        _ => format!("`partitions.boot_mib` to at least {mib}"),
+    };
+    let sizes = files
+        .iter()
+        .map(|(path, content)| (path.as_str(), content.len() as u64));
+    Ok(input_error!(
+        "the boot files of {label} need {mib} MiB and their partition has {} MiB, which is {} too few: raise {setting}; \
+         the biggest: {}",
+        size >> 20,
+        self::mib(needed - size),
+        biggest(sizes)
+    ))
 }
 
 /// Paths to folders and files.
@@ -169,17 +220,14 @@ impl Writer<'_> {
         Ok(self.image.write_all_at(bytes, self.start + at)?)
     }
 
-    fn clusters_for(&self, bytes: u64) -> u64 {
-        bytes.div_ceil(self.geometry.cluster_size())
-    }
-
     /// Takes a run of clusters and returns the first, 0 for none.
     fn allocate(&mut self, bytes: u64) -> Result<u32> {
-        let count = self.clusters_for(bytes);
+        let count = self.geometry.clusters_for(bytes);
         let first = u32::try_from(self.fat.len())?;
-        if u64::from(first) + count > self.geometry.clusters + 2 {
-            bail_input!("the boot files do not fit: raise the partition's size in the definition's `partitions`");
-        }
+        ensure!(
+            u64::from(first) + count <= self.geometry.clusters + 2,
+            "the files do not fit, although they were counted"
+        );
         for next in 1..=u32::try_from(count)? {
             self.fat.push(first + next);
         }

@@ -104,9 +104,42 @@ fn files_are_read_back_without_case() {
 }
 
 #[test]
-fn too_much_is_said_before_it_is_written() {
-    let (file, mut partition) = made(32);
-    partition.size = 8 << 20;
-    let error = write(file.as_file(), partition, "BOOT_A", 1, &files()).unwrap_err();
-    assert!(error.to_string().contains("raise its size"), "{error}");
+fn too_much_is_said_before_it_is_written_with_what_would_do() {
+    let written = |mib: u64, label| {
+        let file = tempfile::tempfile().unwrap();
+        let partition = Partition {
+            number: 2,
+            kind: super::super::partitions::Kind::Fat,
+            start: 0,
+            size: mib << 20,
+        };
+        write(&file, partition, label, 1, &files())
+    };
+    for (label, setting) in [
+        ("BOOTSEL", "`partitions.bootsel_mib` to at least 12"),
+        ("BOOT_A", "`partitions.boot_mib` to at least 12"),
+        ("BOOT_B", "`partitions.boot_mib` to at least 12"),
+        (
+            "ESP",
+            "`partitions.boot_mib`, of which ESP has twice as much, to at least 12",
+        ),
+        (
+            "BOOT",
+            "`partitions.boot_mib`, of which BOOT has twice as much, to at least 6",
+        ),
+    ] {
+        let error = written(8, label).unwrap_err();
+        assert_eq!(crate::failure::exit_code(&error), 2);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the boot files of {label} need 12 MiB and their partition has 8 MiB, which is 4 too few: raise {setting}; \
+                 the biggest: kernel8.img 11.4 MiB, bcm2711-rpi-4-b.dtb 39.1 KiB, bcm2710-rpi-3-b-plus.dtb 29.3 KiB, \
+                 overlays/a-rather-long-overlay-name-0.dtbo 700 bytes, overlays/a-rather-long-overlay-name-1.dtbo 700 bytes"
+            )
+        );
+    }
+    // What would do does, and less does not.
+    written(12, "BOOT_A").unwrap();
+    assert!(written(11, "BOOT_A").is_err());
 }
