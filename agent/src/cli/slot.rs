@@ -140,7 +140,10 @@ fn render(report: &Report) -> String {
         if failed > 0 {
             line(
                 "failed",
-                &format!("slot {slot}, {failed} boots in a row (this one counts until it went well)"),
+                &format!(
+                    "slot {slot}, {failed} {} in a row (this one counts until it went well)",
+                    if failed == 1 { "boot" } else { "boots" }
+                ),
             );
         }
     }
@@ -182,9 +185,14 @@ mod tests {
             }),
             other: Some(Some("it has rotted".to_owned())),
         };
+        let thrice = Report {
+            failed: [3, 0],
+            ..report.clone()
+        };
+        assert!(render(&thrice).contains("slot a, 3 boots in a row"));
         assert_eq!(
             render(&report),
-            "running    slot a\nstarts     slot a\nfailed     slot a, 1 boots in a row (this one counts until it went well)\n\
+            "running    slot a\nstarts     slot a\nfailed     slot a, 1 boot in a row (this one counts until it went well)\n\
              trial      slot b 0.2.0 was tried, and ended in a restart\nother      cannot be started: it has rotted\n"
         );
     }

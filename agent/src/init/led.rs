@@ -61,23 +61,28 @@ fn blink_evenly(leds: &Path) {
 /// Shows a pattern for that long, and returns then.
 pub fn flash_for(pattern: Pattern, time: Duration) {
     let lights = lights(Path::new(LEDS));
-    let group = pattern.flashes().unwrap_or(1);
-    let once = FLASH * 2 * group + PAUSE;
     for light in &lights {
         let _ = fs::write(light.join("trigger"), "none");
     }
+    flash(pattern, time, |on| set(&lights, on), std::thread::sleep);
+}
+
+/// The same, with what sets the lights and what waits given.
+fn flash(pattern: Pattern, time: Duration, mut set: impl FnMut(bool), mut wait: impl FnMut(Duration)) {
+    let group = pattern.flashes().unwrap_or(1);
+    let once = FLASH * 2 * group + PAUSE;
     let mut left = time;
     while left >= once {
         for _ in 0..group {
-            set(&lights, true);
-            std::thread::sleep(FLASH);
-            set(&lights, false);
-            std::thread::sleep(FLASH);
+            set(true);
+            wait(FLASH);
+            set(false);
+            wait(FLASH);
         }
-        std::thread::sleep(PAUSE);
+        wait(PAUSE);
         left -= once;
     }
-    std::thread::sleep(left);
+    wait(left);
 }
 
 fn set(lights: &[std::path::PathBuf], on: bool) {
@@ -93,6 +98,8 @@ fn lights(leds: &Path) -> Vec<std::path::PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -107,6 +114,56 @@ mod tests {
         assert_eq!(read("ACT/trigger").unwrap(), "timer");
         assert_eq!(read("ACT/delay_on"), read("ACT/delay_off"));
         assert_eq!(read("mmc0::/trigger"), None);
+    }
+
+    /// What a person sees of a pattern in that time: how often it flashed before each dark that ends a group, and how long
+    /// all of it took.
+    fn seen(pattern: Pattern, time: Duration) -> (Vec<u32>, Duration) {
+        let (lit, dark) = (Cell::new(0), Cell::new(true));
+        let (mut groups, mut passed) = (Vec::new(), Duration::ZERO);
+        flash(
+            pattern,
+            time,
+            |on| {
+                dark.set(!on);
+                lit.set(lit.get() + u32::from(on));
+            },
+            |pause| {
+                passed += pause;
+                if pause == PAUSE {
+                    assert!(dark.get(), "the light is on between two groups");
+                    groups.push(lit.take());
+                }
+            },
+        );
+        (groups, passed)
+    }
+
+    #[test]
+    fn a_board_that_stands_still_flashes_in_groups_for_as_long_as_it_is_told() {
+        for (pattern, count, groups) in [
+            (Pattern::DataUnusable, 2, 4),
+            (Pattern::NoSlot, 3, 3),
+            (Pattern::Stopped, 4, 3),
+        ] {
+            let time = Duration::from_secs(11);
+            assert_eq!(seen(pattern, time), (vec![count; groups], time), "{pattern:?}");
+            // Not even one group: dark, and for that long.
+            let time = Duration::from_secs(1);
+            assert_eq!(seen(pattern, time), (Vec::new(), time), "{pattern:?}");
+        }
+    }
+
+    #[test]
+    fn a_light_is_on_and_off() {
+        let leds = tempfile::tempdir().unwrap();
+        fs::create_dir(leds.path().join("led0")).unwrap();
+        fs::write(leds.path().join("led0/brightness"), "0").unwrap();
+        let lights = lights(leds.path());
+        for (on, brightness) in [(true, "255"), (false, "0")] {
+            set(&lights, on);
+            assert_eq!(fs::read_to_string(lights[0].join("brightness")).unwrap(), brightness);
+        }
     }
 
     #[test]

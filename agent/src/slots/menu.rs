@@ -57,6 +57,26 @@ impl Chain {
         }
     }
 
+    /// Where a person adds a word to the kernel's command line, of the slot that starts and of the other.
+    pub fn words(self) -> String {
+        match self {
+            Self::RaspberryPi => format!(
+                "in cmdline.txt on partitions {} and {}, from another machine",
+                mbr::BOOT_A,
+                mbr::BOOT_B
+            ),
+            Self::SystemdBoot => "for one boot: hold space while systemd-boot starts, then `e`".to_owned(),
+            Self::UBoot => format!(
+                "behind `{}` in {}/{label} and {}/{label} on partition {}, from another machine",
+                extlinux::APPEND,
+                extlinux::SLOT_A,
+                extlinux::SLOT_B,
+                gpt::ESP,
+                label = extlinux::LABEL
+            ),
+        }
+    }
+
     /// The slot whose root is partition `number`.
     pub fn slot_of_root(self, number: u32) -> Option<Slot> {
         Slot::BOTH.into_iter().find(|slot| self.root(*slot) == number)

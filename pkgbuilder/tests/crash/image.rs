@@ -8,6 +8,7 @@ use computatom_agent::disk::BlockDevice;
 use computatom_agent::disk::memory::Memory;
 use computatom_spec::boot::{gpt, mbr};
 use pkgbuilder::assemble::boards::raspberrypi::Slots;
+use pkgbuilder::assemble::boards::rockchip::Extlinux;
 use pkgbuilder::assemble::boards::uefi::Programs;
 use pkgbuilder::assemble::boards::{self, Boot, BootInput, BootVolume};
 use pkgbuilder::assemble::fat::{self, Files};
@@ -48,9 +49,8 @@ pub(crate) fn raspberrypi(size: u64, both: bool) -> Image {
             .iter_mut()
             .find(|volume| volume.partition == mbr::BOOT_B)
             .unwrap();
-        point_at_b(&mut slot_b.files, "cmdline.txt", hashes, |number| {
-            table.partuuid(number).unwrap()
-        });
+        let roots = [mbr::ROOT_A, mbr::ROOT_B].map(|number| table.partuuid(number).unwrap());
+        point_at_b(&mut slot_b.files, "cmdline.txt", hashes, &roots);
     } else {
         empty_root_b(&file, &table, mbr::ROOT_B);
     }
@@ -88,6 +88,30 @@ pub(crate) fn uefi(size: u64, both: bool) -> Image {
     finish(&file, &table, size, gpt::DATA, gpt::ROOT_A)
 }
 
+/// What a Rock64 starts from, U-Boot in front of it.
+pub(crate) fn rock64(size: u64, both: bool) -> Image {
+    let (table, file) = begin("rock64");
+    let hashes = [root(&file, &table, gpt::ROOT_A, 1), root(&file, &table, gpt::ROOT_B, 2)];
+    let input = BootInput {
+        table: &table,
+        root_hash: hashes[0],
+        cmdline: &[],
+    };
+    let pieces = extlinux();
+    for (at, bytes) in pieces.raw().unwrap() {
+        file.write_all_at(&bytes, at).unwrap();
+    }
+    let mut volumes = pieces.volumes(&input).unwrap();
+    if both {
+        let roots = [gpt::ROOT_A, gpt::ROOT_B].map(|number| table.partuuid(number).unwrap());
+        point_at_b(&mut volumes[0].files, "b/label.conf", hashes, &roots);
+    } else {
+        empty_root_b(&file, &table, gpt::ROOT_B);
+    }
+    write(&file, &table, &volumes);
+    finish(&file, &table, size, gpt::DATA, gpt::ROOT_A)
+}
+
 fn begin(target: &str) -> (Table, File) {
     let sizes = Partitions {
         bootsel_mib: 4,
@@ -116,8 +140,8 @@ fn empty_root_b(file: &File, table: &Table, number: u8) {
     file.write_all_at(&[0; 4096], table.get(number).unwrap().start).unwrap();
 }
 
-fn point_at_b(files: &mut Files, name: &str, hashes: [Sha256; 2], partuuid: impl Fn(u8) -> String) {
-    let line = replace(&files[name], &partuuid(mbr::ROOT_A), &partuuid(mbr::ROOT_B));
+fn point_at_b(files: &mut Files, name: &str, hashes: [Sha256; 2], roots: &[String; 2]) {
+    let line = replace(&files[name], &roots[0], &roots[1]);
     let line = replace(&line, &hashes[0].to_string(), &hashes[1].to_string());
     files.insert(name.to_owned(), line);
 }
@@ -195,6 +219,21 @@ fn slots() -> Slots {
             ("bcm2711-rpi-4-b.dtb", device_tree),
         ]),
         words: "console=tty0 console=ttyS1,115200".to_owned(),
+    }
+}
+
+fn extlinux() -> Extlinux {
+    let mut kernel = vec![0; 4096];
+    kernel[56..60].copy_from_slice(b"ARM\x64");
+    let device_tree = b"\xd0\x0d\xfe\xed";
+    Extlinux {
+        loaders: vec![Bytes::from_static(b"idbloader"), Bytes::from_static(device_tree)],
+        slot: files(&[
+            ("vmlinuz", &kernel),
+            ("initrd.img", b"070701"),
+            ("board.dtb", device_tree),
+        ]),
+        consoles: "console=tty1 console=ttyS2,1500000",
     }
 }
 

@@ -171,18 +171,21 @@ impl<'a> Board<'a> {
         Ok(Outcome::Up(slot))
     }
 
-    /// The command line that a boot ends in: the firmware model's on a Raspberry Pi, systemd-boot's on UEFI, which takes
-    /// the entry of `one_shot` instead if there is one.
+    /// The command line that a boot ends in: the firmware model's on a Raspberry Pi, that of the menu's slot elsewhere. A
+    /// `trial` starts the other one, as U-Boot does where it cannot load the first.
     pub(crate) fn power_on(&mut self, trial: bool) -> Result<Cmdline> {
         let table = Table::read(&self.card.borrow().now);
         if let Ok(table @ Table::Gpt(_)) = table {
             self.show_front();
             self.restore_primary();
             let image = File::open(self.workshop.front.path())?;
-            firmware::uefi::check(&image, "x64").context("following systemd-boot")?;
-            let disk = self.disk()?;
             let chain = Chain::of(&table);
-            let committed = chain.menu(&disk, &table)?.slot.context("loader.conf names no slot")?;
+            match chain {
+                Chain::UBoot => firmware::u_boot::check(&image).context("following U-Boot")?,
+                _ => firmware::uefi::check(&image, "x64").context("following systemd-boot")?,
+            }
+            let disk = self.disk()?;
+            let committed = chain.menu(&disk, &table)?.slot.context("the menu names no slot")?;
             return chain.cmdline(&disk, &table, if trial { committed.other() } else { committed });
         }
         let options = firmware::Options {
@@ -200,7 +203,8 @@ impl<'a> Board<'a> {
         Ok(format!("root=PARTUUID={} computatom.roothash={hash}\n", cmdline.root))
     }
 
-    /// What UEFI does where the primary GPT is torn and the backup is whole (EDK II, `PartitionRestoreGptTable`); here only
+    /// What UEFI does where the primary GPT is torn and the backup is whole (EDK II, `PartitionRestoreGptTable`; U-Boot
+    /// reads the backup, `find_valid_gpt`); here only
     /// in what the model of the firmware is shown, so that `/init` has to mend the card itself.
     fn restore_primary(&mut self) {
         let card = self.card.borrow().now.clone();
@@ -317,6 +321,12 @@ impl<'a> Board<'a> {
         self.show_data(number)?;
         let (_, said) = ask("debugfs", &["-R", &format!("cat {name}")], self.workshop.data.path());
         Ok(said)
+    }
+
+    /// What debugfs says of DATA's journal.
+    pub(crate) fn journal(&mut self, number: u32) -> Result<String> {
+        self.show_data(number)?;
+        Ok(ask("debugfs", &["-R", "stat <8>"], self.workshop.data.path()).1)
     }
 
     /// Whether DATA is a file system without a fault that fills its partition, and that the card.

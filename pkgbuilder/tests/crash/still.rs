@@ -1,15 +1,17 @@
-//! Slots that are not there, and cards on which boots cannot be counted: neither makes a board restart for ever.
+//! Boards that stand still and say why, instead of restarting for ever: over slots that are not there, cards on which boots
+//! cannot be counted, and a DATA of somebody else's.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 use anyhow::Result;
-use computatom_agent::disk::BlockDevice;
 use computatom_agent::disk::memory::{Memory, PAGE};
-use computatom_agent::disk::table::PartUuid;
+use computatom_agent::disk::table::{PartUuid, Table};
+use computatom_agent::disk::{BlockDevice, SECTOR};
 use computatom_agent::init::cmdline::Cmdline;
 use computatom_agent::init::led::Pattern;
+use computatom_agent::init::machine::Machine;
 use computatom_agent::init::stop::Stop;
 use computatom_agent::slots::{LIMIT, Slot};
 use computatom_spec::boot::gpt;
@@ -203,4 +205,34 @@ fn a_root_that_is_in_no_slot_stops_the_board() {
         format!("{error:#}").contains("partition 7, which is no slot's"),
         "{error:#}"
     );
+}
+
+#[test]
+fn a_foreign_data_stops_the_board_which_says_where_the_consent_goes() {
+    let mut workshop = Workshop::new();
+    for (image, place) in [
+        (image::raspberrypi(CARD, false), "in cmdline.txt on partitions 2 and 3,"),
+        (image::uefi(CARD, false), "hold space while systemd-boot starts"),
+        (
+            image::rock64(CARD, false),
+            "behind `append` in a/label.conf and b/label.conf on partition 1",
+        ),
+    ] {
+        let mut board = Board::new(&mut workshop, used(&image), image.end);
+        let table = Table::read(&board.disk().unwrap()).unwrap();
+        let data = table.partition(image.data).unwrap().extent.start * SECTOR;
+        let mut head = vec![0; 8192];
+        head[..4].copy_from_slice(b"XFSB");
+        board.disk().unwrap().write_at(&head, data).unwrap();
+        let cmdline = board.power_on(false).unwrap();
+        let error = board.init(&cmdline).unwrap_err();
+        let stop = error.downcast_ref::<Stop>();
+        assert_eq!(stop.map(|stop| stop.pattern), Some(Pattern::DataUnusable), "{error:#}");
+        let said = format!("{error:#}");
+        assert!(
+            said.contains("holds XFS") && said.contains("computatom.format="),
+            "{said}"
+        );
+        assert!(said.contains(place), "{said}");
+    }
 }

@@ -5,11 +5,12 @@ use computatom_spec::boot;
 
 use super::Data;
 use crate::disk::BlockDevice;
-use crate::disk::table;
+use crate::disk::table::{self, Table};
 use crate::init::led::Pattern;
 use crate::init::machine::{Machine, Tool};
 use crate::init::stop::Stop;
 use crate::init::superblock::{self, Found, Head};
+use crate::slots::menu::Chain;
 use crate::slots::state::State;
 
 /// Room at the end that is left alone: mke2fs and resize2fs give up a last block group that is too small to be useful.
@@ -45,11 +46,8 @@ pub fn prepare(machine: &mut impl Machine, data: &Data, consent: Option<&str>) -
         // Before the check, which takes a time in the future for damage.
         Head::Ext4(superblock) => machine.not_before(superblock.last_use),
         Head::Foreign(name) => {
-            return Err(unusable(
-                &found,
-                data,
-                &format!("holds {name}, which is not this node's"),
-            ));
+            let what = format!("holds {name}, which is not this node's");
+            return Err(unusable(machine, &found, data, &what));
         }
         Head::Empty | Head::Damaged => machine.say("the superblock of DATA is damaged"),
     }
@@ -141,16 +139,18 @@ fn check(machine: &mut impl Machine, data: &Data, force: bool) -> Result<()> {
     }
     let found = superblock::read(&machine.partition(data.number)?)?;
     let what = format!("is beyond repair (e2fsck -f -y ended with {status})");
-    Err(unusable(&found, data, &what))
+    Err(unusable(machine, &found, data, &what))
 }
 
 /// DATA stays as it is, and the board stands still: a node without its memory must not pass for itself.
-fn unusable(found: &Found, data: &Data, what: &str) -> anyhow::Error {
+fn unusable(machine: &mut impl Machine, found: &Found, data: &Data, what: &str) -> anyhow::Error {
+    let table = machine.disk().and_then(|disk| Table::read(&disk));
+    let place = table.map_or_else(|_| String::new(), |table| format!(" ({})", Chain::of(&table).words()));
     Stop::showing(
         Pattern::DataUnusable,
         format!(
             "DATA (partition {}) {what}, and is left as it is; to give up what it holds, add `{}={}` to the kernel \
-             command line (cmdline.txt on both boot partitions), or burn the card again",
+             command line{place}, or burn the card again",
             data.number,
             boot::FORMAT,
             found.fingerprint

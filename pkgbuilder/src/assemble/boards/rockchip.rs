@@ -144,12 +144,13 @@ impl Board for Rockchip {
 
 /// U-Boot, and what its menu starts.
 #[derive(Debug)]
-struct Extlinux {
-    /// As in [`LOADERS`].
-    loaders: Vec<Bytes>,
-    /// Kernel, initramfs and device tree, by name.
-    slot: Files,
-    consoles: &'static str,
+pub struct Extlinux {
+    /// `idbloader.img` and `u-boot.itb`.
+    pub loaders: Vec<Bytes>,
+    /// Kernel, initramfs and device tree: `vmlinuz`, `initrd.img` and `board.dtb`.
+    pub slot: Files,
+    /// `console=` words.
+    pub consoles: &'static str,
 }
 
 impl Boot for Extlinux {
