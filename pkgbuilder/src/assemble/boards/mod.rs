@@ -1,6 +1,7 @@
 //! The boards an image can be for: one file each, one table.
 //!
-//! To add one: write `boards/<family>.rs` with a type that is a [`Board`], and give it a line in [`BOARDS`].
+//! To add one: write `boards/<family>.rs` with a type that is a [`Board`], and give it a line in [`BOARDS`]. Its target, and what
+//! is not to be left out of the packages for it, are `jsonnet/targets.libsonnet`'s and `jsonnet/exclude.libsonnet`'s.
 
 /// Raspberry Pi with Debian's kernels, 64 bit and ARMv6.
 pub mod raspberrypi;
@@ -13,6 +14,7 @@ pub mod uefi;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::LazyLock;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -151,17 +153,11 @@ const BOARDS: &[&dyn Board] = &[
 
 /// The names of all targets, for the validation of definitions.
 pub fn names() -> &'static [&'static str] {
-    const NAMES: &[&str] = &[
-        raspberrypi::NAME_ARM64,
-        raspberrypi::NAME_ARM64_5,
-        raspberrypi::NAME_ARMEL,
-        rockchip::NAME_ROCK64,
-        uefi::NAME_AMD64,
-        uefi::NAME_ARM64,
-        container::NAME_AMD64,
-        container::NAME_ARM64,
-    ];
-    NAMES
+    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let boards = BOARDS.iter().map(|board| board.name());
+        boards.chain([container::NAME_AMD64, container::NAME_ARM64]).collect()
+    });
+    &NAMES
 }
 
 /// What is to be made of a target's image: what was asked for, else what the target says, else what is usual.
@@ -209,14 +205,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_board_is_found_by_its_name() {
-        let all: Vec<&str> = BOARDS.iter().map(|board| board.name()).collect();
-        let (containers, boards): (Vec<&str>, Vec<&str>) =
-            names().iter().partition(|name| container::arch(name).is_some());
-        assert_eq!(all, boards);
-        assert_eq!(containers, [container::NAME_AMD64, container::NAME_ARM64]);
-        for name in boards {
-            assert_eq!(find(name).unwrap().name(), name);
+    fn every_board_is_found_by_its_name_and_has_a_target() {
+        let targets = include_str!("../../../../jsonnet/targets.libsonnet");
+        let mut named: Vec<&str> = targets
+            .lines()
+            .filter_map(|line| Some(line.split_once("name: '")?.1.split_once('\'')?.0))
+            .collect();
+        named.sort_unstable();
+        let mut all = names().to_vec();
+        all.sort_unstable();
+        assert_eq!(all, named);
+        for board in BOARDS {
+            assert_eq!(find(board.name()).unwrap().arch(), board.arch());
         }
         assert!(find("abacus").unwrap_err().to_string().contains("raspberrypi-arm64"));
     }
