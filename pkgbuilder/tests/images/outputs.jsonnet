@@ -11,6 +11,14 @@ small {
       packages: ['linux-image-cloud-arm64', 'systemd-boot-efi'],
       formats: ['img', 'qcow2', 'vmdk', 'box-libvirt'],
     },
+    computatom.targets['uefi-amd64'] {
+      packages: ['linux-image-cloud-amd64', 'systemd-boot-efi'],
+      formats: ['img', 'box-virtualbox'],
+    },
+    computatom.targets.rock64 {
+      packages: ['linux-image-arm64', 'u-boot-rockchip'],
+      formats: ['img'],
+    },
     computatom.targets['oci-arm64'],
   ],
 }

@@ -112,9 +112,42 @@ fn a_card_of_a_raspberry_pi() {
     same_disk(&raw, &file("qcow2"));
 }
 
+/// Type of an EFI system partition; U-Boot's boot partition has it, too.
+const ESP: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
+
+#[test]
+fn a_disk_of_a_rock64() {
+    let raw = Made::of().file("rock64", "img");
+    let root = &partitions(&raw)[1].2;
+    judged(&raw, ESP, root, 1);
+}
+
+#[test]
+fn a_disk_of_a_pc_and_its_box_for_virtualbox() {
+    let made = Made::of();
+    let raw = made.file("uefi-amd64", "img");
+    let root = &partitions(&raw)[1].2;
+    judged(&raw, ESP, root, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let packed = made.file("uefi-amd64", "box-virtualbox");
+    judge(command("tar -xf", &packed).arg("-C").arg(folder.path()));
+    // The machine names its disk.
+    let machine = std::fs::read_to_string(folder.path().join("box.ovf")).unwrap();
+    let mut entries = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let disk = entries
+        .find(|path| path.extension().is_some_and(|extension| extension == "vmdk"))
+        .unwrap();
+    assert!(
+        machine.contains(disk.file_name().unwrap().to_str().unwrap()),
+        "{machine}"
+    );
+    judge(&mut command("qemu-img check", &disk));
+    same_disk(&raw, &disk);
+    judge(&mut command("ruby -c", &folder.path().join("Vagrantfile")));
+}
+
 #[test]
 fn a_disk_of_a_virtual_machine() {
-    const ESP: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
     let made = Made::of();
     let file = |format| made.file("uefi-arm64", format);
     let raw = file("img");
@@ -133,23 +166,24 @@ fn a_disk_of_a_virtual_machine() {
     judge(&mut command("ruby -c", &folder.path().join("Vagrantfile")));
 }
 
-/// Vagrant itself takes the box out of the catalogue, under the version that is there, and checks its digest.
+/// Vagrant itself takes the boxes out of their catalogues, under the version that is there, and checks their digests.
 #[test]
-fn vagrant_adds_the_box() {
-    let made = Made::of();
-    let folder = tempfile::tempdir().unwrap();
-    let catalogue = made.folder().join("outputs-uefi-arm64.box.json");
-    let written: Value = serde_json::from_slice(&std::fs::read(&catalogue).unwrap()).unwrap();
-    let version = written["versions"][0]["version"].as_str().unwrap();
-    let vagrant = |words: &[&str]| {
-        let mut vagrant = Command::new("vagrant");
-        vagrant.args(words).current_dir(folder.path());
-        vagrant
-            .env("VAGRANT_HOME", folder.path().join("home"))
-            .env("VAGRANT_CHECKPOINT_DISABLE", "1");
-        judge(&mut vagrant)
-    };
-    vagrant(&["box", "add", "--provider", "libvirt", catalogue.to_str().unwrap()]);
-    let listed = vagrant(&["box", "list"]);
-    assert_eq!(listed.trim_end(), format!("computatom/outputs (libvirt, {version})"));
+fn vagrant_adds_the_boxes() {
+    for (target, provider) in [("uefi-arm64", "libvirt"), ("uefi-amd64", "virtualbox")] {
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue = Made::of().folder().join(format!("outputs-{target}.box.json"));
+        let written: Value = serde_json::from_slice(&std::fs::read(&catalogue).unwrap()).unwrap();
+        let version = written["versions"][0]["version"].as_str().unwrap();
+        let vagrant = |words: &[&str]| {
+            let mut vagrant = Command::new("vagrant");
+            vagrant.args(words).current_dir(folder.path());
+            vagrant
+                .env("VAGRANT_HOME", folder.path().join("home"))
+                .env("VAGRANT_CHECKPOINT_DISABLE", "1");
+            judge(&mut vagrant)
+        };
+        vagrant(&["box", "add", "--provider", provider, catalogue.to_str().unwrap()]);
+        let listed = vagrant(&["box", "list"]);
+        assert_eq!(listed.trim_end(), format!("computatom/outputs ({provider}, {version})"));
+    }
 }

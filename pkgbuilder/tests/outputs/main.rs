@@ -97,7 +97,7 @@ fn sha256sum_agrees_with_every_file() {
     );
     assert_eq!(
         files.len(),
-        (4 + 4 + 1) + 2 + 3 * 2,
+        (4 + 4 + 2 + 1 + 1) + 4 + 5 * 2,
         "formats, maps, and of each manifest and SBOM"
     );
 }
