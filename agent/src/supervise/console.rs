@@ -55,3 +55,36 @@ impl Consoles {
         text.clone_into(&mut self.shown);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn every_console_shows_it_once_and_the_screen_alone_is_cleared() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        for (path, text) in [
+            ("/sys/class/tty/console/active", "tty0 ttyS1\n"),
+            ("/dev/ttyS1", ""),
+            ("/dev/tty1", ""),
+        ] {
+            let path = root.path(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let shown = || ["/dev/ttyS1", "/dev/tty1"].map(|path| fs::read_to_string(root.path(path)).unwrap());
+        let mut consoles = Consoles::find(&root);
+        consoles.show("core-1\nready\n");
+        assert_eq!(shown(), ["\r\ncore-1\r\nready\r\n", "\x1b[2J\x1b[Hcore-1\r\nready\r\n"]);
+        fs::write(root.path("/dev/ttyS1"), "").unwrap();
+        consoles.show("core-1\nready\n");
+        assert_eq!(shown()[0], "");
+        // One that is gone is no reason to leave out the other.
+        fs::remove_file(root.path("/dev/tty1")).unwrap();
+        consoles.show("gone\n");
+        assert_eq!(fs::read_to_string(root.path("/dev/ttyS1")).unwrap(), "\r\ngone\r\n");
+    }
+}

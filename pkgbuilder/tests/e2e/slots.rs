@@ -131,7 +131,7 @@ fn copy(disk: &File, from: &Partition, to: &Partition) -> Result<()> {
 }
 
 /// `mcopy -i VOLUME FROM TO`.
-fn mcopy(arguments: &[&str; 3]) -> Result<()> {
+pub(crate) fn mcopy(arguments: &[&str; 3]) -> Result<()> {
     let [volume, from, to] = arguments;
     let status = Command::new("mcopy")
         .args(["-n", "-i", volume, from, to])
