@@ -130,11 +130,11 @@ fn copy(disk: &File, from: &Partition, to: &Partition) -> Result<()> {
     Ok(())
 }
 
-/// `mcopy -i VOLUME FROM TO`.
+/// `mcopy -i VOLUME FROM TO`; what is there is written over.
 pub(crate) fn mcopy(arguments: &[&str; 3]) -> Result<()> {
     let [volume, from, to] = arguments;
     let status = Command::new("mcopy")
-        .args(["-n", "-i", volume, from, to])
+        .args(["-n", "-o", "-i", volume, from, to])
         .status()
         .context("running mcopy (package mtools)")?;
     ensure!(status.success(), "mcopy of {from} to {to} ended with {status}");
