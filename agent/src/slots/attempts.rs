@@ -211,8 +211,9 @@ pub fn verify_other(disk: &impl BlockDevice, table: &Table, chain: Chain, runnin
         Ok(cmdline) => cmdline,
         Err(error) => return Ok(Verdict::Unsound(format!("{error:#}"))),
     };
-    // On a fresh card both kernels start the only root there is.
-    if table.find(&cmdline.root) != Some(chain.root(other)) {
+    // On a fresh card both kernels start the only root there is. One that was lost has no number.
+    let number = table.find(&cmdline.root);
+    if number.is_some_and(|number| number != chain.root(other)) {
         return Ok(Verdict::Unsound(format!("slot {other} has no root of its own yet")));
     }
     verify_slot(disk, table, &cmdline)

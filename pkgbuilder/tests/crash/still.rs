@@ -18,7 +18,7 @@ use computatom_spec::boot::gpt;
 
 use super::image::Image;
 use super::machine::{Board, Outcome, Workshop};
-use super::{CARD, image, rotten, used};
+use super::{CARD, Flag, image, rotten, used};
 
 /// The same card after `sfdisk --delete`, which writes both halves of its GPT.
 fn without_partition(card: &Memory, number: u8) -> Memory {
@@ -80,6 +80,12 @@ fn a_missing_slot_counts_as_one_that_does_not_verify() {
             assert_eq!(board.boot().unwrap(), Slot::B);
             // What the node stored is still there.
             assert_eq!(board.load(image.data, super::NOTE.0).unwrap(), super::NOTE.1);
+            let slots = board.slots(Slot::B, image.data).unwrap();
+            let error = slots.try_other(&mut board.disk().unwrap(), &mut Flag::default(), "2");
+            assert_eq!(
+                error.unwrap_err().to_string(),
+                format!("slot a cannot be tried: there is no partition {}", cmdline.root)
+            );
         } else {
             let said = stopped(outcome);
             assert!(
