@@ -15,6 +15,7 @@ mod machine;
 mod network;
 mod plugins;
 mod readme;
+mod rot;
 mod scenario;
 mod slots;
 mod ssh;

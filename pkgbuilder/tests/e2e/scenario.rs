@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use computatom_spec::boot::gpt;
 use libtest_mimic::{Failed, Trial};
 use pkgbuilder::assemble::partitions::Table;
 
@@ -127,7 +126,11 @@ impl Site {
             trial("first_boot_shutdown_and_power_cut", "core", boots),
             trial("the_same_image_under_another_name_with_secrets", "worker", worker),
             trial("an_arm_machine_with_uefi", "virt", virt),
-            trial("a_root_that_rots_is_an_error_and_never_a_wrong_byte", "rot", rot),
+            trial(
+                "a_root_that_rots_is_an_error_and_never_a_wrong_byte",
+                "rot",
+                super::rot::resets,
+            ),
             // Long, or of images that scripts/build does not make by itself: scripts/test --all.
             trial("a_card_without_room_for_data", "full", super::full::card_without_room).with_ignored_flag(true),
             trial("a_first_boot_whose_power_was_cut_anywhere", "cuts", super::cuts::sample).with_ignored_flag(true),
@@ -330,37 +333,6 @@ fn shown(machine: &mut Machine, node: &Node) -> Result<()> {
     }
     ensure!(!machine.console().contains("login:"), "the console asks for a login");
     Ok(())
-}
-
-/// One bit in each MiB of the root is another than it was: the board resets when it reads one, three times, and then stands
-/// still, since there is no other slot.
-fn rot(site: &Site) -> Result<()> {
-    const CORRUPTION: &str = "device-mapper: verity:";
-    say("a root that rots");
-    let card = Card::burn(Board::Virt(1024), &site.image("vm", "uefi-arm64")?, &site.folder, "rot")?;
-    let file = fs::File::options().read(true).write(true).open(&card.image)?;
-    let root = Table::read(&file)?.get(gpt::ROOT_A)?;
-    // Not the first: the boot is to get as far as systemd.
-    for at in (root.start + (1 << 20)..root.end()).step_by(1 << 20) {
-        let mut byte = [0];
-        file.read_exact_at(&mut byte, at)?;
-        file.write_all_at(&[byte[0] ^ 0x10], at)?;
-    }
-    for boot in 1..=3 {
-        let mut machine = card.boot(&CORE, boot)?;
-        machine.resets(READY)?;
-        let console = machine.console();
-        ensure!(
-            console.contains(CORRUPTION) && console.contains("is corrupted"),
-            "boot {boot} ended, but not because of a block that does not verify:\n{console}"
-        );
-        say(&format!(
-            "boot {boot} reset after {} s",
-            machine.began.elapsed().as_secs()
-        ));
-    }
-    let mut machine = card.boot(&CORE, 4)?;
-    machine.wait_for("this board waits to be switched off", READY)
 }
 
 /// What people put on such nodes, in one system: no unit fails.
