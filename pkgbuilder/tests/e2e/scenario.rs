@@ -205,10 +205,7 @@ fn boots(site: &Site) -> Result<()> {
 fn slots(machine: &mut Machine) -> Result<()> {
     let began = Instant::now();
     loop {
-        let said = machine.run("computatom-agent slot status --json --verify", Duration::from_mins(1))?;
-        let json = said.get(said.find('{').unwrap_or_default()..=said.rfind('}').unwrap_or_default());
-        let slots: serde_json::Value = serde_json::from_str(json.unwrap_or_default())
-            .with_context(|| format!("reading what `slot status` says: {said}"))?;
+        let slots = super::slots::status(machine)?;
         ensure!(slots["running"] == "a" && slots["committed"] == "a", "{slots}");
         let other = slots["other"].as_str().unwrap_or_default();
         ensure!(other.contains("no root of its own"), "{slots}");

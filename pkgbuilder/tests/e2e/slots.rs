@@ -1,11 +1,13 @@
-//! A second slot is tried and committed on a machine whose firmware keeps its variables.
+//! A second slot is tried and committed on a machine whose firmware keeps its variables, and then its partition is lost.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use computatom_agent::slots::LIMIT;
 use computatom_spec::boot::gpt;
 use pkgbuilder::assemble::partitions::{Partition, Table};
 
@@ -17,7 +19,10 @@ use super::scenario::{CORE, LONG, Site, kept, say, wait};
 /// What `slot status` is to say: the slot that runs, the one that starts, and how far the trial is.
 type Expected = (&'static str, &'static str, Option<&'static str>);
 
-/// A trial lasts one boot, whatever ends it; a commit stays.
+/// What a node has stored, which no slot takes with it.
+const NOTE: &str = "/var/lib/note";
+
+/// A trial lasts one boot, whatever ends it; a commit stays; a slot that is lost gives way to the other one.
 pub(crate) fn trial_and_commit(site: &Site) -> Result<()> {
     say("two slots");
     let card = Card::burn(
@@ -53,7 +58,83 @@ pub(crate) fn trial_and_commit(site: &Site) -> Result<()> {
         Ok(())
     })?;
     machine.cut_power()?;
-    boot(&card, 5, ("b", "b", None))?.cut_power()
+    let mut machine = boot(&card, 5, ("b", "b", None))?;
+    wait(&mut machine, "a boot that went well", LONG, || {
+        let slots = node.get(4690, "/status.json")?["slots"].clone();
+        ensure!(slots["failed"][1] == 0, "{slots}");
+        Ok(())
+    })?;
+    machine.run(&format!("echo kept >{NOTE}; sync {NOTE}"), LONG)?;
+    machine.cut_power()?;
+    lost(&card, 6)
+}
+
+/// The partition of slot b, which starts, is no longer in the table: that is said and counted, until slot a starts.
+fn lost(card: &Card, number: u32) -> Result<()> {
+    say("slot b is lost");
+    let root = Table::read(&File::open(&card.image)?)?.partuuid(gpt::ROOT_B)?;
+    delete_partition(&card.image, gpt::ROOT_B)?;
+    let missing = format!("slot b is missing: there is no partition {root}");
+    let last = number + LIMIT;
+    for number in number..last {
+        gives_up(card, number, &root, &missing)?;
+    }
+    let why = format!("slot b has failed {LIMIT} times, slot a verifies and starts from now on");
+    gives_up(card, last, &root, &why)?;
+    let mut machine = boot(card, last + 1, ("a", "a", None))?;
+    let slots = status(&mut machine)?;
+    ensure!(
+        slots["committed"] == "a" && slots["failed"][1] == LIMIT && slots["other"].is_string(),
+        "{slots}"
+    );
+    let note = machine.run(&format!("cat {NOTE}"), LONG)?;
+    ensure!(note.trim() == "kept", "what was stored is {note}");
+    machine.cut_power()
+}
+
+/// A boot that ends in `/init`: it has waited for the partition, for a disk may be slower than the firmware that has read it,
+/// and says why it goes no further.
+fn gives_up(card: &Card, number: u32, root: &str, why: &str) -> Result<()> {
+    let mut machine = card.boot(&CORE, number)?;
+    machine.resets(LONG)?;
+    let (console, waited) = (machine.console(), machine.began.elapsed());
+    let waits = format!("waiting for the disk with partition {root}");
+    for said in [&waits, why, "restarting in 10 s"] {
+        ensure!(
+            console.contains(said),
+            "boot {number} ended, but nothing says `{said}`:\n{console}"
+        );
+    }
+    ensure!(
+        waited > Duration::from_mins(1),
+        "boot {number} gave up after {} s",
+        waited.as_secs()
+    );
+    say(&format!("boot {number} gave up after {} s", waited.as_secs()));
+    Ok(())
+}
+
+/// What `slot status` says, with a look at all of the other slot.
+pub(crate) fn status(machine: &mut Machine) -> Result<serde_json::Value> {
+    let said = machine.run("computatom-agent slot status --json --verify", LONG)?;
+    let json = said.get(said.find('{').unwrap_or_default()..=said.rfind('}').unwrap_or_default());
+    serde_json::from_str(json.unwrap_or_default()).with_context(|| format!("reading what `slot status` says: {said}"))
+}
+
+/// As by a person's slip with a partitioning tool, which writes both halves of a GPT.
+fn delete_partition(image: &Path, number: u8) -> Result<()> {
+    let output = Command::new("/usr/sbin/sfdisk")
+        .args(["--quiet", "--delete"])
+        .arg(image)
+        .arg(number.to_string())
+        .output()
+        .context("running sfdisk (package fdisk)")?;
+    ensure!(
+        output.status.success(),
+        "sfdisk --delete: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
 }
 
 /// Boots until the slots can be asked, and compares.
