@@ -19,7 +19,7 @@ use super::slots::mcopy;
 const SMALL: u64 = 4 << 30;
 
 const MAKING: &str = "computatom-init: making a file system for DATA";
-const GROWING: &str = "computatom-init: growing the file system of DATA";
+pub(crate) const GROWING: &str = "computatom-init: growing the file system of DATA";
 const MOUNTED: &str = "EXT4-fs (mmcblk0p7): mounted filesystem";
 
 /// The power fails while mke2fs writes, twice, and the third boot has its DATA: a sample of `tests/crash`, with a kernel. On
@@ -39,7 +39,7 @@ pub(crate) fn cut_short(site: &Site) -> Result<()> {
     let console = machine.console();
     ensure!(console.contains(MAKING), "DATA is said to be made already: {console}");
     machine.cut_power()?;
-    let small = data(&card)?;
+    let small = size(&card, mbr::DATA)?;
     none_has_failed(&card)?;
 
     say("the same on a card of twice the size");
@@ -48,7 +48,7 @@ pub(crate) fn cut_short(site: &Site) -> Result<()> {
     machine.wait_for(GROWING, READY)?;
     machine.wait_for(MOUNTED, READY)?;
     machine.cut_power()?;
-    let large = data(&card)?;
+    let large = size(&card, mbr::DATA)?;
     none_has_failed(&card)?;
     ensure!(large == small + SMALL, "DATA had {small} bytes and has {large}");
     taken_by_another(&card)
@@ -109,13 +109,13 @@ fn taken_by_another(card: &Card) -> Result<()> {
     )?;
     machine.wait_for(MOUNTED, READY)?;
     machine.cut_power()?;
-    data(card).map(drop)
+    size(card, mbr::DATA).map(drop)
 }
 
-/// The size of DATA in bytes, which its file system fills but for less than a group of its blocks.
-fn data(card: &Card) -> Result<u64> {
+/// The size of DATA, the partition with this number, in bytes, which its file system fills but for less than a group of its blocks.
+pub(crate) fn size(card: &Card, number: u8) -> Result<u64> {
     let file = File::open(&card.image)?;
-    let partition = Table::read(&file)?.get(mbr::DATA)?;
+    let partition = Table::read(&file)?.get(number)?;
     // `s_blocks_count_lo` and `s_log_block_size` of the superblock (Linux, Documentation/filesystems/ext4/super.rst).
     let mut superblock = [0; 1024];
     file.read_exact_at(&mut superblock, partition.start + 1024)?;

@@ -14,7 +14,7 @@ use super::board::Board;
 use super::network::Host;
 
 /// QEMU takes SD cards only with a power of two as their size.
-const CARD_SIZE: u64 = 8 << 30;
+pub(crate) const CARD_SIZE: u64 = 8 << 30;
 /// Room for a log of what a boot writes, most of which is a hole.
 const LOG_SIZE: u64 = 16 << 30;
 
@@ -90,6 +90,25 @@ impl Card {
         );
         Ok(Self {
             board,
+            image,
+            folder,
+            logged: false,
+        })
+    }
+
+    /// Another card with what is on this one now.
+    pub(crate) fn copy(&self, folder: &Path, name: &str) -> Result<Self> {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder)?;
+        let image = folder.join("card.img");
+        let status = Command::new("cp")
+            .arg("--sparse=always")
+            .args([&self.image, &image])
+            .status()
+            .context("running cp")?;
+        ensure!(status.success(), "cp cannot copy {}", self.image.display());
+        Ok(Self {
+            board: self.board,
             image,
             folder,
             logged: false,

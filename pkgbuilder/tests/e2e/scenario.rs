@@ -133,7 +133,13 @@ impl Site {
             ),
             // Long, or of images that scripts/build does not make by itself: scripts/test --all.
             trial("a_card_without_room_for_data", "full", super::full::card_without_room).with_ignored_flag(true),
-            trial("a_first_boot_whose_power_was_cut_anywhere", "cuts", super::cuts::sample).with_ignored_flag(true),
+            trial(
+                "a_first_boot_whose_power_was_cut_anywhere",
+                "cuts",
+                super::cuts::first_boot_and_growth,
+            )
+            .with_ignored_flag(true),
+            trial("a_commit_whose_power_was_cut_anywhere", "commit", super::cuts::commit).with_ignored_flag(true),
             trial("a_slot_is_tried_and_committed", "slots", super::slots::trial_and_commit).with_ignored_flag(true),
             trial("a_plugin_that_nomad_missed", "plugins", super::plugins::missed).with_ignored_flag(true),
             trial("keys_in_the_settings_open_ssh", "ssh", super::ssh::by_key).with_ignored_flag(true),

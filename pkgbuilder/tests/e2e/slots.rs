@@ -160,7 +160,7 @@ fn boot(card: &Card, number: u32, expected: Expected) -> Result<Machine> {
 }
 
 /// `slot try`, and the restart that it makes.
-fn restart_into_trial(mut machine: Machine) -> Result<()> {
+pub(crate) fn restart_into_trial(mut machine: Machine) -> Result<()> {
     let armed = machine.run("computatom-agent slot try --version 2", LONG)?;
     ensure!(armed.contains("slot b is started by the next restart"), "{armed}");
     let _ = machine.run("systemctl --no-block reboot", LONG);
@@ -168,7 +168,7 @@ fn restart_into_trial(mut machine: Machine) -> Result<()> {
 }
 
 /// Slot b with the same system: the root again, and the kernel with the other root on its command line.
-fn write_second_slot(card: &Card, folder: &Path) -> Result<()> {
+pub(crate) fn write_second_slot(card: &Card, folder: &Path) -> Result<()> {
     let disk = File::options().read(true).write(true).open(&card.image)?;
     let table = Table::read(&disk)?;
     copy(&disk, &table.get(gpt::ROOT_A)?, &table.get(gpt::ROOT_B)?)?;

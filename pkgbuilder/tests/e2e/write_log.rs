@@ -72,6 +72,17 @@ impl WriteLog {
         (self.entries.len(), flushes)
     }
 
+    /// The entries that have content for a place on the disk.
+    pub(crate) fn within(&self, place: Range<u64>) -> impl Iterator<Item = usize> {
+        let entries = self.entries.iter().enumerate();
+        entries.filter_map(move |(number, entry)| (entry.length > 0 && place.contains(&entry.at)).then_some(number))
+    }
+
+    /// The first flush after an entry.
+    pub(crate) fn flush_after(&self, number: usize) -> Option<usize> {
+        (number + 1..self.entries.len()).find(|later| self.entries[*later].flags & FLUSH != 0)
+    }
+
     /// Of numbers of entries those after which a power cut may lose something: no flush came after the last one's content.
     pub(crate) fn loses(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
         range.filter(|happened| {
