@@ -59,7 +59,7 @@ fn first_boot(folder: &Path, image: &Path, seed: u64) -> Result<Card> {
 }
 
 /// The same card, of twice the size: before anything mounts it DATA's partition is made to reach its end, its journal is replayed,
-/// and it grows. A cut of which something is left to grow is among them.
+/// and it grows. One of the cuts is before that, and two are in it.
 fn growth(folder: &Path, used: &Card, seed: u64) -> Result<()> {
     const MOUNTED: &str = "EXT4-fs (vda4): mounted filesystem";
     say("the writes of a growth");
@@ -81,17 +81,17 @@ fn growth(folder: &Path, used: &Card, seed: u64) -> Result<()> {
     let before = |name: &str| enlarged.copy(folder, name);
     let cuts = Cuts::of(&card, &before, seed)?;
     let (entries, _) = cuts.log.count();
-    // Of the table only a copy lies there, behind DATA.
-    let grows = (cuts.log.within(CARD_SIZE..data.end()).next()).context("nothing is written where DATA was not")?;
-    let middle = grows.midpoint(entries);
-    let mut grown = 0;
-    for (number, part) in (CUTS..).zip([0..grows, grows..middle, middle..entries]) {
+    // The table's copy lies there too, but behind DATA.
+    let begins = (cuts.log.within(CARD_SIZE..data.end()).next()).context("nothing is written where DATA was not")?;
+    let middle = begins.midpoint(entries);
+    let mut unfinished = 0;
+    for (number, part) in (CUTS..).zip([0..begins, begins..middle, middle..entries]) {
         let booted = cuts.boot(number, part)?;
-        grown += usize::from(booted.console.contains(GROWING));
+        unfinished += usize::from(booted.console.contains(GROWING));
         let large = booted.data;
         ensure!(large == small + CARD_SIZE, "DATA had {small} bytes and has {large}");
     }
-    ensure!(grown > 1, "{grown} of the cuts left something to grow");
+    ensure!(unfinished > 1, "{unfinished} of the cuts left something to grow");
     Ok(())
 }
 
