@@ -45,7 +45,15 @@ pub(crate) fn root_tar(packages: &[&str], epoch: i64, dir: &Path) -> PathBuf {
         .output()
         .expect("running mmdebstrap (apt-get install mmdebstrap)");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "mmdebstrap failed:\n{said}");
+    // Its many lines of what goes well would hide them where a log is cut.
+    let errors: String = said
+        .lines()
+        .filter(|line| ["E:", "Err:", "dpkg:"].iter().any(|error| line.starts_with(error)))
+        .fold(String::new(), |errors, line| errors + line + "\n");
+    assert!(
+        output.status.success(),
+        "mmdebstrap failed:\n{errors}All that it said:\n{said}"
+    );
     tar
 }
 
