@@ -20,7 +20,7 @@ impl Render {
         let site = config::load(root)?;
         let identity = Identity::load(root)?;
         let assignment = Assignment::decide(&site, &identity, &config::image_roles(root)?)?;
-        if let Err(err) = render::nomad::keep_ids(root, &identity, &assignment) {
+        if let Err(err) = render::nomad::keep_ids(root, &identity) {
             cli::complain(&err);
         }
         let files = render::render(root, &site, &identity, &assignment);

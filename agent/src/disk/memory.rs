@@ -20,6 +20,8 @@ pub struct Memory {
     pub read_only: bool,
     /// How many writes succeed until the power fails.
     pub writes_left: usize,
+    /// Where it is worn: neither read nor written.
+    pub worn: Vec<u64>,
 }
 
 impl Memory {
@@ -30,6 +32,7 @@ impl Memory {
             pages: BTreeMap::new(),
             read_only: false,
             writes_left: usize::MAX,
+            worn: Vec::new(),
         }
     }
 
@@ -117,6 +120,9 @@ impl Memory {
     fn pieces(&self, offset: u64, length: usize) -> io::Result<Vec<(u64, usize, usize)>> {
         let end = offset.checked_add(length as u64).filter(|end| *end <= self.size);
         let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        if self.worn.iter().any(|worn| (offset..end).contains(worn)) {
+            return Err(io::Error::other("a worn sector"));
+        }
         let mut pieces = Vec::new();
         let mut at = offset;
         while at < end {

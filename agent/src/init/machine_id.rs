@@ -11,6 +11,15 @@ use sha2::{Digest, Sha256};
 
 /// Keeps our hashes apart from everybody else's hashes of the same serial.
 const DOMAIN: &[u8] = b"computatom machine id\0";
+/// What firmware has for an UUID whose maker has not given it one: many machines are this, which makes them one node
+/// (<https://github.com/oshi/oshi/issues/2417>, and `fake_puuids` in Rockstor's src/rockstor/system/osi.py).
+const OF_NOBODY: [&str; 5] = [
+    "03000200-0400-0500-0006-000700080009",
+    "00020003-0004-0005-0006-000700080009",
+    "00010203-0405-0607-0809-0a0b0c0d0e0f",
+    "fefefefe-fefe-fefe-fefe-fefefefefefe",
+    "31393138-3538-5a43-3135-353130323750",
+];
 /// Where a board without any identity of its own remembers the one it drew, below `/var`.
 const REMEMBERED: &str = "lib/computatom/machine-id";
 
@@ -55,7 +64,7 @@ fn seed(root: &Path) -> Option<String> {
             .to_ascii_lowercase();
         // Firmware that has no number to give fills the field with zeros or f's.
         let says_nothing = text.chars().all(|c| matches!(c, '0' | 'f' | '-' | ':'));
-        (!says_nothing).then_some(text)
+        (!says_nothing && !OF_NOBODY.contains(&text.as_str())).then_some(text)
     };
     let serial = read("proc/device-tree/serial-number").map(|text| format!("serial {text}"));
     let uuid = || read("sys/class/dmi/id/product_uuid").map(|text| format!("uuid {text}"));
@@ -123,6 +132,16 @@ mod tests {
         let id = of(root.path(), &var).unwrap();
         write(&root.path().join("dev/urandom"), "other 16 bytes !");
         assert_eq!(of(root.path(), &var).unwrap(), id);
+    }
+
+    #[test]
+    fn an_uuid_that_many_machines_have_says_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("sys/class/dmi/id/product_uuid");
+        write(&path, "03000200-0400-0500-0006-000700080009\n");
+        assert_eq!(seed(root.path()), None);
+        write(&path, "1B4E28BA-2FA1-11D2-883F-0016D3CCA427\n");
+        assert_eq!(seed(root.path()).unwrap(), "uuid 1b4e28ba-2fa1-11d2-883f-0016d3cca427");
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn boot() -> Result<std::convert::Infallible> {
     };
     let (data, begun) = begin(&mut board, &cmdline, boot::DATA_MINIMUM)?;
     match begun {
-        Begun::Boot(_, said) => said.iter().for_each(|line| console::alarm(line)),
+        Begun::Boot(_, said) | Begun::WithoutData(_, said, _) => said.iter().for_each(|line| console::alarm(line)),
         Begun::Restart(reason) => bail!("{reason}"),
     }
     switch::mount_root(
@@ -154,6 +154,10 @@ pub fn begin(machine: &mut impl Machine, cmdline: &Cmdline, minimum: u64) -> Res
         machine.say("boots cannot be counted here: all of the root is read before it is started");
     }
     let begun = attempts::begin(&mut machine.disk()?, place, cmdline).context("counting this boot of the slot")?;
+    let data = match &begun {
+        Begun::WithoutData(_, _, why) => Err(why.clone()),
+        _ => data,
+    };
     Ok((data, begun))
 }
 

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use crate::atomic;
 use crate::identity::Identity;
 use crate::render::{Action, File, Input, chroot, consul, hcl};
-use crate::role::Assignment;
 use crate::root::Root;
 
 /// Nomad's unit.
@@ -33,21 +32,18 @@ const DATA: &str = "/var/lib/nomad";
 /// of the same name behind, which is down; and so that a card that is moved to another board is not that board's node twice.
 /// Nomad takes a known id with its own secret only (`Node.Register` in nomad/node_endpoint.go), so both are: the secret
 /// keeps nobody out, for as long as servers take anyone's registration anyway. A board that has no machine id has random
-/// ones of Nomad's.
+/// ones of Nomad's. One that is a server alone has them, too: it may become a client while it runs, when its name is known.
 ///
 /// Its server's is random, for what a server has voted for is lost with its card: Raft must take it for another. One that a
 /// power cut left empty was never used, and is removed, for Nomad ends at each start where it finds it.
 ///
 /// # Errors
 /// DATA cannot be written.
-pub fn keep_ids(root: &Root, identity: &Identity, assignment: &Assignment) -> anyhow::Result<()> {
+pub fn keep_ids(root: &Root, identity: &Identity) -> anyhow::Result<()> {
     let data = root.path(DATA);
     let server = data.join("server/node-id");
     if server.metadata().is_ok_and(|metadata| metadata.len() == 0) {
         std::fs::remove_file(&server).with_context(|| format!("removing the empty {}", server.display()))?;
-    }
-    if !assignment.has(Role::Client) {
-        return Ok(());
     }
     let client = data.join("client");
     for (file, purpose) in [("client-id", "nomad client"), ("secret-id", "nomad client's secret")] {
@@ -211,15 +207,8 @@ mod tests {
         fs::create_dir_all(root.path("/etc")).unwrap();
         fs::write(root.path("/etc/machine-id"), machine_id).unwrap();
         let identity = Identity::derive(&root, &Site::default());
-        keep_ids(&root, &identity, &assignment(&[Role::Client])).unwrap();
+        keep_ids(&root, &identity).unwrap();
         IDS.map(|file| fs::read_to_string(root.path(DATA).join(file)).unwrap_or_default())
-    }
-
-    fn assignment(roles: &[Role]) -> Assignment {
-        Assignment {
-            roles: roles.to_vec(),
-            reason: String::new(),
-        }
     }
 
     #[test]
@@ -242,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_machine_id_or_a_client_nomads_own_stay() {
+    fn without_a_machine_id_nomads_own_stay() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         fs::create_dir_all(root.path(DATA).join("client")).unwrap();
@@ -250,10 +239,6 @@ mod tests {
             fs::write(root.path(DATA).join(file), "random").unwrap();
         }
         assert_eq!(ids(folder.path(), "uninitialized\n"), ["random", "random"]);
-        fs::write(root.path("/etc/machine-id"), "0123456789abcdef0123456789abcdef\n").unwrap();
-        let identity = Identity::derive(&root, &Site::default());
-        keep_ids(&root, &identity, &assignment(&[Role::Server])).unwrap();
-        assert_eq!(fs::read_to_string(root.path(DATA).join(IDS[0])).unwrap(), "random");
     }
 
     #[test]
@@ -261,7 +246,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         let identity = Identity::derive(&root, &Site::default());
-        let keep = || keep_ids(&root, &identity, &assignment(&[Role::Server])).unwrap();
+        let keep = || keep_ids(&root, &identity).unwrap();
         keep();
         let id = root.path(DATA).join("server/node-id");
         fs::create_dir_all(id.parent().unwrap()).unwrap();

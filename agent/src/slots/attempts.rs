@@ -22,6 +22,8 @@ use crate::init::stop::Stop;
 pub enum Begun {
     /// Go on with this slot; what there is to say about it.
     Boot(Slot, Vec<String>),
+    /// Go on with it, but without DATA: the disk takes no writes; why.
+    WithoutData(Slot, Vec<String>, String),
     /// The other slot starts from now on: restart; why.
     Restart(String),
 }
@@ -38,8 +40,14 @@ pub fn begin(disk: &mut impl BlockDevice, place: Option<Place>, cmdline: &Cmdlin
     let Some(place) = place.filter(|_| !disk.read_only().unwrap_or(true)) else {
         return uncounted(disk, &table, chain, running, cmdline, Vec::new());
     };
-    let mut state = State::read(disk, place)?;
     let mut said = Vec::new();
+    let mut state = match State::read(disk, place) {
+        Ok(state) => state,
+        Err(error) => {
+            said.push(format!("this boot is not counted: {error:#}"));
+            return uncounted(disk, &table, chain, running, cmdline, said);
+        }
+    };
     let menu = chain.menu(disk, &table);
     let named = menu.as_ref().ok().and_then(|menu| menu.slot);
     // The menu is what boot loaders go by; the state's copy stands in for a damaged one.
@@ -51,28 +59,37 @@ pub fn begin(disk: &mut impl BlockDevice, place: Option<Place>, cmdline: &Cmdlin
         Err(error) => said.push(format!("the boot menu is not mended: {error:#}")),
     }
     let failed = state.failed(running);
-    if failed >= LIMIT && running == committed {
-        if let Some(reason) = give_up(disk, &table, chain, &mut state, place, running)? {
-            return Ok(Begun::Restart(reason));
-        }
+    // A trial is over with the next restart, whatever comes of it.
+    if failed >= LIMIT && state.pending.as_ref().is_none_or(|pending| pending.slot != running) {
+        let why = if running == committed {
+            if let Some(reason) = give_up(disk, &table, chain, &mut state, place, running)? {
+                return Ok(Begun::Restart(reason));
+            }
+            format!("slot {} is no other system that does", running.other())
+        } else {
+            disobeyed(chain, committed)
+        };
         if let Verdict::Unsound(reason) = verify_slot(disk, &table, cmdline)? {
             return Err(Stop::showing(
                 Pattern::NoSlot,
                 format!(
-                    "slot {running} has failed {failed} times and does not verify ({reason}), and slot {} is no other \
-                     system that does: burn the card again, or replace it",
-                    running.other()
+                    "slot {running} has failed {failed} times and does not verify ({reason}), and {why}: burn the card \
+                     again, or replace it"
                 ),
             ));
         }
         said.push(format!(
-            "slot {running} verifies but did not come up well {failed} times; there is no other slot to start"
+            "slot {running} verifies but did not come up well {failed} times, and {why}"
         ));
     }
     state.failed[running.index()] = failed.saturating_add(1);
     if let Err(error) = state.write(disk, place) {
-        said.push(format!("this boot is not counted: {error:#}"));
-        return uncounted(disk, &table, chain, running, cmdline, said);
+        let why = format!("{error:#}");
+        said.push(format!("this boot is not counted: {why}"));
+        return Ok(match uncounted(disk, &table, chain, running, cmdline, said)? {
+            Begun::Boot(slot, said) => Begun::WithoutData(slot, said, why),
+            begun => begun,
+        });
     }
     if table.find(&cmdline.root).is_none() {
         return Ok(Begun::Restart(format!(
@@ -101,6 +118,14 @@ fn running(disk: &impl BlockDevice, table: &Table, chain: Chain, cmdline: &Cmdli
     })
 }
 
+/// Why the slot that the menu names is no way out, if it is not the one that runs.
+fn disobeyed(chain: Chain, named: Slot) -> String {
+    format!(
+        "the boot loader did not start slot {named}, which {} names",
+        chain.file().1
+    )
+}
+
 /// What becomes of a boot that cannot be counted: nothing would ever end a slot that fails again and again, so all of it
 /// is read before it is started.
 fn uncounted(
@@ -115,15 +140,18 @@ fn uncounted(
     let Verdict::Unsound(reason) = verify_slot(disk, table, cmdline)? else {
         return Ok(Begun::Boot(running, said));
     };
-    // A menu that names the other slot already has not helped.
+    // A menu that names the other slot already has not helped, unless this was started once, by a person or for a trial.
     let named = chain.menu(disk, table).ok().and_then(|menu| menu.slot);
     let why = if disk.read_only().unwrap_or(true) {
         READ_ONLY.to_owned()
     } else if named == Some(other) {
         format!(
-            "the boot loader does not start slot {other}, which {} names",
-            chain.file().1
+            "{}; if it was told so for this boot alone, switch the board off and on",
+            disobeyed(chain, other)
         )
+    } else if chain == Chain::RaspberryPi && table.find(&cmdline.root).is_none() {
+        // Logical partitions have no gaps: what is behind the one that is lost is lost, or has its number.
+        "the chain of partitions is torn, and the menu is left as it is".to_owned()
     } else {
         match start_other(disk, table, chain, running)? {
             Verdict::Sound => {

@@ -85,26 +85,42 @@ impl Place {
 }
 
 impl State {
-    /// Reads the newer whole copy; the default where there is none.
+    /// Reads the newer whole copy; the default where there is none. One that cannot be read, as its sector is worn, is none:
+    /// as it may have been the newer one, DATA is not taken for half made then.
+    ///
+    /// # Errors
+    ///
+    /// Fails if neither can be read.
     pub fn read(disk: &impl BlockDevice, place: Place) -> Result<Self> {
         let mut newest = Self::default();
+        let mut errors = Vec::new();
         for index in 0..COPIES.len() {
             let mut sector = [0; SECTOR_LENGTH];
-            disk.read_at(&mut sector, place.copy(index))
-                .context("reading the state before DATA")?;
-            if let Some(state) = Self::parse(&sector).filter(|state| state.number > newest.number) {
+            if let Err(error) = disk.read_at(&mut sector, place.copy(index)) {
+                errors.push(error);
+            } else if let Some(state) = Self::parse(&sector).filter(|state| state.number > newest.number) {
                 newest = state;
             }
         }
-        Ok(newest)
+        newest.formatting &= errors.is_empty();
+        match errors.pop() {
+            Some(error) if errors.len() + 1 == COPIES.len() => Err(error).context("reading the state before DATA"),
+            _ => Ok(newest),
+        }
     }
 
-    /// Writes it over the older copy; it is durable when this returns.
+    /// Writes it over the older copy, and over the newer one where that fails; it is durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// Fails if neither can be written.
     pub fn write(&mut self, disk: &mut impl BlockDevice, place: Place) -> Result<()> {
         self.number += 1;
-        let index = usize::from(self.number.is_multiple_of(2));
-        disk.write_at(&self.to_sector()?, place.copy(index))
-            .and_then(|()| disk.flush())
+        let sector = self.to_sector()?;
+        let older = usize::from(self.number.is_multiple_of(2));
+        let mut write = |index| disk.write_at(&sector, place.copy(index)).and_then(|()| disk.flush());
+        write(older)
+            .or_else(|_| write(1 - older))
             .context("writing the state before DATA")
     }
 
@@ -228,6 +244,29 @@ mod tests {
                 .unwrap();
             let read = State::read(&cut, PLACE).unwrap();
             assert!(read == first || read == state, "torn after {torn} bytes: {read:?}");
+        }
+    }
+
+    #[test]
+    fn one_worn_copy_is_no_copy_and_two_are_an_error() {
+        for worn in 0..2 {
+            let mut disk = Memory::new(8 << 20);
+            let mut state = State {
+                formatting: true,
+                ..sample()
+            };
+            state.write(&mut disk, PLACE).unwrap();
+            state.write(&mut disk, PLACE).unwrap();
+            disk.worn = vec![PLACE.copy(worn)];
+            let read = State::read(&disk, PLACE).unwrap();
+            assert_eq!((read.failed, read.formatting), (state.failed, false));
+            for failed in 2..5 {
+                state.failed = [failed, 0];
+                state.write(&mut disk, PLACE).unwrap();
+                assert_eq!(State::read(&disk, PLACE).unwrap().failed, [failed, 0]);
+            }
+            disk.worn = vec![PLACE.copy(0), PLACE.copy(1)];
+            assert!(State::read(&disk, PLACE).is_err() && state.write(&mut disk, PLACE).is_err());
         }
     }
 

@@ -148,7 +148,7 @@ impl<'a> Board<'a> {
         }
         let (data, begun) = init::begin(self, cmdline, MINIMUM)?;
         let slot = match begun {
-            Begun::Boot(slot, said) => {
+            Begun::Boot(slot, said) | Begun::WithoutData(slot, said, _) => {
                 self.said.extend(said);
                 slot
             }

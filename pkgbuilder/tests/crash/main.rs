@@ -287,7 +287,7 @@ fn power_that_fails_early_and_often_is_no_reason_to_change_slots() {
         assert_eq!(board.init(&cmdline).unwrap(), Outcome::Up(Slot::A));
     }
     assert!(
-        board.said.iter().any(|line| line.contains("no other slot")),
+        board.said.iter().any(|line| line.contains("slot b is no other system")),
         "{:?}",
         board.said
     );

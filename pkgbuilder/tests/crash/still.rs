@@ -13,8 +13,9 @@ use computatom_agent::init::cmdline::Cmdline;
 use computatom_agent::init::led::Pattern;
 use computatom_agent::init::machine::Machine;
 use computatom_agent::init::stop::Stop;
+use computatom_agent::slots::state::COPIES;
 use computatom_agent::slots::{LIMIT, Slot};
-use computatom_spec::boot::gpt;
+use computatom_spec::boot::{gpt, mbr};
 
 use super::image::Image;
 use super::machine::{Board, Outcome, Workshop};
@@ -192,6 +193,100 @@ fn a_slot_that_rots_on_a_card_that_cannot_be_written_stops_the_board() {
     let mut board = Board::new(&mut workshop, card, image.end);
     let said = stopped(board.init(&cmdline));
     assert!(said.contains("writing autoboot.txt"), "{said}");
+}
+
+/// The card on which slot b has come in place of a that rots, and what its kernel is told.
+fn on_b<'a>(workshop: &'a mut Workshop, image: &Image) -> (Board<'a>, Cmdline) {
+    let mut board = Board::new(workshop, rotten(image), image.end);
+    assert_eq!(board.boot().unwrap(), Slot::B);
+    let cmdline = board.power_on(false).unwrap();
+    (board, cmdline)
+}
+
+#[test]
+fn a_torn_chain_of_partitions_leaves_the_menu_as_it_is() {
+    let image = image::raspberrypi(CARD, true);
+    let mut workshop = Workshop::new();
+    let (board, cmdline) = on_b(&mut workshop, &image);
+    let mut broken = board.now();
+    let root = Table::read(&broken)
+        .unwrap()
+        .partition(mbr::ROOT_B.into())
+        .unwrap()
+        .extent;
+    broken
+        .write_at(&[0; 512], root.start * SECTOR - computatom_spec::boot::ALIGNMENT)
+        .unwrap();
+    let mut board = Board::new(&mut workshop, broken, image.end);
+    let said = stopped(board.init(&cmdline));
+    assert!(said.contains("the chain of partitions is torn"), "{said}");
+    assert!(board.events().is_empty(), "a torn table is left as it is");
+}
+
+#[test]
+fn a_boot_loader_that_starts_a_rotten_slot_whatever_the_menu_says_stops_the_board() {
+    for image in [image::uefi(CARD, true), image::rock64(CARD, true)] {
+        let mut workshop = Workshop::new();
+        let cmdline = told(&mut workshop, &used(&image), &image);
+        let (mut board, _) = on_b(&mut workshop, &image);
+        let said = stopped(board.init(&cmdline));
+        assert!(said.contains("the boot loader did not start slot b, which"), "{said}");
+        // Sound, it goes on.
+        let mut card = board.now();
+        let mut right = [0];
+        image.bytes.read_at(&mut right, image.root_a + 39_000).unwrap();
+        card.write_at(&right, image.root_a + 39_000).unwrap();
+        let mut board = Board::new(&mut workshop, card, image.end);
+        let outcome = board.init(&cmdline).unwrap();
+        assert!(matches!(outcome, Outcome::Up(Slot::A)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_sound_slot_on_a_card_that_cannot_be_written_goes_on_without_data() {
+    for image in [image::raspberrypi(CARD, true), image::uefi(CARD, false)] {
+        let mut workshop = Workshop::new();
+        let mut card = used(&image);
+        let cmdline = told(&mut workshop, &card, &image);
+        card.writes_left = 0;
+        let mut board = Board::new(&mut workshop, card, image.end);
+        for _ in 0..=LIMIT {
+            let outcome = board.init(&cmdline).unwrap();
+            let Outcome::WithoutData(Slot::A, why) = outcome else {
+                panic!("{outcome:?}")
+            };
+            assert!(why.contains("writing the state before DATA"), "{why}");
+        }
+    }
+}
+
+#[test]
+fn a_card_whose_count_is_worn_goes_on_with_its_data() {
+    let image = image::raspberrypi(CARD, true);
+    let mut workshop = Workshop::new();
+    let card = used(&image);
+    let data = Table::read(&card).unwrap().partition(image.data).unwrap().extent.start * SECTOR;
+    let copies = COPIES.map(|copy| data - copy);
+    for worn in [&copies[..1], &copies[1..], &copies[..]] {
+        for rotten in [false, true] {
+            let mut card = card.clone();
+            if rotten {
+                rot(&mut card, &image);
+            }
+            card.worn = worn.to_vec();
+            let mut board = Board::new(&mut workshop, card, image.end);
+            // As far as the agent, which counts it as gone well where it can.
+            let mut restarts = (0..LIMIT + 2).map(|_| {
+                let cmdline = board.power_on(false).unwrap();
+                board.init(&cmdline).unwrap()
+            });
+            let up = restarts
+                .find(|outcome| !matches!(outcome, Outcome::Restart(_)))
+                .unwrap();
+            assert_eq!(up, Outcome::Up(if rotten { Slot::B } else { Slot::A }));
+            assert_eq!(board.load(image.data, super::NOTE.0).unwrap(), super::NOTE.1);
+        }
+    }
 }
 
 #[test]

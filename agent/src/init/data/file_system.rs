@@ -71,12 +71,15 @@ pub fn prepare(machine: &mut impl Machine, data: &Data, consent: Option<&str>) -
     Ok(())
 }
 
-/// The state as it is on the disk.
+/// The state as it is on the disk; without one that can be read DATA is taken for made, and is not formatted.
 fn state(machine: &mut impl Machine, data: &Data) -> Result<State> {
-    match data.state {
-        Some(place) => State::read(&machine.disk()?, place),
-        None => Ok(State::default()),
-    }
+    let Some(place) = data.state else {
+        return Ok(State::default());
+    };
+    State::read(&machine.disk()?, place).or_else(|error| {
+        machine.say(&format!("going on without the state: {error:#}"));
+        Ok(State::default())
+    })
 }
 
 /// Notes whether DATA is being made.
