@@ -194,7 +194,8 @@ fn ordinary(program: &str) -> Command {
     if !rustix::process::geteuid().is_root() {
         return Command::new(program);
     }
-    let mut command = Command::new("setpriv");
+    // By its path: that of the program may be taken away.
+    let mut command = Command::new("/usr/bin/setpriv");
     command.args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", program]);
     command
 }
