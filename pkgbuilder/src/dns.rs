@@ -150,42 +150,46 @@ impl Change {
     /// Says what it is, as a person would do it.
     pub fn describe(&self) -> String {
         let path = self.path.display();
-        if self.done {
-            return match &self.content {
-                Some(_) => format!("{path} is as it should be\n"),
-                None => format!("{path} is not there\n"),
-            };
-        }
-        let mut text = match &self.content {
-            Some(content) => {
+        let mut text = match (&self.content, self.done) {
+            (Some(_), true) => format!("{path} is as it should be\n"),
+            (None, true) => format!("{path} is not there\n"),
+            (Some(content), false) => {
                 let mut text = format!("write {path}:\n");
                 for line in content.lines() {
                     let _ = writeln!(text, "    {line}");
                 }
                 text
             }
-            None => format!("remove {path}\n"),
+            (None, false) => format!("remove {path}\n"),
         };
-        if let Some(command) = self.resolver.reload() {
-            let _ = writeln!(text, "run `{command}`");
+        if let Some(command) = self.reload() {
+            let anew = if self.done {
+                " by --yes, should it not have been read"
+            } else {
+                ""
+            };
+            let _ = writeln!(text, "run `{command}`{anew}");
         }
         text
     }
 
-    /// Does it to the file; the answer is the command that the resolver needs, also where the file was so already: that command
-    /// may have failed the time before.
+    /// The command that the resolver needs, also where the file is as it should be: the command may have failed the time before.
+    /// Where nothing is installed and nothing is to be, it would interrupt others for nothing.
+    pub fn reload(&self) -> Option<&'static str> {
+        let is_absent = self.done && self.content.is_none();
+        self.resolver.reload().filter(|_| !is_absent)
+    }
+
+    /// Does it to the file.
     ///
     /// # Errors
-    /// The file cannot be written or removed: who may.
-    pub fn apply(&self) -> Result<Option<&'static str>> {
-        if !self.done {
-            let changed = match &self.content {
-                Some(content) => atomic::write(&self.path, content.as_bytes()),
-                None => fs::remove_file(&self.path).with_context(|| format!("removing {}", self.path.display())),
-            };
-            changed.context("changing this machine's name resolution is for root: run this by sudo")?;
+    /// The file cannot be written or removed.
+    pub fn apply(&self) -> Result<()> {
+        match &self.content {
+            _ if self.done => Ok(()),
+            Some(content) => atomic::write(&self.path, content.as_bytes()),
+            None => fs::remove_file(&self.path).with_context(|| format!("removing {}", self.path.display())),
         }
-        Ok(self.resolver.reload())
     }
 }
 
@@ -243,17 +247,23 @@ mod tests {
             let change = Change::install(root.path(), resolver, server).unwrap();
             // Nothing has happened yet.
             assert!(!change.path.exists() && change.describe().starts_with("write "));
-            assert_eq!(change.apply().unwrap(), resolver.reload());
+            assert_eq!(change.reload(), resolver.reload());
+            change.apply().unwrap();
             assert!(fs::read_to_string(&change.path).unwrap().ends_with(says));
             let again = Change::install(root.path(), resolver, server).unwrap();
-            assert!(again.done && again.describe().ends_with("is as it should be\n"));
+            assert!(again.done && again.describe().contains("is as it should be\n"));
             // The resolver may not have read it then.
-            assert_eq!(again.apply().unwrap(), resolver.reload());
+            assert_eq!(again.reload(), resolver.reload());
+            assert_eq!(again.describe().contains("by --yes"), resolver.reload().is_some());
+            again.apply().unwrap();
             let remove = Change::remove(root.path(), resolver).unwrap();
             assert!(remove.describe().starts_with("remove "));
+            assert_eq!(remove.reload(), resolver.reload());
             remove.apply().unwrap();
             assert!(!change.path.exists());
-            assert!(Change::remove(root.path(), resolver).unwrap().done);
+            let nothing = Change::remove(root.path(), resolver).unwrap();
+            assert!(nothing.done && nothing.describe().ends_with("is not there\n"));
+            assert_eq!(nothing.reload(), None);
         }
     }
 

@@ -7,10 +7,11 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use computatom_cluster::topology::Ports;
+use rustix::process::geteuid;
 
 use crate::dns::{self, Change};
 use crate::reporter::Reporter;
-use crate::{cluster, command, input_error};
+use crate::{bail_input, cluster, command, input_error};
 
 /// Let this machine resolve `.consul` names (`nomad.service.consul`) by a cluster.
 ///
@@ -93,38 +94,46 @@ impl Arguments {
             }
             Action::Remove { yes } => (Change::remove(&self.root, resolver)?, yes, "remove".to_owned()),
         };
+        let named = self.resolver.as_deref().map(|name| format!(" --resolver {name}"));
+        let by_sudo = format!("`sudo pkgbuilder dns {again}{} --yes`", named.unwrap_or_default());
         super::print(&change.describe())?;
         if *yes {
-            return self.apply(&change, reporter);
+            return self.apply(&change, &by_sudo, reporter);
         }
         if !change.done {
-            let named = self
-                .resolver
-                .map(|name| format!(" --resolver {name}"))
-                .unwrap_or_default();
-            reporter.step(format_args!(
-                "nothing has been done: `sudo pkgbuilder dns {again}{named} --yes` does it"
-            ));
+            reporter.step(format_args!("nothing has been done: {by_sudo} does it"));
         }
         Ok(())
     }
 
-    fn apply(&self, change: &Change, reporter: &Reporter) -> Result<()> {
-        if let Some(line) = change.apply()?
+    fn apply(&self, change: &Change, by_sudo: &str, reporter: &Reporter) -> Result<()> {
+        change
+            .apply()
+            .with_context(|| format!("changing this machine's name resolution is for root: {by_sudo} does it"))?;
+        if let Some(line) = change.reload()
             && self.root == Path::new("/")
         {
             let mut words = line.split(' ');
-            command::run(Command::new(words.next().unwrap_or_default()).args(words)).with_context(|| {
-                format!(
-                    "{} is as it should be now, but {} has not read it: this command again, or `{line}`, lets it",
-                    change.path.display(),
-                    change.resolver.name()
-                )
-            })?;
+            command::run(Command::new(words.next().unwrap_or_default()).args(words))
+                .with_context(|| unread(change, line))?;
         }
         reporter.step("done");
         Ok(())
     }
+}
+
+/// What is to be done where the file is right and its resolver has not been told.
+fn unread(change: &Change, line: &str) -> String {
+    let is = match change.content {
+        Some(_) => "is as it should be now",
+        None => "is gone",
+    };
+    let sudo = if geteuid().is_root() { "" } else { "sudo " };
+    format!(
+        "{} {is}, but {} has not been told: `{sudo}{line}` does it",
+        change.path.display(),
+        change.resolver.name()
+    )
 }
 
 fn show(installed: &Change) -> Result<()> {
@@ -146,6 +155,13 @@ fn of_virtual_cluster(name: Option<&str>, reporter: &Reporter) -> Result<SocketA
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     if name.is_none() && cluster::names(&cluster::clusters()?).is_empty() {
         let usual = at(Ports::default().dns);
+        // Root by sudo: the cluster and its port are the person's.
+        if std::env::var_os("SUDO_USER").is_some() {
+            bail_input!(
+                "root has no virtual cluster, and does not know the port of yours: `pkgbuilder dns install` without sudo says the \
+                 command with --server"
+            );
+        }
         reporter.step(format_args!(
             "you have no virtual cluster: taking {usual}, where one that is not told otherwise has its DNS; --server names another"
         ));

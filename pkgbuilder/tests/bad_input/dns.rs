@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -36,7 +36,8 @@ impl Machine {
             .arg("--root")
             .arg(root)
             .current_dir(self.0.path())
-            .env("XDG_STATE_HOME", self.0.path().join("state"));
+            .env("XDG_STATE_HOME", self.0.path().join("state"))
+            .env_remove("SUDO_USER");
         command
     }
 
@@ -121,6 +122,43 @@ fn shown_said_installed_and_removed() {
     assert!(file.exists(), "it was only to be said");
     machine.says("remove --yes", 0);
     assert!(!file.exists());
+    // Nothing is there that a resolver could not have read.
+    for words in ["remove", "remove --yes"] {
+        let (data, _) = machine.says(words, 0);
+        assert_eq!(data, format!("{} is not there\n", file.display()));
+    }
+}
+
+#[test]
+fn what_is_for_root_is_told_with_the_port() {
+    let machine = Machine::new();
+    machine.cluster("small", 48611);
+    // Not even root can write there.
+    fs::remove_dir(machine.file().parent().unwrap()).unwrap();
+    symlink("/proc/self/none", machine.file().parent().unwrap()).unwrap();
+    let by_sudo =
+        "is for root: `sudo pkgbuilder dns install --server 127.0.0.1:48611 --resolver dnsmasq --yes` does it";
+    assert_says(&machine.says("install --resolver dnsmasq --yes", 1).1, &[by_sudo]);
+}
+
+#[test]
+fn root_does_not_guess_the_port_of_who_called_sudo() {
+    let machine = Machine::new();
+    let by_sudo = |words: &str, code| {
+        let mut command = machine.command(&machine.0.path().join("root"), words);
+        said(command.env("SUDO_USER", "ada").output().unwrap(), code).1
+    };
+    assert_says(
+        &by_sudo("install --yes", 2),
+        &["does not know the port of yours: `pkgbuilder dns install` without sudo"],
+    );
+    assert!(!machine.file().exists());
+    by_sudo("install --server 127.0.0.1:48600 --yes", 0);
+    by_sudo("remove --yes", 0);
+    // Root's own.
+    machine.cluster("small", 48611);
+    by_sudo("install --yes", 0);
+    assert_says(&fs::read_to_string(machine.file()).unwrap(), &["#48611\n"]);
 }
 
 #[test]
@@ -165,39 +203,71 @@ fn what_cannot_be_installed() {
     );
 }
 
-/// A resolver that does not start again at first; /etc is empty, and goes with the name space.
-#[test]
-fn a_resolver_that_did_not_read_it_is_told_again() {
+/// What is said where /etc is empty, and goes with the name space, and a resolver does not start again at
+/// first; the command is `"$@"` of `script`. What `systemctl` was told comes last.
+fn with_resolver(words: &str, script: &str) -> (String, String, String) {
     let machine = Machine::new();
     let systemctl = machine.0.path().join("bin/systemctl");
     fs::create_dir(systemctl.parent().unwrap()).unwrap();
-    let script = "#!/bin/sh\necho \"$*\" >>told\n[ \"$(wc -l <told)\" -gt 1 ]\n";
-    fs::write(&systemctl, script).unwrap();
+    fs::write(
+        &systemctl,
+        "#!/bin/sh\necho \"$*\" >>told\n[ \"$(wc -l <told)\" -gt 1 ]\n",
+    )
+    .unwrap();
     fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!(
         "{}:{}",
         systemctl.parent().unwrap().display(),
         std::env::var("PATH").unwrap()
     );
-    let mut command = machine.command(
-        Path::new("/"),
-        "install --server 127.0.0.1:48600 --resolver dnsmasq --yes",
-    );
+    let mut command = machine.command(Path::new("/"), words);
     command.env("PATH", path);
-    let script = "mount -t tmpfs tmpfs /etc && mkdir /etc/dnsmasq.d && cd \"$1\" && shift && \"$@\" || echo ended with $? && exec \"$@\"";
-    let (data, talk) = said(in_namespace(script, machine.0.path(), &command).output().unwrap(), 0);
+    let script = format!("mount -t tmpfs tmpfs /etc && mkdir /etc/dnsmasq.d && cd \"$1\" && shift && {script}");
+    let (data, talk) = said(in_namespace(&script, machine.0.path(), &command).output().unwrap(), 0);
+    let told = fs::read_to_string(machine.0.path().join("told")).unwrap_or_default();
+    (data, talk, told)
+}
+
+#[test]
+fn a_resolver_that_did_not_read_it_is_told_again() {
+    let (data, talk, told) = with_resolver(
+        "install --server 127.0.0.1:48600 --resolver dnsmasq --yes",
+        "\"$@\" || echo ended with $? && exec \"$@\"",
+    );
     assert_says(
         &data,
         &[
             "write /etc/dnsmasq.d/computatom-consul.conf",
             "ended with 1\n",
-            "is as it should be\n",
+            "is as it should be\nrun `systemctl restart dnsmasq` by --yes",
         ],
     );
     assert_says(
         &talk,
-        &["but dnsmasq has not read it: this command again, or `systemctl restart dnsmasq`, lets it"],
+        &["is as it should be now, but dnsmasq has not been told: `systemctl restart dnsmasq` does it"],
     );
-    let told = fs::read_to_string(machine.0.path().join("told")).unwrap();
     assert_eq!(told, "restart dnsmasq\nrestart dnsmasq\n");
+}
+
+#[test]
+fn a_resolver_is_left_alone_where_there_is_nothing_to_remove() {
+    let file = "/etc/dnsmasq.d/computatom-consul.conf";
+    let ours = "# Written by `pkgbuilder dns install`; `pkgbuilder dns remove` takes it away.";
+    let script = format!("echo '{ours}' >{file} && {{ \"$@\" || echo ended with $?; }} && exec \"$@\"");
+    let (data, talk, told) = with_resolver("remove --resolver dnsmasq --yes", &script);
+    assert_says(
+        &data,
+        &[
+            &format!("remove {file}\n"),
+            "ended with 1\n",
+            &format!("{file} is not there\n"),
+        ],
+    );
+    assert_says(
+        &talk,
+        &[&format!(
+            "{file} is gone, but dnsmasq has not been told: `systemctl restart dnsmasq` does it"
+        )],
+    );
+    assert_eq!(told, "restart dnsmasq\n");
 }
