@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use computatom_cluster::folder::Folder;
 use computatom_cluster::process::Process;
 
+use crate::child::Guarded;
 use crate::{World, assert_says, board};
 
 /// QEMU without a machine: of what a node's is told it takes the control socket alone, so that nothing boots.
@@ -134,12 +135,7 @@ fn a_node_that_never_gets_ready() {
 #[test]
 fn a_node_whose_qemu_dies() {
     let clusters = Clusters::new();
-    let mut up = clusters
-        .up(&[])
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut up = Guarded::spawn(clusters.up(&[]).stderr(Stdio::piped()).stdout(Stdio::null())).unwrap();
     let mut rest = until(&mut up, "core-1 is on");
     Process::find(&clusters.folder(), "core-1")
         .unwrap()

@@ -11,6 +11,9 @@ mod server;
 #[path = "../world/mod.rs"]
 mod world;
 
+#[path = "../child/mod.rs"]
+mod child;
+
 /// Arguments that are wrong.
 mod arguments;
 

@@ -8,6 +8,9 @@
 #[path = "../http/mod.rs"]
 mod http;
 
+#[path = "../child/mod.rs"]
+mod child;
+
 /// The program, and a cluster made by it.
 mod tool;
 

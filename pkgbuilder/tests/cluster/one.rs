@@ -7,6 +7,7 @@ use computatom_cluster::machine::raspberry_pi;
 use computatom_cluster::topology::Ports;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::child::Guarded;
 use crate::faults;
 use crate::http::eventually;
 use crate::tool::{Tool, checkout, ports, say};
@@ -209,7 +210,7 @@ fn a_cable_is_pulled_and_plugged(tool: &Tool, nomad: u16) -> Result<()> {
 
 /// What shows a node goes on showing it until its power goes, or until it is interrupted.
 fn an_orderly_stop_is_watched(tool: &Tool) -> Result<()> {
-    let watch = |words: &[&str]| tool.command(words).stdout(Stdio::piped()).spawn();
+    let watch = |words: &[&str]| Guarded::spawn(tool.command(words).stdout(Stdio::piped()));
     let console = watch(&["console", "core-1"])?;
     let interrupted = [watch(&["logs", "--follow", "core-1"])?, watch(&["status", "--watch"])?];
     // Each has begun to speak, and shows what comes.
@@ -253,7 +254,7 @@ pub(crate) fn an_interrupted_up_leaves_nothing() -> Result<()> {
     let (free, _) = ports()?;
     // In order, and as by a machine that kills it: then `down` has to do with what is left.
     for signal in [Signal::INT, Signal::KILL] {
-        let mut child = tool.command(&up(&free)).stderr(Stdio::piped()).spawn()?;
+        let mut child = Guarded::spawn(tool.command(&up(&free)).stderr(Stdio::piped()))?;
         // Read on, so that it may go on speaking.
         let mut lines = BufReader::new(child.stderr.take().context("its standard error")?).lines();
         for line in lines.by_ref() {
