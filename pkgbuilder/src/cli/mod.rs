@@ -167,10 +167,16 @@ fn print_error(error: &anyhow::Error) {
 
 /// Prints data on standard output; a reader that has gone away is no error.
 fn print(text: &str) -> Result<()> {
+    is_read(text).map(drop)
+}
+
+/// The same; whether somebody reads it.
+fn is_read(text: &str) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("writing to standard output"),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("writing to standard output"),
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use computatom_cluster::folder::Folder;
 use computatom_cluster::process::Process;
@@ -183,6 +184,40 @@ fn another_image_than_the_cluster_was_made_from() {
             "`pkgbuilder cluster down --name one` and `up`",
         ],
     );
+}
+
+/// Whoever watches is told of the end, and nobody goes on for a reader that has gone away.
+#[test]
+fn what_is_watched_ends() {
+    let clusters = Clusters::new();
+    clusters.world.succeeds(clusters.up(&["--no-wait"]));
+    let watch = |words: &[&str]| {
+        let mut command = clusters.command(words);
+        Guarded::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap()
+    };
+    let limit = Duration::from_mins(1);
+    let mut unread = watch(&["status", "--watch"]);
+    drop(unread.stdout.take());
+    let output = unread.ends_within(limit).unwrap().expect("nobody reads it");
+    assert!(output.status.success(), "{output:?}");
+    for (words, says) in [
+        (["status", "--watch"].as_slice(), "core-1"),
+        (&["logs", "--follow", "core-1"], "its last words\n"),
+    ] {
+        clusters.world.succeeds(clusters.up(&["--no-wait"]));
+        fs::write(clusters.file("core-1.console.log"), "its last words\n").unwrap();
+        let mut child = watch(words);
+        let mut shown = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.contains(says) {
+            line.clear();
+            assert_ne!(shown.read_line(&mut line).unwrap(), 0, "{words:?} showed nothing");
+        }
+        clusters.world.succeeds(clusters.command(&["down"]));
+        let output = child.ends_within(limit).unwrap().expect("there is nothing to watch");
+        assert!(output.status.success(), "{output:?}");
+        assert_says(&String::from_utf8_lossy(&output.stderr), &["one is gone\n"]);
+    }
 }
 
 #[test]

@@ -22,13 +22,13 @@ pub(super) struct Logs {
     #[arg(value_name = "NODE")]
     node: String,
 
-    /// Go on with what it shows from now on, until Ctrl-C.
+    /// Go on with what it shows from now on, until Ctrl-C or the cluster's end.
     #[arg(long, short)]
     follow: bool,
 }
 
 impl Logs {
-    pub(super) fn run(self, name: Option<&str>) -> Result<()> {
+    pub(super) fn run(self, name: Option<&str>, reporter: &Reporter) -> Result<()> {
         let cluster = cluster::open(name)?;
         let node = cluster.node(&self.node).map_err(|text| input_error!("{text}"))?;
         let path = machine::console_log(cluster.folder(), &node.name);
@@ -39,7 +39,7 @@ impl Logs {
                 .read(&mut buffer)
                 .with_context(|| format!("reading {}", path.display()))?
             {
-                0 if !self.follow || interrupt::check().is_err() => return Ok(()),
+                0 if !self.follow || interrupt::check().is_err() || super::is_gone(&cluster, reporter) => return Ok(()),
                 0 => std::thread::sleep(Duration::from_millis(200)),
                 // A reader that has gone away has seen enough.
                 count => {

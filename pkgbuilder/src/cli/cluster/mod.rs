@@ -17,6 +17,7 @@ mod faults;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use computatom_cluster::cluster::Cluster;
 use computatom_cluster::folder::Folder;
 use computatom_cluster::segment;
 
@@ -80,7 +81,7 @@ impl Arguments {
             Command::Up(command) => command.run(name, reporter),
             Command::Down(command) => command.run(name, reporter),
             Command::List(command) => command.run(),
-            Command::Status(command) => command.run(name),
+            Command::Status(command) => command.run(name, reporter),
             Command::Env(command) => command.run(name),
             Command::Plan(command) => command.run(name),
             Command::Start(command) => command.run(name, reporter),
@@ -89,7 +90,7 @@ impl Arguments {
             Command::Pause(command) => command.run(name, reporter),
             Command::Resume(command) => command.run(name, reporter),
             Command::Reflash(command) => command.run(name, reporter),
-            Command::Logs(command) => command.run(name),
+            Command::Logs(command) => command.run(name, reporter),
             Command::Console(command) => command.run(name, reporter),
             Command::Link(command) => command.run(name, reporter),
             Command::Partition(command) => command.run(name, reporter),
@@ -100,4 +101,13 @@ impl Arguments {
             }
         }
     }
+}
+
+/// Whether there is nothing more to watch; the person is told.
+fn is_gone(cluster: &Cluster, reporter: &Reporter) -> bool {
+    let is_gone = !cluster.folder().is_taken();
+    if is_gone {
+        reporter.step(format_args!("{} is gone", cluster.folder().name()));
+    }
+    is_gone
 }

@@ -10,6 +10,7 @@ use computatom_cluster::survey;
 use crate::cluster::{self, table};
 use crate::definition::topology;
 use crate::failure::Answer;
+use crate::reporter::Reporter;
 use crate::{input_error, interrupt};
 
 /// Show the nodes: name, roles and why, address, what Consul and Nomad say there, what they wait for.
@@ -22,7 +23,7 @@ Examples:
   pkgbuilder cluster status --watch
   pkgbuilder cluster status --json | jq -r '.[] | select(.ready | not) | .name'")]
 pub(super) struct Status {
-    /// Show it anew every two seconds, until Ctrl-C.
+    /// Show it anew every two seconds, until Ctrl-C or the cluster's end.
     #[arg(long, short)]
     watch: bool,
 
@@ -32,7 +33,7 @@ pub(super) struct Status {
 }
 
 impl Status {
-    pub(super) fn run(self, name: Option<&str>) -> Result<()> {
+    pub(super) fn run(self, name: Option<&str>, reporter: &Reporter) -> Result<()> {
         let cluster = cluster::open(name)?;
         loop {
             let reports = survey::ask(cluster.folder(), cluster.state())?;
@@ -47,9 +48,12 @@ impl Status {
                 return if ready { Ok(()) } else { Err(Answer(1).into()) };
             }
             // The cursor to the top, and the rest of the screen cleared (ECMA-48: CUP, ED).
-            super::super::print(&format!("\u{1b}[H\u{1b}[J{text}"))?;
+            let is_read = super::super::is_read(&format!("\u{1b}[H\u{1b}[J{text}"))?;
+            if !is_read {
+                return Ok(());
+            }
             std::thread::sleep(Duration::from_secs(2));
-            if interrupt::check().is_err() {
+            if interrupt::check().is_err() || super::is_gone(&cluster, reporter) {
                 return Ok(());
             }
         }
