@@ -14,6 +14,8 @@ pub mod up;
 
 mod order;
 
+mod not_ready;
+
 mod raspberry_pi;
 
 /// What it looks like.

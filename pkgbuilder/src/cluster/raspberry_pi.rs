@@ -7,6 +7,7 @@ use computatom_cluster::cluster::Cluster;
 use computatom_cluster::folder::Folder;
 use computatom_cluster::machine::{Kind, raspberry_pi};
 use computatom_cluster::plan::Plan;
+use computatom_cluster::process::Process;
 use computatom_cluster::survey::{Power, Report};
 
 use crate::assemble::{device_tree, firmware};
@@ -44,12 +45,67 @@ pub(super) fn find_adapters(cluster: &Cluster, waiting: &[&Report], reporter: &R
             continue;
         }
         let node = cluster.node(&report.name).map_err(anyhow::Error::msg)?;
+        // It may have died since it was asked, of which the next look tells.
+        let Some(process) = Process::find(cluster.folder(), &node.name)? else {
+            continue;
+        };
         reporter.step(format_args!(
             "{}: QEMU lost its network adapter; off and on again",
             node.name
         ));
-        cluster.kill(node)?;
+        process.kill()?;
         cluster.start(node)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use computatom_cluster::folder::{Source, State, VERSION};
+    use computatom_cluster::machine::{Accelerator, console_log};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_board_that_has_died_meanwhile_is_left_to_the_next_look() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::at(place.path().to_owned());
+        let topology = json!({"target": "raspberrypi-arm64", "nodes": [{"name": "core-1", "roles": ["server"]}]});
+        let plan = Plan::new("test", &serde_json::from_value(topology).unwrap()).unwrap();
+        let node = plan.nodes[0].clone();
+        let state = State {
+            version: VERSION,
+            plan,
+            base: PathBuf::new(),
+            source: Source {
+                path: PathBuf::new(),
+                digest: String::new(),
+            },
+            accelerator: Accelerator::Tcg,
+            pages: vec![1],
+        };
+        folder.set_state(&state).unwrap();
+        let log = console_log(&folder, &node.name);
+        std::fs::write(&log, raspberry_pi::PORT_LOST).unwrap();
+        let report = Report {
+            name: node.name,
+            power: Power::On,
+            roles: Vec::new(),
+            reason: None,
+            datacenter: node.datacenter,
+            address: node.address,
+            page: String::new(),
+            consul: None,
+            nomad: None,
+            ready: false,
+            waits_for: Vec::new(),
+            log,
+        };
+        assert!(raspberry_pi::has_lost_its_port(&folder, &report.name).unwrap());
+        let cluster = Cluster::open(folder, (PathBuf::new(), Vec::new())).unwrap();
+        find_adapters(&cluster, &[&report], &Reporter::new(true)).unwrap();
+    }
 }

@@ -14,6 +14,7 @@ use computatom_cluster::survey::{self, Power, Report};
 use computatom_cluster::topology::Topology;
 use computatom_cluster::uplink;
 
+use crate::cluster::not_ready::{self, NotReady};
 use crate::cluster::order::Order;
 use crate::cluster::raspberry_pi;
 use crate::inspect::image::{self, Opened};
@@ -80,37 +81,6 @@ pub fn up(request: &Request, reporter: &Reporter) -> Result<Cluster> {
     })
 }
 
-/// A node did not get ready, in time or ever.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct NotReady(String);
-
-impl NotReady {
-    fn late(waiting: &[&Report], patience: Duration) -> Self {
-        let nodes: Vec<String> = (waiting.iter())
-            .map(|report| {
-                let waits = report.waits_for.join(", ");
-                format!("{} waits for {waits}; its console: {}", report.name, shown(&report.log))
-            })
-            .collect();
-        Self(format!(
-            "not ready after {} s; the cluster stays, `pkgbuilder cluster status` tells of it:\n  {}",
-            patience.as_secs(),
-            nodes.join("\n  ")
-        ))
-    }
-
-    fn ended(report: &Report, folder: &Folder) -> Self {
-        Self(format!(
-            "{} has ended: QEMU's words are in {}, its console in {}; the cluster stays: `pkgbuilder cluster up` powers on what \
-             is off, `pkgbuilder cluster down` removes it",
-            report.name,
-            shown(&folder.file(&format!("{}.log", report.name))),
-            shown(&report.log)
-        ))
-    }
-}
-
 /// Refuses what a cluster that there is already is not: of this topology, and of this image if one is named.
 fn check_same(state: &State, plan: &Plan, request: &Request, reporter: &Reporter) -> Result<()> {
     let name = &request.name;
@@ -121,12 +91,12 @@ fn check_same(state: &State, plan: &Plan, request: &Request, reporter: &Reporter
     let Source { path: of, digest } = &state.source;
     match &request.image {
         Some(path) if digest_of(path)? != *digest => bail_input!(
-            "the cluster `{name}` was made from another image ({}) than {}: {otherwise}",
+            "the cluster `{name}` was made from another file ({}) than {}: {otherwise}",
             of.display(),
             path.display()
         ),
         // What is on goes on, and what is off may be powered on, whatever became of the file.
-        None if of.is_file() && digest_of(of)? != *digest => reporter.warn(format_args!(
+        None if of.is_file() && digest_of(of).is_ok_and(|now| now != *digest) => reporter.warn(format_args!(
             "{} is no longer the image that the cluster `{name}` was made from, which its nodes boot, also after `reflash`: \
              `pkgbuilder cluster down --name {name}` and `up` take the new one",
             of.display()
@@ -320,7 +290,7 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
         let reports = survey::ask(cluster.folder(), cluster.state())?;
         for ((report, bar), told) in reports.iter().zip(&bars).zip(&mut told) {
             if !report.ready {
-                bar.set_message(format!("{} waits for {}", report.name, first_wait(report)));
+                bar.set_message(not_ready::short(report));
             } else if !*told {
                 *told = true;
                 bar.finish_and_clear();
@@ -332,13 +302,13 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
         if waiting.is_empty() {
             return Ok(());
         }
-        if begun.elapsed() > patience {
-            return Err(NotReady::late(&waiting, patience).into());
-        }
         // A node whose QEMU has died gets ready no more.
         let has_ended = |report: &&&Report| report.power == Power::Off && started.contains(&report.name);
         if let Some(report) = waiting.iter().find(has_ended) {
             return Err(NotReady::ended(report, cluster.folder()).into());
+        }
+        if begun.elapsed() > patience {
+            return Err(NotReady::late(&waiting, patience).into());
         }
         power_on(cluster, &order, &mut started, &reports, reporter)?;
         raspberry_pi::find_adapters(cluster, &waiting, reporter)?;
@@ -351,14 +321,6 @@ fn wait(cluster: &Cluster, begun: Instant, patience: Duration, reporter: &Report
 fn running(cluster: &Cluster) -> Result<BTreeSet<String>> {
     let processes = Process::all(cluster.folder())?;
     Ok(processes.into_iter().map(|process| process.name).collect())
-}
-
-fn first_wait(report: &Report) -> &str {
-    report.waits_for.first().map_or("nothing", String::as_str)
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -173,7 +173,7 @@ fn another_image_than_the_cluster_was_made_from() {
     }
     fs::write(&same, "another").unwrap();
     let said = clusters.refuses(clusters.up(&["--image", same.to_str().unwrap()]), 2);
-    let both = format!("made from another image ({}) than {}", image.display(), same.display());
+    let both = format!("made from another file ({}) than {}", image.display(), same.display());
     assert_says(&said, &[&both, "`pkgbuilder cluster down --name one` first"]);
     fs::rename(&same, &image).unwrap();
     let said = clusters.world.succeeds(clusters.up(&["--no-wait"]));
@@ -184,6 +184,20 @@ fn another_image_than_the_cluster_was_made_from() {
             "`pkgbuilder cluster down --name one` and `up`",
         ],
     );
+    // Nobody can read the beginning of this file, not even root.
+    fs::remove_file(&image).unwrap();
+    symlink("/proc/self/mem", &image).unwrap();
+    clusters.world.succeeds(clusters.up(&["--no-wait"]));
+}
+
+#[test]
+fn a_node_that_stands_still_while_it_is_waited_for() {
+    let clusters = Clusters::new();
+    clusters.world.succeeds(clusters.up(&["--no-wait"]));
+    clusters.world.succeeds(clusters.command(&["pause", "core-1"]));
+    let said = clusters.refuses(clusters.up(&["--timeout", "1"]), 1);
+    assert_says(&said, &["core-1 stands still: `pkgbuilder cluster resume core-1`"]);
+    assert!(!said.contains("core-1.console.log"), "{said}");
 }
 
 /// Whoever watches is told of the end, and nobody goes on for a reader that has gone away.
