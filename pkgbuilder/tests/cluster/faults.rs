@@ -9,7 +9,8 @@ use crate::several::{LONG, array};
 use crate::tool::{Tool, say};
 
 /// How long nobody may lead once the leader's power was cut: the others notice after a heartbeat's time-out and hold an
-/// election, a few where two of them want to lead at once. 7 to 22 s were seen in emulation.
+/// election, a few where two of them want to lead at once. 7 to 22 s were seen in emulation, while up to 20 of
+/// them could be the trial's own wait for an answer by a connection to the node that was off.
 const ELECTION: Duration = Duration::from_mins(1);
 
 /// The others elect another leader; the lost one returns and learns what it has missed. The name of the server.

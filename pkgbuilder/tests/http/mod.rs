@@ -16,9 +16,13 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Every answer is to come within `limit`.
+    /// Every answer is to come within `limit`, and by a connection of its own: a port that is forwarded may lead to another node
+    /// than before, while QEMU keeps the connections to one that is off open, and nobody answers there.
     pub(crate) fn at(address: Ipv4Addr, limit: Duration) -> Self {
-        let config = ureq::Agent::config_builder().timeout_global(Some(limit)).build();
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(limit))
+            .max_idle_connections(0)
+            .build();
         Self {
             address,
             agent: config.into(),
