@@ -150,7 +150,8 @@ pub(crate) fn the_readme() -> Result<()> {
     // What is asked in between is what a person would ask then, with the programs of the packages.
     let programs = tempfile::tempdir()?;
     let unpack = format!(
-        "for name in nomad consul; do dpkg-deb --extract out/packages/${{name}}_*_amd64.deb '{0}'; done; PATH={0}/usr/bin:$PATH",
+        "for name in nomad consul; do dpkg-deb --extract \"$(out/bin/pkgbuilder packages --component $name)\" '{0}'; done
+         PATH={0}/usr/bin:$PATH",
         programs.path().display()
     );
     let asked = "nomad node status -json; consul members; consul catalog datacenters; nomad server members";
