@@ -62,6 +62,15 @@ pub struct Found {
     pub fingerprint: String,
 }
 
+/// A copy of the superblock: what e2fsck(8) takes with `-b` and `-B`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// Number of its block.
+    pub block: u64,
+    /// Size of a block in bytes.
+    pub block_size: u64,
+}
+
 /// Fields of the superblock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Superblock {
@@ -80,6 +89,32 @@ pub fn read(device: &impl BlockDevice) -> Result<Found> {
         head: head(&bytes),
         fingerprint: format!("{:08x}", crc32(&bytes)),
     })
+}
+
+/// The first copy whose checksum is right: that of the second group, whose bitmap is a block of bits (`s_blocks_per_group`).
+///
+/// Where the superblock is torn e2fsck may take it for whole: without the bits of its features it has no checksum either.
+///
+/// # Errors
+///
+/// Fails if the disk does.
+pub fn backup(device: &impl BlockDevice) -> Result<Option<Backup>> {
+    let size = device.size().context("reading the size of DATA")?;
+    for block_size in [4096, 2048, 1024] {
+        // `s_first_data_block` is 1 where a block is no larger than what lies before the superblock.
+        let block = 8 * block_size + u64::from(block_size == 1024);
+        let mut bytes = [0; LENGTH];
+        if (block + 1) * block_size > size {
+            continue;
+        }
+        device
+            .read_at(&mut bytes, block * block_size)
+            .context("reading a copy of DATA's superblock")?;
+        if parse(&bytes).is_some() {
+            return Ok(Some(Backup { block, block_size }));
+        }
+    }
+    Ok(None)
 }
 
 fn head(bytes: &[u8]) -> Head {
@@ -153,6 +188,33 @@ mod tests {
                 .status();
             assert!(status.expect("dosfstools and util-linux are installed").success());
             assert_eq!(read(file.as_file()).unwrap().head, Head::Foreign(name));
+        }
+    }
+
+    #[test]
+    fn the_first_copy_is_found_for_each_size_of_blocks() {
+        for block_size in [1024, 2048, 4096] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            file.as_file().set_len(160 << 20).unwrap();
+            assert_eq!(backup(file.as_file()).unwrap(), None);
+            let status = std::process::Command::new("mke2fs")
+                .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+                .args(["-q", "-F", "-t", "ext4", "-b", &block_size.to_string()])
+                .arg(file.path())
+                .status();
+            assert!(status.expect("e2fsprogs is installed").success());
+            let found = backup(file.as_file()).unwrap().unwrap();
+            let output = std::process::Command::new("dumpe2fs")
+                .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+                .arg(file.path())
+                .output();
+            let said = String::from_utf8(output.unwrap().stdout).unwrap();
+            let line = said.lines().find(|line| line.contains("Backup superblock at")).unwrap();
+            assert!(
+                line.contains(&format!("Backup superblock at {},", found.block)),
+                "{line}"
+            );
+            assert_eq!(found.block_size, block_size);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::disk::table::{self, Table};
 use crate::init::led::Pattern;
 use crate::init::machine::{Machine, Tool};
 use crate::init::stop::Stop;
-use crate::init::superblock::{self, Found, Head};
+use crate::init::superblock::{self, Backup, Found, Head};
 use crate::slots::menu::Chain;
 use crate::slots::state::State;
 
@@ -42,16 +42,22 @@ pub fn prepare(machine: &mut impl Machine, data: &Data, consent: Option<&str>) -
         machine.say("formatting DATA, as the kernel command line allows for what it holds");
         return make(machine, data);
     }
-    match &found.head {
-        // Before the check, which takes a time in the future for damage.
-        Head::Ext4(superblock) => machine.not_before(superblock.last_use),
+    let backup = match &found.head {
+        Head::Ext4(superblock) => {
+            // Before the check, which takes a time in the future for damage.
+            machine.not_before(superblock.last_use);
+            None
+        }
         Head::Foreign(name) => {
             let what = format!("holds {name}, which is not this node's");
             return Err(unusable(machine, &found, data, &what));
         }
-        Head::Empty | Head::Damaged => machine.say("the superblock of DATA is damaged"),
-    }
-    check(machine, data, false)?;
+        Head::Empty | Head::Damaged => {
+            machine.say("the superblock of DATA is damaged");
+            superblock::backup(&machine.partition(data.number)?)?
+        }
+    };
+    check(machine, data, false, backup)?;
     // Not only when the partition has just grown: the power may have failed between the two.
     let device = machine.partition(data.number)?;
     let size = device.size().context("reading the size of DATA")?;
@@ -61,11 +67,11 @@ pub fn prepare(machine: &mut impl Machine, data: &Data, consent: Option<&str>) -
         drop(device);
         machine.say("growing the file system of DATA");
         // resize2fs insists on a whole check.
-        check(machine, data, true)?;
+        check(machine, data, true, None)?;
         if machine.run(Tool::Resize2fs, &[], data.number)? != 0 {
             machine.say("DATA could not be grown; going on with its old size");
             // What it has begun is to be whole before it is mounted.
-            check(machine, data, true)?;
+            check(machine, data, true, None)?;
         }
     }
     Ok(())
@@ -120,10 +126,17 @@ fn make(machine: &mut impl Machine, data: &Data) -> Result<()> {
     note(machine, data, false)
 }
 
-/// Repairs what can be repaired without asking; the statuses are those of `e2fsck(8)`.
-fn check(machine: &mut impl Machine, data: &Data, force: bool) -> Result<()> {
-    let options: &[&str] = if force { &["-f", "-p"] } else { &["-p"] };
-    let preen = machine.run(Tool::E2fsck, options, data.number)?;
+/// Repairs what can be repaired without asking, in place of a damaged superblock by a copy of it; the statuses are those of
+/// `e2fsck(8)`.
+fn check(machine: &mut impl Machine, data: &Data, force: bool, backup: Option<Backup>) -> Result<()> {
+    let place = backup.map(|backup| [backup.block, backup.block_size].map(|number| number.to_string()));
+    let place: Vec<&str> = place
+        .iter()
+        .flat_map(|[block, size]| ["-b", block, "-B", size])
+        .collect();
+    let options = |options: &[&'static str]| [options, &place].concat();
+    let first: &[&str] = if force { &["-f", "-p"] } else { &["-p"] };
+    let preen = machine.run(Tool::E2fsck, &options(first), data.number)?;
     if preen < 4 {
         return Ok(());
     }
@@ -134,7 +147,7 @@ fn check(machine: &mut impl Machine, data: &Data, force: bool) -> Result<()> {
     let mut status = 4;
     for _ in 0..REPAIRS {
         if status == 4 {
-            status = machine.run(Tool::E2fsck, &["-f", "-y"], data.number)?;
+            status = machine.run(Tool::E2fsck, &options(&["-f", "-y"]), data.number)?;
         }
     }
     if status < 4 {
@@ -306,6 +319,19 @@ mod tests {
             assert_eq!(debugfs(&data, "cat note"), "the node's own", "{torn:?}");
             assert_eq!(superblock(&mut data).size, 64 * MIB);
         }
+    }
+
+    /// Without the bits of its features it looks whole to e2fsck, which made an ext2 of it.
+    #[test]
+    fn a_superblock_torn_before_its_features_comes_back_from_a_copy() {
+        let mut data = partition_of(64 * MIB);
+        boot(&mut data).unwrap();
+        let features = |data: &Bench| debugfs(data, "features");
+        let before = features(&data);
+        assert!(before.contains("metadata_csum"), "{before}");
+        overwrite(&data, &[0; 512 - 0x60], 1024 + 0x60);
+        boot(&mut data).unwrap();
+        assert_eq!(features(&data), before);
     }
 
     #[test]
