@@ -11,13 +11,14 @@ use sha2::{Digest, Sha256};
 
 /// Keeps our hashes apart from everybody else's hashes of the same serial.
 const DOMAIN: &[u8] = b"computatom machine id\0";
-/// What firmware has for an UUID whose maker has not given it one: many machines are this, which makes them one node
-/// (<https://github.com/oshi/oshi/issues/2417>, and `fake_puuids` in Rockstor's src/rockstor/system/osi.py).
-const OF_NOBODY: [&str; 5] = [
+/// What firmware has for an UUID whose maker has not given it one: many machines have each, which would make them one node.
+const OF_NOBODY: [&str; 4] = [
+    // American Megatrends' (<https://github.com/oshi/oshi/issues/2417>), and with its bytes swapped.
     "03000200-0400-0500-0006-000700080009",
     "00020003-0004-0005-0006-000700080009",
-    "00010203-0405-0607-0809-0a0b0c0d0e0f",
-    "fefefefe-fefe-fefe-fefe-fefefefefefe",
+    // From the list of the FOG project (`invalidUuids`).
+    "12345678-1234-5678-90ab-cddeefaabbcc",
+    // HP's MicroServer Gen8 (<https://github.com/rockstor/rockstor-core/issues/2143>).
     "31393138-3538-5a43-3135-353130323750",
 ];
 /// Where a board without any identity of its own remembers the one it drew, below `/var`.
