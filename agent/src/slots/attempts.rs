@@ -69,18 +69,7 @@ pub fn begin(disk: &mut impl BlockDevice, place: Option<Place>, cmdline: &Cmdlin
         } else {
             disobeyed(chain, committed)
         };
-        if let Verdict::Unsound(reason) = verify_slot(disk, &table, cmdline)? {
-            return Err(Stop::showing(
-                Pattern::NoSlot,
-                format!(
-                    "slot {running} has failed {failed} times and does not verify ({reason}), and {why}: burn the card \
-                     again, or replace it"
-                ),
-            ));
-        }
-        said.push(format!(
-            "slot {running} verifies but did not come up well {failed} times, and {why}"
-        ));
+        said.push(sound_at_least(disk, &table, cmdline, running, failed, &why)?);
     }
     state.failed[running.index()] = failed.saturating_add(1);
     if let Err(error) = state.write(disk, place) {
@@ -116,6 +105,29 @@ fn running(disk: &impl BlockDevice, table: &Table, chain: Chain, cmdline: &Cmdli
             chain.root(Slot::B)
         ))
     })
+}
+
+/// What there is to say of a slot that has failed often and goes on, as no other starts (`why`); rotten, it ends here.
+fn sound_at_least(
+    disk: &impl BlockDevice,
+    table: &Table,
+    cmdline: &Cmdline,
+    running: Slot,
+    failed: u32,
+    why: &str,
+) -> Result<String> {
+    match verify_slot(disk, table, cmdline)? {
+        Verdict::Sound => Ok(format!(
+            "slot {running} verifies but did not come up well {failed} times, and {why}"
+        )),
+        Verdict::Unsound(reason) => Err(Stop::showing(
+            Pattern::NoSlot,
+            format!(
+                "slot {running} has failed {failed} times and does not verify ({reason}), and {why}: burn the card again, \
+                 or replace it"
+            ),
+        )),
+    }
 }
 
 /// Why the slot that the menu names is no way out, if it is not the one that runs.
