@@ -10,6 +10,7 @@ use computatom_cluster::folder::Folder;
 use computatom_cluster::process::Process;
 
 use crate::child::Guarded;
+use crate::outputs::in_namespace;
 use crate::{World, assert_says, board};
 
 /// QEMU without a machine: of what a node's is told it takes the control socket alone, so that nothing boots.
@@ -240,5 +241,20 @@ fn a_qemu_that_is_too_old() {
     clusters.program("qemu-system-aarch64", "#!/bin/sh\necho QEMU emulator version 6.2.0\n");
     let said = clusters.refuses(clusters.up(&[]), 1);
     assert_says(&said, &["qemu-system-aarch64 is of QEMU 6.2", "7.2 or newer"]);
+    assert!(!clusters.folder().path().exists(), "nothing was begun");
+}
+
+#[test]
+fn no_firmware_for_machines_with_uefi() {
+    let clusters = Clusters::new();
+    let topology = "{ nodes: [{ name: 'core-1', roles: ['server'] }], target: 'uefi-arm64', image: 'tiny' }";
+    fs::write(clusters.world.checkout().join("one.jsonnet"), topology).unwrap();
+    let empty = "for folder in /etc/qemu/firmware /usr/share/qemu/firmware; do \
+                 [ ! -d $folder ] || mount -t tmpfs none $folder || exit 99; done; shift; exec \"$@\"";
+    let said = clusters.refuses(in_namespace(empty, clusters.world.folder.path(), &clusters.up(&[])), 1);
+    assert_says(
+        &said,
+        &["no UEFI firmware for uefi-arm64", "install it", "qemu-efi-aarch64"],
+    );
     assert!(!clusters.folder().path().exists(), "nothing was begun");
 }
