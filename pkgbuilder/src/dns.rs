@@ -60,7 +60,9 @@ impl Resolver {
     fn content(self, server: SocketAddr) -> String {
         let (address, port) = (server.ip(), server.port());
         let settings = match self {
-            // `~`: only these names go there, and none of them elsewhere.
+            // `~`: these names go there and nowhere else. Others are asked of it, too, beside the servers of each link: before
+            // version 258 (systemd.dns-delegate(5)) a server of the whole machine is always one to ask
+            // (systemd-resolved.service(8), "Protocols and Routing"). Consul refuses them.
             Self::Resolved if server.is_ipv6() => format!("[Resolve]\nDNS=[{address}]:{port}\nDomains=~consul"),
             Self::Resolved => format!("[Resolve]\nDNS={address}:{port}\nDomains=~consul"),
             Self::Dnsmasq => format!("server=/consul/{address}#{port}"),

@@ -141,7 +141,7 @@ fn show(installed: &Change) -> Result<()> {
         "is not there: `.consul` leads nowhere (`pkgbuilder dns install`)".to_owned()
     } else {
         let text = std::fs::read_to_string(&installed.path).context("reading it")?;
-        format!("says:\n{text}")
+        format!("says:\n{}", text.trim_end())
     };
     super::print(&format!(
         "{}\n{} {state}\n",

@@ -14,8 +14,9 @@ const LIMIT: Duration = Duration::from_hours(1);
 /// The longest from power-on to the trial's first word; half a minute is usual.
 const START: Duration = Duration::from_mins(8);
 
-/// Packages beside the essential ones: what a server installation of Debian has.
-const INCLUDE: &str = "systemd-sysv,udev,dbus,linux-image-cloud-amd64,initramfs-tools,kmod,procps,iproute2,curl";
+/// Packages beside the essential ones: what a server installation of Debian has, and two resolvers of names.
+const INCLUDE: &str =
+    "systemd-sysv,udev,dbus,linux-image-cloud-amd64,initramfs-tools,kmod,procps,iproute2,curl,systemd-resolved,dnsmasq";
 
 /// What mmdebstrap does in the finished root: an initramfs for this machine only, a network by DHCP, and
 /// the way out that every network has: without one Nomad's client does not know which interface is its own. QEMU lets
@@ -26,7 +27,9 @@ printf 'virtio_pci\nvirtio_blk\next4\n' >>"$1/etc/initramfs-tools/modules"
 chroot "$1" update-initramfs -u
 mkdir -p "$1/etc/systemd/network"
 printf '[Match]\nType=ether\n[Network]\nDHCP=ipv4\nGateway=10.0.2.2\n' >"$1/etc/systemd/network/20-wired.network"
-chroot "$1" systemctl enable systemd-networkd trial.service
+chroot "$1" systemctl enable systemd-networkd systemd-resolved trial.service
+chroot "$1" systemctl disable dnsmasq
+ln -sf ../run/systemd/resolve/stub-resolv.conf "$1/etc/resolv.conf"
 "#;
 
 /// The trial is a unit like any other; what it says goes to a serial port of its own.

@@ -105,6 +105,25 @@ impl Trial {
     }
 }
 
+/// Names under `.consul` by `pkgbuilder dns`, through systemd-resolved and through dnsmasq.
+fn names_resolve(trial: &Trial) {
+    trial.says("lan-names", "192.0.2.7");
+    for resolver in ["resolved", "dnsmasq"] {
+        // `grep` finds no address.
+        let without = trial.ended(&format!("{resolver}-without"), 1);
+        assert!(without.contains(resolver), "{without}");
+        trial.ended(&format!("{resolver}-removed"), 1);
+    }
+    let dry = trial.ended("resolved-dry", 2);
+    assert!(dry.contains("nothing has been done"), "{dry}");
+    trial.ended("resolved", 0);
+    trial.says("resolved-names", ADDRESS);
+    trial.says("resolved-others", "192.0.2.7");
+    trial.says("dnsmasq", "192.0.2.7");
+    trial.ended("dnsmasq-installed", 0);
+    trial.says("dnsmasq-names", &format!("{ADDRESS}\n192.0.2.7"));
+}
+
 #[test]
 fn apt_makes_an_ordinary_debian_a_member_of_a_cluster() {
     let folder = repository().join("out/e2e/debian");
@@ -115,6 +134,7 @@ fn apt_makes_an_ordinary_debian_a_member_of_a_cluster() {
     configuration(&trial);
     fs::write(trial.join("trial.sh"), include_str!("trial.sh")).unwrap();
     fs::write(trial.join("key"), KEY).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_pkgbuilder"), trial.join("pkgbuilder")).unwrap();
     machine::install(&folder, &trial).unwrap();
     let said = machine::boot(&folder).unwrap();
     let trial = Trial::parse(&said);
@@ -128,6 +148,7 @@ fn apt_makes_an_ordinary_debian_a_member_of_a_cluster() {
     let files = trial.ended("key-files", 1);
     assert!(files.contains("root:consul 640 /etc/consul.d/20-local.hcl"), "{files}");
     assert!(files.contains("Permission denied"), "{files}");
+    names_resolve(&trial);
     trial.ended("server", 0);
     trial.says("server-leads", "enabled\nactive\nnomad");
     let alone = trial.ended("server-is-alone", 1);

@@ -39,6 +39,25 @@ step consul-leads 'until_ok 180 "leads 8500"; runs consul'
 step consul-is-encrypted 'consul info | grep "encrypted = "'
 step key-files 'stat -c "%U:%G %a %n" /etc/consul.d/*; setpriv --reuid=nobody --regid=nogroup --clear-groups cat /etc/consul.d/20-local.hcl >/dev/null'
 
+# Names under .consul on this machine, by each resolver that it may have; `getent` asks as every program does. The
+# network's own name server is one that knows a single name.
+names() { getent ahostsv4 "$1" | cut -d " " -f 1 | sort -u; }
+dns() { ./pkgbuilder dns "$@" 2>&1; }
+# systemd-resolved has it of networkd only, and forgets what it is told when it starts again.
+lan_dns() { resolvectl dns "$(ip -o route show default | grep -o "dev [^ ]*" | cut -d " " -f 2)" 10.0.2.15:5300; }
+step lan-names 'systemctl stop dnsmasq; dnsmasq --conf-file=/dev/null --port=5300 --listen-address=10.0.2.15 --bind-interfaces --no-resolv --no-hosts --address=/printer.lan/192.0.2.7 && lan_dns; until_ok 30 "names printer.lan | grep ."'
+step resolved-without 'dns show; names consul.service.consul | grep .'
+step resolved-dry 'dns install --server 127.0.0.1:8600; ls /etc/systemd/resolved.conf.d'
+step resolved 'dns install --server 127.0.0.1:8600 --yes && dns show'
+step resolved-names 'until_ok 30 "names consul.service.consul | grep -q ." && names consul.service.consul'
+step resolved-others 'lan_dns; names printer.lan'
+step resolved-removed 'dns remove --yes || exit 9; ls /etc/systemd/resolved.conf.d; names consul.service.consul | grep .'
+step dnsmasq 'systemctl disable --now systemd-resolved; rm -f /etc/resolv.conf; echo nameserver 127.0.0.1 >/etc/resolv.conf; echo server=10.0.2.15#5300 >/etc/dnsmasq.d/lan.conf; systemctl start dnsmasq && names printer.lan'
+step dnsmasq-without 'dns show; names consul.service.consul | grep .'
+step dnsmasq-installed 'dns install --server 127.0.0.1:8600 --yes && dns show'
+step dnsmasq-names 'until_ok 30 "names consul.service.consul | grep -q ." && names consul.service.consul; names printer.lan'
+step dnsmasq-removed 'dns remove --yes || exit 9; names consul.service.consul | grep .'
+
 # The client becomes a server: another package, another user, a sandbox.
 step server 'apt-get -qq -y -o Dpkg::Use-Pty=0 install ./nomad-config-server_*.deb ./nomad-config-local_*.deb'
 step server-leads 'until_ok 240 "leads 4646"; runs nomad'
